@@ -1,0 +1,47 @@
+# One front door. `make sync` and `make test` do all the set-up they need.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PY := .venv/bin/python
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help sync status stop check test bench clean
+
+help:
+	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
+	@echo "make status  show whether all is well"
+	@echo "make stop    stop an embedded database that was left running"
+	@echo "make check   lint and types"
+	@echo "make test    the tests"
+	@echo "make bench   the measurements"
+
+$(READY): requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name it: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "setting up .venv with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+sync: $(READY)
+	@$(PY) -m novelsync sync $(ARGS)
+
+status: $(READY)
+	@$(PY) -m novelsync status $(ARGS)
+
+stop: $(READY)
+	@$(PY) -c "from novelsync.wiring import stop_embedded; stop_embedded()"
+
+check: $(READY)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+test: $(READY)
+	@$(PY) -m pytest $(ARGS)
+
+bench: $(READY)
+	@$(PY) -m bench $(ARGS)
+
+clean: stop
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

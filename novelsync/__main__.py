@@ -1,0 +1,5 @@
+"""``python -m novelsync``."""
+
+from novelsync.cli import main
+
+main()

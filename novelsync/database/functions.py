@@ -1,0 +1,261 @@
+"""
+The SQL functions of ``supabase/migrations`` as Python: models in and out, whatever road carries the call.
+
+Knows the shape of every function's JSON, and nothing of connections.
+"""
+
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from novelsync.contracts import Begun, DatabaseStatus, FinishedRun, Standing, WriteOutcome
+from novelsync.errors import RunInProgress
+from novelsync.models import (
+    BookChapter,
+    KnownChapter,
+    KnownFile,
+    KnownNovel,
+    NovelFields,
+    NovelWrite,
+    Problem,
+    ProblemKind,
+)
+
+CALL_BYTES = 4_000_000
+"""Text per call. PostgREST takes eight times a body in memory (50 MB: 415 MB), and has 60 s for it."""
+
+PAGE = 20_000
+"""Bookkeeping rows per call: about 1.5 MB."""
+
+
+class Road(Protocol):
+    """How a call reaches the database. Raises as `novelsync.contracts.Database` promises."""
+
+    name: str
+
+    def call(self, function: str, request: Mapping[str, Any]) -> Any:
+        """Calls ``public.<function>(json)`` in a transaction of its own and returns its JSON."""
+
+    def close(self) -> None: ...
+
+
+class FunctionDatabase:
+    """A `novelsync.contracts.Database` over any road."""
+
+    def __init__(self, road: Road) -> None:
+        self._road = road
+        self._call = road.call
+        self.name = road.name
+        self.close = road.close
+
+    # Runs ---------------------------------------------------------------------
+
+    def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> Begun:
+        request = {"run_id": run_id, "trigger": trigger, "holder": holder, "seconds": seconds}
+        answer = self._call("novelsync_begin", request)
+        if not answer["acquired"]:
+            raise RunInProgress(
+                f"another run is in progress: {answer['holder']}, since {answer['since']}",
+                "wait for it to end; if it was killed, its lease lapses within a minute",
+            )
+        return Begun(answer["digest"], answer["resume_at"], answer["missing"], _standing(answer["standing"]))
+
+    def renew(self, run_id: str, seconds: int) -> bool:
+        return bool(self._call("novelsync_renew", {"run_id": run_id, "seconds": seconds})["held"])
+
+    def finish(
+        self, run_id: str, outcome: str, report: Mapping[str, Any], digest: str | None, resume_at: str | None
+    ) -> None:
+        request = {"run_id": run_id, "outcome": outcome, "report": report, "digest": digest, "resume_at": resume_at}
+        self._call("novelsync_finish", request)
+
+    # What is known --------------------------------------------------------------
+
+    def known_files(self) -> Iterator[KnownFile]:
+        after = ""
+        while True:
+            page = self._call("novelsync_known", {"after": after, "limit": PAGE})
+            yield from map(KnownFile._make, zip(*(page[column] for column in KnownFile._fields), strict=True))
+            if len(page["slug"]) < PAGE:
+                return
+            after = page["slug"][-1]
+
+    def known_novels(self, checksums: Mapping[str, str | None]) -> Mapping[str, KnownNovel]:
+        if not checksums:
+            return {}
+        novels = [{"slug": slug, "checksum": checksum} for slug, checksum in checksums.items()]
+        return {answer["slug"]: _known_novel(answer) for answer in self._call("novelsync_read", {"novels": novels})}
+
+    def standing(self) -> Standing:
+        return _standing(self._call("novelsync_problems", {}))
+
+    def status(self) -> DatabaseStatus:
+        answer = self._call("novelsync_status", {})
+        running = answer["running"] and (answer["running"]["holder"], answer["running"]["since"])
+        runs = [
+            FinishedRun(run["outcome"], datetime.fromisoformat(run["finished_at"]), run["report"])
+            for run in answer["last_runs"]
+        ]
+        return DatabaseStatus(
+            novels=answer["novels"],
+            removed_novels=answer["removed_novels"],
+            chapters=answer["chapters"],
+            bytes=answer["bytes"],
+            running=running,
+            last_runs=runs,
+            metrics=answer["metrics"],
+            standing=_standing(answer["standing"]),
+        )
+
+    # Writing --------------------------------------------------------------------
+
+    def write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> Sequence[WriteOutcome]:
+        if len(writes) == 1 and writes[0].text_bytes > CALL_BYTES:
+            parts = self._stage(run_id, writes[0])
+            return [WriteOutcome.STALE] if parts is None else self._write(run_id, writes, parts)
+        return self._write(run_id, writes, 0)
+
+    def note_absence(
+        self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
+    ) -> None:
+        request = {"run_id": run_id, "missing": missing, "returned": returned, "forgotten": forgotten}
+        self._call("novelsync_absence", request)
+
+    def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
+        """``staged``: the number of parts that brought the text in already, so that none is sent here."""
+        places = list(enumerate(writes, start=1))
+        request = {
+            "run_id": run_id,
+            "novels": [_novel(write, staged) for write in writes],
+            "created": [
+                {"novel": n, "position": c.position, **_labels(c.chapter), **_content(c.chapter)}
+                for n, write in places
+                for c in ([] if staged else write.created)
+            ],
+            "changed": [
+                {
+                    "novel": n,
+                    "id": c.id,
+                    "position": c.position,
+                    **_labels(c.chapter),
+                    **(_content(c.chapter) if c.new_text and not staged else {}),
+                }
+                for n, write in places
+                for c in write.changed
+            ],
+            "moved": [
+                {"novel": n, "ids": [m.id for m in write.moved], "positions": [m.position for m in write.moved]}
+                for n, write in places
+                if write.moved
+            ],
+            "problems": [
+                {"novel": n, "slug": p.slug, "kind": p.kind, "message": p.message, "hint": p.hint}
+                for n, write in places
+                for p in write.problems or ()
+            ],
+        }
+        return [WriteOutcome(outcome) for outcome in self._call("novelsync_write", request)]
+
+    def _stage(self, run_id: str | None, write: NovelWrite) -> int | None:
+        """Brings a large novel's text in, out of the readers' sight; the number of parts, None if it went stale."""
+        part = 0
+        for part, (created, texts) in enumerate(_parts(write), start=1):
+            request = {
+                "run_id": run_id,
+                "slug": write.slug,
+                "request_id": write.request_id,
+                "revision": write.revision,
+                "part": part,
+                "created": created,
+                "texts": texts,
+            }
+            if self._call("novelsync_stage", request)["outcome"] != "staged":
+                return None
+        return part
+
+
+def _parts(write: NovelWrite) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """The chapters to create and the texts to replace, in lists of about `CALL_BYTES` of text each."""
+    created: list[dict[str, Any]] = []
+    texts: list[dict[str, Any]] = []
+    size = 0
+    for new in write.created:
+        created.append({"position": new.position, **_labels(new.chapter), **_content(new.chapter)})
+        size += new.chapter.content_bytes
+        if size >= CALL_BYTES:
+            yield created, texts
+            created, size = [], 0
+    for changed in write.changed:
+        if changed.new_text:
+            texts.append({"id": changed.id, **_content(changed.chapter)})
+            size += changed.chapter.content_bytes
+        if size >= CALL_BYTES:
+            yield created, texts
+            created, texts, size = [], [], 0
+    if created or texts:
+        yield created, texts
+
+
+def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
+    fields = write.fields and {
+        "title": write.fields.title,
+        "author": write.fields.author,
+        "description": write.fields.description,
+        "cover_url": write.fields.cover_url,
+        "status": write.fields.status,
+    }
+    return {
+        "slug": write.slug,
+        "request_id": write.request_id,
+        "revision": write.revision,
+        "version": write.version,
+        "checksum": write.checksum,
+        "visible": write.visible,
+        "is_new": write.is_new,
+        "staged": staged,
+        "fields": fields,
+        "chapter_count": write.chapter_count,
+        "chapters_added": len(write.created),
+        "problems_stay": write.problems is None,
+    }
+
+
+def _labels(chapter: BookChapter) -> dict[str, Any]:
+    return {
+        "title": chapter.title,
+        "url": chapter.url,
+        "number": None if chapter.number is None else str(chapter.number),
+    }
+
+
+def _content(chapter: BookChapter) -> dict[str, str]:
+    return {"content": chapter.text(), "content_hash": chapter.content_hash.hex()}
+
+
+def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
+    fields = answer["novel"] and NovelFields(**answer["novel"])
+    rows = answer["chapters"]
+    chapters = [] if rows is None else [_known_chapter(*row) for row in zip(*rows.values(), strict=True)]
+    return KnownNovel(answer["slug"], answer["revision"], bool(answer["same"]), fields, chapters)
+
+
+def _known_chapter(
+    id_: str, position: int, number: str | None, title: str, url: str, content_hash: str, size: int, removed: bool
+) -> KnownChapter:
+    return KnownChapter(
+        id=id_,
+        position=position,
+        number=None if number is None else Decimal(number),
+        title=title,
+        url_hash=url,
+        content_hash=b64decode(content_hash + "="),
+        content_bytes=size,
+        removed=removed,
+    )
+
+
+def _standing(answer: Mapping[str, Any]) -> Standing:
+    problems = [Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"]) for p in answer["problems"]]
+    return Standing(answer["counts"], problems)

@@ -1,0 +1,86 @@
+"""
+Bringing a database up to ``supabase/migrations``, with the ledger that the Supabase CLI keeps.
+
+``migrate``, ``supabase db push`` and pasting what `as_script` gives can be mixed and repeated.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from novelsync.database.postgres import connect, translated_errors
+from novelsync.errors import DatabaseNotReady
+
+FOLDER = Path(__file__).parents[2] / "supabase" / "migrations"
+
+READERS = ("anon", "authenticated", "none")
+
+_LEDGER = """\
+create schema if not exists supabase_migrations;
+create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
+alter table supabase_migrations.schema_migrations
+  add column if not exists statements text[], add column if not exists name text;
+"""
+
+_NO_NOTICES = "set local client_min_messages = warning;\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file, named ``<version>_<name>.sql`` as the Supabase CLI wants it."""
+
+    version: str
+    name: str
+    sql: str
+
+
+def migrations() -> Iterator[Migration]:
+    """All of them, the oldest first."""
+    for path in sorted(FOLDER.glob("*.sql")):
+        version, _, name = path.stem.partition("_")
+        yield Migration(version, name, path.read_text(encoding="utf-8"))
+
+
+def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:
+    """
+    Applies what is missing, in one transaction, and returns its names.
+
+    ``readers``: who may select from new tables, one of `READERS`; existing policies are never touched.
+    Raises `DatabaseNotReady` if tables of that name exist that are not ours; nothing is changed then.
+    """
+    with translated_errors(database), connect(conninfo) as connection, connection.transaction():
+        # Two at once would both find the ledger empty.
+        connection.execute("select pg_advisory_xact_lock(hashtext('novelsync migrate'))")
+        connection.execute(_NO_NOTICES + _LEDGER)
+        ledger = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
+        missing = [migration for migration in migrations() if (migration.version,) not in ledger]
+        connection.execute("select set_config('novelsync.readers', %s, true)", [readers])
+        for migration in missing:
+            _apply(connection, migration)
+    return [migration.name for migration in missing]
+
+
+def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
+    try:
+        connection.execute(migration.sql)
+    except psycopg.errors.RaiseException as error:
+        raise DatabaseNotReady(error.diag.message_primary or str(error), error.diag.message_hint or "") from error
+    connection.execute(
+        "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)",
+        [migration.version, migration.name, [migration.sql]],
+    )
+
+
+def as_script(readers: str = "anon") -> str:
+    """All migrations as one script for psql or an SQL editor, safe to run again."""
+    parts = [f"begin;\n{_NO_NOTICES}select set_config('novelsync.readers', '{readers}', true);\n{_LEDGER}"]
+    for migration in migrations():
+        parts.append(
+            f"{migration.sql}\n"
+            "insert into supabase_migrations.schema_migrations (version, name)"
+            f" values ('{migration.version}', '{migration.name}') on conflict do nothing;\n"
+        )
+    return "\n".join([*parts, "commit;\n"])

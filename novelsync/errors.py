@@ -1,0 +1,71 @@
+"""
+Everything that can go wrong, sorted by what to do next.
+
+    NovelSyncError            message: what happened, with names and numbers; hint: what to do
+    ├── ConfigurationError    a person must change a setting
+    ├── Unavailable           try again later
+    │   ├── StorageUnavailable
+    │   └── DatabaseUnavailable
+    ├── RunInProgress         somebody else is syncing: skip
+    ├── LeaseLost             this run was overtaken by another: stop, write nothing more
+    ├── DatabaseNotReady      run the migration
+    ├── WriteRejected         the database refused this data: isolate the novel, go on with the others
+    └── BookRefused           this file only; carries every reason
+
+No exception of another library leaves the adapter that met it.
+"""
+
+from collections.abc import Sequence
+
+
+class NovelSyncError(Exception):
+    """What happened (lower case, with names and numbers, never a secret) and what to do about it."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigurationError(NovelSyncError):
+    """A person must change a setting before this can work."""
+
+
+class Unavailable(NovelSyncError):
+    """Something outside is away; the same call may succeed later."""
+
+
+class StorageUnavailable(Unavailable):
+    """The storage could not be listed or read."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database could not be reached, or went away."""
+
+
+class RunInProgress(NovelSyncError):
+    """Another run holds the lease."""
+
+
+class LeaseLost(NovelSyncError):
+    """The lease passed on to another run while this one was still working."""
+
+
+class DatabaseNotReady(NovelSyncError):
+    """The database has not been migrated, or its tables are not ours."""
+
+
+class WriteRejected(NovelSyncError):
+    """The database refused the data of a write (a constraint, a trigger of the site, a type)."""
+
+
+class BookRefused(NovelSyncError):
+    """A ``book_info.json`` cannot be accepted; ``reasons`` has every reason found in it."""
+
+    SHOWN = 20
+
+    def __init__(self, reasons: Sequence[str], hint: str = "") -> None:
+        shown = "; ".join(reasons[: self.SHOWN])
+        more = len(reasons) - self.SHOWN
+        super().__init__(f"{shown}; and {more} more" if more > 0 else shown, hint)
+        self.reasons = tuple(reasons)

@@ -1,0 +1,41 @@
+"""How log lines look: for a person, or as Google Cloud's log reads them. Only an entry point calls this."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+_SEVERITY = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "CRITICAL"}
+
+
+def configure_logs(log_format: Literal["json", "text"], stream: Literal["stdout", "stderr"]) -> None:
+    """
+    One line per event on that stream of ``sys``: its name, and what belongs to it as fields.
+
+    A person sees warnings and worse, because the result is printed anyway; the cloud's log has everything.
+    """
+    as_json = log_format == "json"
+    renderer: list[Any] = [_for_cloud, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
+    if not as_json:
+        renderer = [structlog.dev.ConsoleRenderer(colors=getattr(sys, stream).isatty())]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if as_json else logging.WARNING),
+        # Looked up for every line, because functions-framework puts its own stream in place while it serves.
+        logger_factory=lambda *_: structlog.PrintLogger(getattr(sys, stream)),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _for_cloud(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # https://cloud.google.com/logging/docs/structured-logging names the special fields.
+    event["message"] = event.pop("event")
+    event["severity"] = _SEVERITY[event.pop("level")]
+    event["time"] = event.pop("timestamp")
+    return event

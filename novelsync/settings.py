@@ -1,0 +1,120 @@
+"""Every setting, with its default and what it is for. The only reader of the environment."""
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from novelsync.errors import ConfigurationError
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Read from the environment, or from ``.env`` in the current folder. An empty value counts as not set."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    cloud_service: str | None = Field(
+        None, validation_alias="K_SERVICE", description="Set by Cloud Run itself, not by you."
+    )
+    storage: str = Field(
+        "storage/novels", validation_alias="NOVELSYNC_STORAGE", description="Folder that holds `<slug>/book_info.json`."
+    )
+    supabase_url: str | None = Field(
+        None, validation_alias="SUPABASE_URL", description="The project's URL, `https://<ref>.supabase.co`."
+    )
+    supabase_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
+        description="The project's secret key (`sb_secret_…`), or the older service role key.",
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="Any Postgres, `postgresql://user:password@host:5432/database`.",
+    )
+    embedded_dir: str = Field(
+        ".novelsync/postgres",
+        validation_alias="NOVELSYNC_EMBEDDED_DIR",
+        description="Where the embedded Postgres keeps its data, if no other database is set.",
+    )
+    workers: Positive = Field(
+        4, validation_alias="NOVELSYNC_WORKERS", description="Threads that read and write novels."
+    )
+    time_budget: Positive | None = Field(
+        None,
+        validation_alias="NOVELSYNC_TIME_BUDGET",
+        description="Seconds after which a run starts no more novels; in Cloud Run 1500, elsewhere no limit.",
+    )
+    max_file_bytes: Positive = Field(
+        268_435_456, validation_alias="NOVELSYNC_MAX_FILE_BYTES", description="A larger file is refused."
+    )
+    stale_after: Positive = Field(
+        7800,
+        validation_alias="NOVELSYNC_STALE_AFTER",
+        description="Seconds without a finished run after which the status says `stale`.",
+    )
+    log_format: Literal["json", "text"] | None = Field(
+        None,
+        validation_alias="NOVELSYNC_LOG_FORMAT",
+        description="`json` or `text`; by itself `json` in Cloud Run and `text` elsewhere.",
+    )
+
+    # Validators of single fields, in the fields' order, so that one error can name all that is wrong.
+
+    @field_validator("supabase_key")
+    @classmethod
+    def _key_and_url(cls, key: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        url = others.data.get("supabase_url")
+        if url and not key:
+            raise ValueError("SUPABASE_URL is set and no key is")
+        if key and not url and "supabase_url" in others.data:
+            raise ValueError("a key is set and SUPABASE_URL is not")
+        return key
+
+    @field_validator("database_url")
+    @classmethod
+    def _lasting(cls, url: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        if others.data.get("cloud_service") and not url and not others.data.get("supabase_url"):
+            raise ValueError("not set, and neither is SUPABASE_URL; in Cloud Run the embedded database would vanish")
+        return url
+
+    @property
+    def in_cloud(self) -> bool:
+        return self.cloud_service is not None
+
+    @property
+    def effective_time_budget(self) -> int | None:
+        # Cloud Scheduler gives up on an answer after 1800 s.
+        return self.time_budget or (1500 if self.in_cloud else None)
+
+    @property
+    def effective_log_format(self) -> Literal["json", "text"]:
+        return self.log_format or ("json" if self.in_cloud else "text")
+
+
+SECRETS = frozenset({"SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"})
+
+
+def load_settings() -> Settings:
+    """Raises `ConfigurationError` that names every wrong setting, and shows no secret."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # filled from the environment
+    except ValidationError as error:
+        wrong = "; ".join(_said(details) for details in error.errors(include_url=False))
+        raise ConfigurationError(wrong, "mend it in the environment or in .env; README.md lists the settings") from None
+
+
+def _said(details: ErrorDetails) -> str:
+    name = str(details["loc"][0]).replace("supabase_key", "SUPABASE_SECRET_KEY")
+    message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{name}: {message}" if name in SECRETS else f"{name} is {details['input']!r}: {message}"

@@ -1,0 +1,1 @@
+"""Where novels are kept: one file per kind of storage."""

@@ -1,0 +1,132 @@
+"""A folder of novels on this machine. Reads, and never writes anything but the empty folder itself."""
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+
+from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
+from novelsync.models import StoredNovel
+
+FILE = "book_info.json"
+
+SETTLING_SECONDS = 2
+"""A younger file may still be being written; crawlers flush a buffer far more often than that."""
+
+LEADS_OUT = "it is a link that leads out of the storage folder"
+
+# Not every platform has these; where they are missing, the checks around them still hold.
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+log = structlog.get_logger()
+
+
+class LocalStorage:
+    """A `novelsync.contracts.Storage` over ``<folder>/<slug>/book_info.json``."""
+
+    def __init__(self, location: str, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self.location = location
+        self._root = Path(location)
+        self._clock_ns = clock_ns
+
+    def listing(self) -> Iterator[StoredNovel]:
+        for slug, name, linked in sorted(self._folders(), key=lambda folder: f"{folder[0]}/".encode()):
+            novel = self._look_at(slug, name, linked)
+            if novel is not None:
+                yield novel
+
+    def find(self, slug: str) -> StoredNovel | None:
+        # Only a plain name: no slug reaches outside the folder, whoever asks for it.
+        if not slug or slug.startswith(".") or any(sign in slug for sign in ("/", "\\", "\0")):
+            return None
+        return self._look_at(slug, slug, (self._root / slug).is_symlink())
+
+    def read(self, novel: StoredNovel) -> bytes | None:
+        if novel.unreadable:
+            raise BookRefused([f"{FILE} cannot be read: {novel.unreadable}"], "let it be a plain, readable file")
+        try:
+            path = self._inside(self._root / novel.slug / FILE)
+            if path is None:
+                raise BookRefused([f"{FILE} cannot be read: {LEADS_OUT}"], "let it be a plain, readable file")
+            with open(os.open(path, _OPEN_FLAGS), "rb") as file:  # noqa: PTH123 — a descriptor, not a path
+                if _version(os.fstat(file.fileno())) != novel.version:
+                    return None
+                data = file.read()
+                return data if _version(os.fstat(file.fileno())) == novel.version else None
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
+            raise BookRefused([f"{FILE} cannot be read: permission denied"], "make it readable") from error
+        except OSError as error:
+            raise StorageUnavailable(
+                f"{novel.slug}/{FILE} could not be read: {error.strerror}", "is the disk well and mounted?"
+            ) from error
+
+    def settling(self, novel: StoredNovel) -> bool:
+        modified_ns = int(novel.version.split("-")[0], 16) if novel.version else 0
+        return abs(self._clock_ns() - modified_ns) < SETTLING_SECONDS * 1_000_000_000
+
+    def _folders(self) -> list[tuple[str, str, bool]]:
+        """Slug, name (another only where it is not UTF-8), and whether it is a link, of all that may be novels."""
+        try:
+            if not self._root.exists():
+                self._root.mkdir(parents=True)
+                log.warning("storage_created", path=self.location, hint="it did not exist; put novels into it")
+            with os.scandir(self._root) as entries:
+                return [
+                    (os.fsencode(entry.name).decode("utf-8", "backslashreplace"), entry.name, entry.is_symlink())
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                ]
+        except (NotADirectoryError, FileExistsError) as error:
+            raise ConfigurationError(
+                f"the storage {self.location} is a file, not a folder",
+                "set NOVELSYNC_STORAGE to the folder that holds <slug>/book_info.json",
+            ) from error
+        except OSError as error:
+            raise StorageUnavailable(
+                f"the storage {self.location} could not be listed: {error.strerror}", "is it mounted and readable?"
+            ) from error
+
+    def _look_at(self, slug: str, name: str, linked: bool) -> StoredNovel | None:
+        """The novel in the folder ``name``, None if there is none in it."""
+        folder = f"{self.location}{os.sep}{name}"
+        try:
+            status = os.lstat(f"{folder}{os.sep}{FILE}")  # without Path: 100,000 times per listing
+            if linked or stat.S_ISLNK(status.st_mode):
+                if self._inside(Path(folder, FILE)) is None:
+                    return StoredNovel(slug, _version(status), status.st_size, unreadable=LEADS_OUT)
+                status = Path(folder, FILE).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return self._dangling(slug, Path(folder, FILE))
+        except PermissionError:
+            return StoredNovel(slug, "", 0, unreadable="permission denied")
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return StoredNovel(slug, "", 0, unreadable="it is a link that leads round in a circle")
+            raise StorageUnavailable(
+                f"{slug}/{FILE} could not be looked at: {error.strerror}", "is the disk well and mounted?"
+            ) from error
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        unreadable = "" if slug == name else "the folder's name is not UTF-8"
+        return StoredNovel(slug, _version(status), status.st_size, unreadable=unreadable)
+
+    def _dangling(self, slug: str, path: Path) -> StoredNovel | None:
+        # A link to nowhere is a novel that cannot be read (a disk that is not mounted), not one that is gone.
+        if path.is_symlink() or path.parent.is_symlink():
+            return StoredNovel(slug, "", 0, unreadable="it is a link to nothing")
+        return None
+
+    def _inside(self, path: Path) -> Path | None:
+        """The path without links, None if it leads out of the folder."""
+        real = Path(os.path.realpath(path, strict=True))  # Path.resolve raises a RuntimeError for links in a circle
+        return real if real.is_relative_to(self._root.resolve()) else None
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"

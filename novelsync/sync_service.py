@@ -1,0 +1,222 @@
+"""
+The sync itself: list, plan, carry over, report. Every door calls this one service.
+
+Knows storages and databases only by their contracts, and decides nothing that `plan` can decide.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+
+import structlog
+
+from novelsync.contracts import Begun, Database, Standing, Storage
+from novelsync.errors import NovelSyncError, RunInProgress, StorageUnavailable
+from novelsync.lease import LEASE_SECONDS, LeaseKeeper
+from novelsync.models import Problem, ProblemKind, StoredNovel
+from novelsync.plan import Listing, Plan, make_plan
+from novelsync.report import NovelResult, NovelStatus, Outcome, Report
+from novelsync.transfer import Transfer, batches
+
+BYTES_IN_FLIGHT = 16_000_000
+"""Of files being worked on at one time; a larger file is worked on alone."""
+
+TROUBLE_IN_A_ROW = 5
+"""So many novels one after the other with passing trouble are no longer one novel's trouble."""
+
+Progress = Callable[[int, int], None]
+"""Called with the novels dealt with and the novels to deal with."""
+
+_LOGGED = ("run_id", "outcome", "novels_processed", "novels_error", "novels", "chapters", "bytes_read", "duration")
+
+log = structlog.get_logger()
+
+
+class SyncService:
+    """Makes a database equal to a storage."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        database: Database,
+        *,
+        workers: int,
+        max_file_bytes: int,
+        time_budget: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``time_budget``: seconds after which a run starts no more novels; None: no limit."""
+        self._storage = storage
+        self._database = database
+        self._transfer = Transfer(storage, database, max_file_bytes)
+        self._workers = workers
+        self._max_file_bytes = max_file_bytes
+        self._time_budget = time_budget
+        self._monotonic = monotonic
+        self._stopped = threading.Event()
+
+    def scan_novels_directory(self) -> Iterator[StoredNovel]:
+        """Every novel in storage, no file opened. Raises `StorageUnavailable`."""
+        return self._storage.listing()
+
+    def sync_novel_to_db(self, slug: str) -> NovelResult:
+        """
+        Brings one novel over, outside any run and without the lease: its revision is what it is checked against.
+
+        Raises `DatabaseUnavailable`, `StorageUnavailable`.
+        """
+        novel = self._storage.find(slug)
+        if novel is None:
+            problem = Problem(slug, ProblemKind.REFUSED, f"there is no {slug!r} in {self._storage.location}")
+            return NovelResult(slug, NovelStatus.REFUSED, problem=problem)
+        return self.sync_chapters([novel], {slug}, None)[0]
+
+    def sync_some_novels(self, slugs: Sequence[str], trigger: str) -> Report:
+        """Brings these novels over, each as `sync_novel_to_db` does, and reports on them alone."""
+        report = Report(trigger, self._database.name, datetime.now(UTC), novels_in_storage=len(slugs))
+        try:
+            results = [self.sync_novel_to_db(slug) for slug in slugs]
+            report.stand(self._standing_of(results))
+        except NovelSyncError as error:
+            report.fail(error)
+        else:
+            for result in results:
+                report.add(result)
+        return self._ended(report)
+
+    def _standing_of(self, results: Sequence[NovelResult]) -> Standing:
+        """What stands against these novels: what the database has, or what could not even get there."""
+        slugs = {result.slug for result in results}
+        standing = [problem for problem in self._database.standing().problems if problem.slug in slugs]
+        recorded = {problem.slug for problem in standing}
+        refusals = [
+            result.problem
+            for result in results
+            if result.problem and result.status is NovelStatus.REFUSED and result.slug not in recorded
+        ]
+        problems = [*refusals, *standing]
+        return Standing(Counter(problem.kind for problem in problems), problems)
+
+    def sync_chapters(self, novels: Sequence[StoredNovel], known: set[str], run_id: str | None) -> list[NovelResult]:
+        """Brings the chapters of a few novels over; see `Transfer.carry`."""
+        return self._transfer.carry(novels, known, run_id)
+
+    def stop(self) -> None:
+        """Ends the run soon and in good order, from another thread or a signal: what is not begun is deferred."""
+        self._stopped.set()
+
+    def sync_all_novels(self, trigger: str = "cli", progress: Progress = lambda done, total: None) -> Report:
+        """Makes the tables equal to the storage. Always returns a report, whatever happens."""
+        report = Report(trigger, self._database.name, datetime.now(UTC))
+        log.info("run_started", run_id=report.run_id, database=report.database, storage=self._storage.location)
+        digest: str | None = None
+        resume_at: str | None = None
+        try:
+            begun = self._database.begin(report.run_id, trigger, _holder(), LEASE_SECONDS)
+        except NovelSyncError as error:
+            report.skip(error) if isinstance(error, RunInProgress) else report.fail(error)
+            return self._ended(report)
+        try:
+            with LeaseKeeper(self._database, report.run_id):
+                digest, resume_at = self._sync(report, begun, progress)
+        except NovelSyncError as error:
+            report.fail(error)
+        except BaseException as error:
+            report.fail(NovelSyncError(f"the run was broken off: {type(error).__name__}"))
+            raise
+        finally:
+            self._ended(report)
+            self._finish(report, digest, resume_at)
+        return report
+
+    def _sync(self, report: Report, begun: Begun, progress: Progress) -> tuple[str | None, str | None]:
+        """The run inside its lease; the digest of its listing if all of it is settled, and where to go on if not."""
+        deadline = None if self._time_budget is None else self._monotonic() + self._time_budget
+        listing = Listing(self.scan_novels_directory(), self._max_file_bytes)
+        report.novels_in_storage = len(listing)
+        if listing.digest == begun.digest:
+            report.missing = begun.missing
+            report.stand(begun.standing)
+            return listing.digest, None
+
+        plan = make_plan(listing, self._database.known_files()).starting_at(begun.resume_at)
+        report.missing = plan.missing
+        resume_at = self._carry_over(plan, report, deadline, progress)
+        if plan.newly_missing or plan.returned or plan.forgotten:
+            self._database.note_absence(report.run_id, plan.newly_missing, plan.returned, plan.forgotten)
+        report.stand(self._database.standing())
+        return (None if resume_at or not report.settled else listing.digest), resume_at
+
+    def _carry_over(self, plan: Plan, report: Report, deadline: float | None, progress: Progress) -> str | None:
+        """Works through the plan in a few threads; the slug at which time ran out, None if it did not."""
+        resume_at = None
+        report.deferred = len(plan.to_read)
+        tally = _Tally(report, len(plan.to_read), progress)
+        working: dict[Future[list[NovelResult]], int] = {}
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="novel") as pool:
+            for batch in batches(plan.to_read):
+                size = sum(novel.size for novel in batch)
+                while working and (len(working) == self._workers or sum(working.values()) + size > BYTES_IN_FLIGHT):
+                    tally.collect(working)
+                if self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline):
+                    resume_at = batch[0].slug
+                    break
+                working[pool.submit(self.sync_chapters, batch, plan.known, report.run_id)] = size
+            while working:
+                tally.collect(working)
+        return resume_at
+
+    def _ended(self, report: Report) -> Report:
+        report.end(datetime.now(UTC))
+        level = {Outcome.OK: log.info, Outcome.FAILED: log.error}.get(report.outcome, log.warning)
+        published = report.as_dict()
+        level("run_ended", **{key: published[key] for key in _LOGGED}, reason=report.error and report.error.message)
+        return report
+
+    def _finish(self, report: Report, digest: str | None, resume_at: str | None) -> None:
+        try:
+            self._database.finish(report.run_id, report.outcome, report.as_dict(), digest, resume_at)
+        except NovelSyncError as error:
+            # The lease lapses by itself; what was written stays written.
+            log.warning("run_not_recorded", run_id=report.run_id, reason=error.message)
+            if report.error is None:
+                report.fail(error)
+
+
+class _Tally:
+    """Counts results into the report as they come in, and notices when trouble is no longer one novel's."""
+
+    def __init__(self, report: Report, total: int, progress: Progress) -> None:
+        self._report = report
+        self._total = total
+        self._progress = progress
+        self._trouble = 0
+
+    def collect(self, working: dict[Future[list[NovelResult]], int]) -> None:
+        """Waits for at least one batch. Raises what ended it, or `StorageUnavailable` after too much trouble."""
+        done, _ = wait(working, return_when=FIRST_COMPLETED)
+        for future in done:
+            del working[future]
+            for result in future.result():
+                self._add(result)
+
+    def _add(self, result: NovelResult) -> None:
+        self._report.add(result)
+        self._report.deferred -= 1
+        self._progress(self._total - self._report.deferred, self._total)
+        self._trouble = self._trouble + 1 if result.status is NovelStatus.UNAVAILABLE else 0
+        if self._trouble == TROUBLE_IN_A_ROW and result.problem:
+            raise StorageUnavailable(
+                f"{TROUBLE_IN_A_ROW} novels in a row could not be synced, the last, {result.slug}, because:"
+                f" {result.problem.message}",
+                result.problem.hint,
+            )
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()}, process {os.getpid()}"

@@ -1,0 +1,473 @@
+-- NovelSync 2/2: every read and write of a sync, each one function that takes one JSON and answers one JSON.
+--
+-- One unnamed json argument: the REST API then hands the request's body over as it is, without parsing it first.
+-- plpgsql, because the REST API shares prepared plans across roles, and an inlined SQL function loses its "revoke".
+-- No function ever raises 40001, which the REST API would retry for ever.
+
+-- Refuses a write of a run whose lease has passed on. Null: not part of a run (an event, a single novel);
+-- such a write makes the last listing's digest void, because the tables are no longer what that listing led to.
+create or replace function novelsync.fence(p_run uuid) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  if p_run is null then
+    update novelsync.lease set digest = null where singleton and digest is not null;
+    return;
+  end if;
+  perform from novelsync.lease where run_id = p_run for key share;
+  if not found then
+    raise exception 'run % no longer holds the lease', p_run using errcode = 'PT409';
+  end if;
+end
+$$;
+
+-- Takes away what a write that never finished left behind. None of it was ever visible.
+create or replace function novelsync.sweep(p_slugs text[]) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  delete from public.chapters c using novelsync.staging s
+    where s.slug = any (p_slugs) and c.novel_id = s.novel_id and c.removed_at = 'infinity';
+  delete from public.novels n using novelsync.staging s
+    where s.slug = any (p_slugs) and n.id = s.novel_id and n.removed_at = 'infinity';
+  delete from novelsync.staging where slug = any (p_slugs);
+end
+$$;
+
+-- The standing problems: at most 100 rows, the gravest first, and how many there are of each kind.
+create or replace function public.novelsync_problems(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+begin
+  return json_build_object(
+    'counts', (
+      select coalesce(json_object_agg(k.kind, k.n), '{}')
+      from (
+        select p.kind, count(*) as n
+        from novelsync.problems p join novelsync.files f on f.slug = p.slug
+        where f.missing_since is null
+        group by p.kind
+      ) k),
+    'problems', (
+      select coalesce(json_agg(json_build_object('slug', p.slug, 'kind', p.kind, 'message', p.message, 'hint', p.hint)), '[]')
+      from (
+        select p.*
+        from novelsync.problems p join novelsync.files f on f.slug = p.slug
+        where f.missing_since is null
+        order by array_position(array['refused', 'held'], p.kind) nulls last, p.slug
+        limit 100
+      ) p));
+end
+$$;
+
+-- Starts a run. In: run_id, trigger, holder, seconds.
+-- Out: acquired; if not: holder, since; if so: what the last run left behind.
+-- The digest is handed out once: a run that dies leaves none, so that the next one looks at everything.
+create or replace function public.novelsync_begin(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+  v_lease novelsync.lease;
+begin
+  select * into v_request from json_to_record($1) as r(run_id uuid, trigger text, holder text, seconds integer);
+  select * into v_lease from novelsync.lease where singleton for no key update;
+  if v_lease.run_id <> v_request.run_id and v_lease.expires_at > clock_timestamp() then
+    return json_build_object('acquired', false, 'holder', v_lease.holder, 'since', v_lease.acquired_at);
+  end if;
+
+  -- Changing the key waits for the writes of whoever held it before.
+  update novelsync.lease
+  set run_id = v_request.run_id, holder = v_request.holder, acquired_at = clock_timestamp(), digest = null,
+      expires_at = clock_timestamp() + make_interval(secs => v_request.seconds)
+  where singleton;
+
+  update novelsync.runs set finished_at = clock_timestamp(), outcome = 'failed'
+  where finished_at is null and run_id <> v_request.run_id;
+  insert into novelsync.runs (run_id, trigger) values (v_request.run_id, v_request.trigger) on conflict do nothing;
+
+  -- No other run is alive now; what is not a run's gets an hour.
+  perform novelsync.sweep((
+    select array_agg(s.slug) from novelsync.staging s
+    where s.run_id is not null or s.started_at < now() - interval '1 hour'));
+
+  return json_build_object(
+    'acquired', true,
+    'digest', v_lease.digest,
+    'resume_at', v_lease.resume_at,
+    'missing', (select count(*) from novelsync.files where missing_since is not null),
+    'standing', public.novelsync_problems('{}'));
+end
+$$;
+
+-- Keeps the lease. In: run_id, seconds. Out: held.
+create or replace function public.novelsync_renew(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+begin
+  select * into v_request from json_to_record($1) as r(run_id uuid, seconds integer);
+  update novelsync.lease set expires_at = clock_timestamp() + make_interval(secs => v_request.seconds)
+  where run_id = v_request.run_id;
+  return json_build_object('held', found);
+end
+$$;
+
+-- Ends a run: stores its report and gives the lease back. In: run_id, outcome, report, digest, resume_at.
+create or replace function public.novelsync_finish(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+begin
+  select * into v_request
+  from json_to_record($1) as r(run_id uuid, outcome text, report json, digest text, resume_at text);
+
+  update novelsync.runs
+  set finished_at = clock_timestamp(), outcome = v_request.outcome, report = v_request.report
+  where run_id = v_request.run_id;
+
+  update novelsync.lease
+  set run_id = '00000000-0000-0000-0000-000000000000', expires_at = '-infinity', holder = '',
+      digest = v_request.digest, resume_at = v_request.resume_at
+  where run_id = v_request.run_id;
+  return json_build_object('released', found);
+end
+$$;
+
+-- A page of the bookkeeping in the order in which storages list. In: after (a slug or ''), limit.
+-- Out: arrays by column, because rows of objects cost twice as much.
+create or replace function public.novelsync_known(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+begin
+  select * into v_request from json_to_record($1) as r("after" text, "limit" integer);
+  return (
+    select json_build_object(
+      'slug', coalesce(json_agg(f.slug), '[]'),
+      'version', coalesce(json_agg(f.version), '[]'),
+      'revision', coalesce(json_agg(f.revision), '[]'),
+      'stored', coalesce(json_agg(f.novel_id is not null), '[]'),
+      'missing', coalesce(json_agg(f.missing_since is not null), '[]'),
+      'refused', coalesce(json_agg(exists (
+        select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')), '[]'))
+    from (
+      select * from novelsync.files
+      where v_request."after" = '' or (slug || '/') > (v_request."after" || '/') collate "C"
+      order by (slug || '/')
+      limit v_request."limit"
+    ) f);
+end
+$$;
+
+-- What the tables have of some novels. In: novels, a list of {slug, checksum}.
+-- Out: one entry per slug that the bookkeeping has, without chapters where the checksum is the known one.
+create or replace function public.novelsync_read(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+begin
+  return (
+    select coalesce(json_agg(json_build_object(
+      'slug', f.slug,
+      'revision', f.revision,
+      'same', f.checksum = r.checksum and f.novel_id is not null,
+      'novel', case when f.checksum <> r.checksum then (
+        select json_build_object('title', n.title, 'author', n.author, 'description', n.description,
+                                 'cover_url', n.cover_url, 'status', n.status)
+        from public.novels n where n.id = f.novel_id) end,
+      'chapters', case when f.checksum <> r.checksum and f.novel_id is not null then (
+        select json_build_object(
+          'id', coalesce(json_agg(c.id::text), '[]'),
+          'position', coalesce(json_agg(c.position), '[]'),
+          'number', coalesce(json_agg(c.number::text), '[]'),
+          'title', coalesce(json_agg(c.title), '[]'),
+          'url_hash', coalesce(json_agg(
+            case when c.url = '' then '' else encode(substr(sha256(convert_to(c.url, 'UTF8')), 1, 9), 'base64') end), '[]'),
+          'content_hash', coalesce(json_agg(rtrim(encode(c.content_hash, 'base64'), '=')), '[]'),
+          'content_bytes', coalesce(json_agg(octet_length(c.content)), '[]'),
+          'removed', coalesce(json_agg(c.removed_at is not null), '[]'))
+        from (
+          select * from public.chapters c
+          where c.novel_id = f.novel_id and c.removed_at is distinct from 'infinity'
+          order by c.removed_at is not null, c.position, c.id
+        ) c) end)), '[]')
+    from json_to_recordset($1 -> 'novels') as r(slug text, checksum text)
+    join novelsync.files f on f.slug = r.slug);
+end
+$$;
+
+-- Brings one part of a large novel in, out of the readers' sight. Parts come in order; one that came already is passed over.
+-- In: run_id, slug, request_id, revision, part (from 1), novel (for one that is not stored yet),
+--     created (new chapters), texts (text for chapters that are stored). Out: outcome "staged" or "stale".
+create or replace function public.novelsync_stage(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+  v_file novelsync.files;
+  v_staging novelsync.staging;
+begin
+  select * into v_request from json_to_record($1) as r(
+    run_id uuid, slug text, request_id uuid, revision bigint, part integer, novel json, created json, texts json);
+  perform novelsync.fence(v_request.run_id);
+
+  insert into novelsync.files (slug) values (v_request.slug) on conflict do nothing;
+  select * into v_file from novelsync.files where slug = v_request.slug for update;
+  if v_file.request_id = v_request.request_id then
+    return json_build_object('outcome', 'staged');
+  elsif v_file.revision <> v_request.revision then
+    return json_build_object('outcome', 'stale');
+  end if;
+
+  select * into v_staging from novelsync.staging where slug = v_request.slug;
+  if v_staging.request_id is distinct from v_request.request_id then
+    perform novelsync.sweep(array[v_request.slug]);
+    v_staging.novel_id := v_file.novel_id;
+    if v_staging.novel_id is null then
+      insert into public.novels (slug, title, removed_at) values (v_request.slug, v_request.slug, 'infinity')
+      returning id into v_staging.novel_id;
+    end if;
+    insert into novelsync.staging (slug, request_id, run_id, novel_id)
+    values (v_request.slug, v_request.request_id, v_request.run_id, v_staging.novel_id)
+    returning * into v_staging;
+  end if;
+  if v_request.part <= v_staging.parts then
+    return json_build_object('outcome', 'staged');
+  elsif v_request.part > v_staging.parts + 1 then
+    return json_build_object('outcome', 'stale');
+  end if;
+
+  insert into public.chapters (novel_id, position, number, title, content, url, content_hash, removed_at)
+  select v_staging.novel_id, c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex'), 'infinity'
+  from json_to_recordset(v_request.created) as c(
+    position integer, number numeric, title text, content text, url text, content_hash text);
+
+  insert into novelsync.staged_texts (slug, chapter_id, content, content_hash)
+  select v_request.slug, t.id::novelsync.chapter_id, t.content, decode(t.content_hash, 'hex')
+  from json_to_recordset(v_request.texts) as t(id text, content text, content_hash text);
+
+  update novelsync.staging set parts = v_request.part where slug = v_request.slug;
+  return json_build_object('outcome', 'staged');
+end
+$$;
+
+-- Writes some novels, all of them or, if anything is raised, none. Each is whole or not at all for readers.
+--
+-- In: run_id, and lists in which every other entry names its novel by its place (from 1) in the first:
+--   novels    slug, request_id, revision, version, checksum, visible (false: only the bookkeeping moves),
+--             staged (parts that novelsync_stage brought in; 0: none),
+--             fields (null: unchanged, else title, author, description, cover_url, status),
+--             is_new, chapter_count, chapters_added, problems_stay
+--   created   chapters that are new
+--   changed   chapters whose title, number, url or text changed; content null: the text stays
+--   moved     ids and their new positions, where nothing else changed
+--   problems  what stands against the novel from now on, in place of what stood before
+--             (unless the novel's problems_stay is true)
+-- Out: per novel "written" (also if this very request was carried out before) or "stale"
+-- (somebody else wrote it since it was read; nothing of it was done).
+create or replace function public.novelsync_write(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+  v_outcomes text[];          -- per novel: written, stale, or null while it is to be written
+  v_ids novelsync.novel_id[]; -- per novel whose visible part is to be written
+  v_staged text[];            -- slugs to publish
+  v_expected bigint;
+  v_found bigint;
+begin
+  select * into v_request from json_to_record($1) as r(
+    run_id uuid, novels json, created json, changed json, moved json, problems json);
+  perform novelsync.fence(v_request.run_id);
+
+  -- In one order, so that two writers never wait for each other.
+  insert into novelsync.files (slug)
+  select n.slug from json_to_recordset(v_request.novels) as n(slug text)
+  where not exists (select from novelsync.files f where f.slug = n.slug)
+  order by n.slug collate "C"
+  on conflict do nothing;
+  perform from novelsync.files f
+  where f.slug in (select n.slug from json_to_recordset(v_request.novels) as n(slug text))
+  order by f.slug for update;
+
+  select array_agg(case when f.request_id = n.request_id then 'written'
+                        when f.revision <> n.revision then 'stale'
+                        when n.staged > 0 and not exists (
+                          select from novelsync.staging s
+                          where s.slug = n.slug and s.request_id = n.request_id and s.parts = n.staged) then 'stale'
+                   end order by n.place),
+         array_agg(n.slug) filter (where n.staged > 0)
+  into v_outcomes, v_staged
+  from rows from (json_to_recordset(v_request.novels)
+                  as (slug text, request_id uuid, revision bigint, staged integer)) with ordinality
+       as n(slug, request_id, revision, staged, place)
+  join novelsync.files f on f.slug = n.slug;
+
+  -- New novels. A row of the site's own under the same slug makes this one stale.
+  with made as (
+    insert into public.novels (slug, title, author, description, cover_url, status, chapter_count, last_chapter_at)
+    select n.slug, n.fields ->> 'title', n.fields ->> 'author', n.fields ->> 'description', n.fields ->> 'cover_url',
+           n.fields ->> 'status', n.chapter_count, case when n.chapter_count > 0 then now() end
+    from rows from (json_to_recordset(v_request.novels)
+                    as (slug text, visible boolean, staged integer, fields json, chapter_count integer)) with ordinality
+         as n(slug, visible, staged, fields, chapter_count, place)
+    join novelsync.files f on f.slug = n.slug
+    where f.novel_id is null and n.visible and n.staged = 0 and v_outcomes[n.place] is null
+    on conflict do nothing
+    returning id, slug)
+  update novelsync.files f set novel_id = made.id from made where f.slug = made.slug;
+
+  select array_agg(case when v_outcomes[n.place] is null and n.visible then coalesce(f.novel_id, s.novel_id) end
+                   order by n.place),
+         array_agg(coalesce(v_outcomes[n.place],
+                            case when n.visible and coalesce(f.novel_id, s.novel_id) is null then 'stale' end)
+                   order by n.place)
+  into v_ids, v_outcomes
+  from rows from (json_to_recordset(v_request.novels) as (slug text, visible boolean, staged integer)) with ordinality
+       as n(slug, visible, staged, place)
+  join novelsync.files f on f.slug = n.slug
+  left join novelsync.staging s on n.staged > 0 and s.slug = n.slug;
+
+  insert into public.chapters (novel_id, position, number, title, content, url, content_hash)
+  select v_ids[c.novel], c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex')
+  from json_to_recordset(v_request.created) as c(
+    novel integer, position integer, number numeric, title text, content text, url text, content_hash text)
+  where v_ids[c.novel] is not null;
+
+  if v_staged is not null then
+    update public.chapters c set removed_at = null
+    from novelsync.staging s
+    where s.slug = any (v_staged) and c.novel_id = s.novel_id and c.removed_at = 'infinity'
+      and s.novel_id = any (v_ids);
+  end if;
+
+  select count(*) into v_expected
+  from json_to_recordset(v_request.changed) as c(novel integer) where v_ids[c.novel] is not null;
+  update public.chapters t
+  set position = c.position, number = c.number, title = c.title, url = c.url,
+      content = coalesce(c.content, s.content, t.content),
+      content_hash = coalesce(decode(c.content_hash, 'hex'), s.content_hash, t.content_hash),
+      updated_at = now(), removed_at = null,
+      content_updated_at = case when c.content is null and s.content is null then t.content_updated_at else now() end
+  from json_to_recordset(v_request.changed) as c(
+         novel integer, id text, position integer, number numeric, title text, url text, content text, content_hash text)
+       left join novelsync.staged_texts s
+         on s.slug = any (v_staged) and s.chapter_id = c.id::novelsync.chapter_id
+  where t.id = c.id::novelsync.chapter_id and t.novel_id = v_ids[c.novel];
+  get diagnostics v_found = row_count;
+  if v_found <> v_expected then
+    raise exception '% of % chapters to change are no longer in the table', v_expected - v_found, v_expected;
+  end if;
+
+  select count(*) into v_expected
+  from json_to_recordset(v_request.moved) as m(novel integer, ids json), json_array_elements(m.ids)
+  where v_ids[m.novel] is not null;
+  update public.chapters t
+  set position = i.position::integer, updated_at = now()
+  from json_to_recordset(v_request.moved) as m(novel integer, ids json, positions json),
+       rows from (json_array_elements_text(m.ids), json_array_elements_text(m.positions)) as i(id, position)
+  where t.id = i.id::novelsync.chapter_id and t.novel_id = v_ids[m.novel];
+  get diagnostics v_found = row_count;
+  if v_found <> v_expected then
+    raise exception '% of % chapters to move are no longer in the table', v_expected - v_found, v_expected;
+  end if;
+
+  -- Novels that were there before this call: revision 0 means that the row was made above.
+  update public.novels t
+  set title = case when n.fields is null then t.title else n.fields ->> 'title' end,
+      author = case when n.fields is null then t.author else n.fields ->> 'author' end,
+      description = case when n.fields is null then t.description else n.fields ->> 'description' end,
+      cover_url = case when n.fields is null then t.cover_url else n.fields ->> 'cover_url' end,
+      status = case when n.fields is null then t.status else n.fields ->> 'status' end,
+      chapter_count = n.chapter_count,
+      updated_at = now(),
+      last_chapter_at = case when n.chapters_added > 0 then now() else t.last_chapter_at end,
+      removed_at = null
+  from rows from (json_to_recordset(v_request.novels)
+                  as (is_new boolean, staged integer, fields json, chapter_count integer, chapters_added integer))
+       with ordinality as n(is_new, staged, fields, chapter_count, chapters_added, place)
+  where t.id = v_ids[n.place] and (not n.is_new or n.staged > 0);
+
+  update novelsync.files f
+  set novel_id = coalesce(v_ids[n.place], f.novel_id), version = n.version, checksum = n.checksum,
+      revision = f.revision + 1, request_id = n.request_id, missing_since = null
+  from rows from (json_to_recordset(v_request.novels)
+                  as (slug text, request_id uuid, version text, checksum text)) with ordinality
+       as n(slug, request_id, version, checksum, place)
+  where f.slug = n.slug and v_outcomes[n.place] is null;
+
+  delete from novelsync.problems p
+  using rows from (json_to_recordset(v_request.novels) as (slug text, problems_stay boolean)) with ordinality
+        as n(slug, problems_stay, place)
+  where p.slug = n.slug and v_outcomes[n.place] is null and not n.problems_stay;
+  insert into novelsync.problems (slug, kind, message, hint)
+  select p.slug, p.kind, p.message, p.hint
+  from json_to_recordset(v_request.problems) as p(novel integer, slug text, kind text, message text, hint text)
+  where v_outcomes[p.novel] is null;
+
+  if v_staged is not null then
+    delete from novelsync.staging where slug = any (v_staged) and novel_id = any (v_ids);
+  end if;
+
+  -- Here, and not at commit, so that what is wrong with the data is this call's error.
+  set constraints public.chapters_position immediate;
+
+  return (select json_agg(coalesce(o, 'written') order by place) from unnest(v_outcomes) with ordinality as u(o, place));
+end
+$$;
+
+-- Marks stored novels that a complete listing did not have, unmarks those it has again, and forgets what was never
+-- stored and is no longer listed. In: run_id, missing, returned, forgotten (slugs).
+create or replace function public.novelsync_absence(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+begin
+  perform novelsync.fence(($1 ->> 'run_id')::uuid);
+  update novelsync.files set missing_since = now()
+  where slug in (select json_array_elements_text($1 -> 'missing')) and missing_since is null;
+  update novelsync.files set missing_since = null
+  where slug in (select json_array_elements_text($1 -> 'returned')) and missing_since is not null;
+  delete from novelsync.files
+  where slug in (select json_array_elements_text($1 -> 'forgotten')) and novel_id is null;
+  return '{}';
+end
+$$;
+
+-- What a person wants to know. Counts come from the bookkeeping and never from counting chapters.
+create or replace function public.novelsync_status(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+begin
+  return json_build_object(
+    'novels', (select count(*) from public.novels where removed_at is null),
+    'removed_novels', (select count(*) from public.novels where removed_at < 'infinity'),
+    'chapters', (select coalesce(sum(chapter_count), 0) from public.novels where removed_at is null),
+    'bytes', pg_database_size(current_database()),
+    'running', (select json_build_object('holder', holder, 'since', acquired_at) from novelsync.lease
+                where expires_at > clock_timestamp()),
+    'last_runs', (
+      select coalesce(json_agg(json_build_object(
+        'outcome', r.outcome, 'finished_at', r.finished_at, 'report', r.report) order by r.finished_at desc), '[]')
+      from (select * from novelsync.runs where finished_at is not null order by finished_at desc limit 2) r),
+    'metrics', (
+      select json_build_object(
+        'runs', count(*),
+        'sync_success_rate', round(avg(case when outcome = 'ok' then 1 else 0 end), 4),
+        'average_duration', round(avg((report ->> 'duration')::numeric), 2),
+        'novels_processed', coalesce(sum((report ->> 'novels_processed')::bigint), 0),
+        'chapters_processed', coalesce(sum((report ->> 'chapters_processed')::bigint), 0),
+        'error_rate', round(sum((report ->> 'novels_error')::numeric)
+                            / nullif(sum((report ->> 'novels_processed')::numeric), 0), 4))
+      from novelsync.runs where finished_at > now() - interval '24 hours'),
+    'standing', public.novelsync_problems('{}'));
+end
+$$;
+
+do $$
+declare
+  v_function text;
+begin
+  foreach v_function in array array[
+    'public.novelsync_begin(json)', 'public.novelsync_renew(json)', 'public.novelsync_finish(json)',
+    'public.novelsync_known(json)', 'public.novelsync_read(json)', 'public.novelsync_stage(json)',
+    'public.novelsync_write(json)', 'public.novelsync_absence(json)', 'public.novelsync_status(json)',
+    'public.novelsync_problems(json)', 'novelsync.fence(uuid)', 'novelsync.sweep(text[])'] loop
+    -- Supabase's default privileges grant to anon and authenticated by name, so "from public" alone leaves them in.
+    execute format('revoke all on function %s from public, anon, authenticated', v_function);
+    execute format('grant execute on function %s to service_role', v_function);
+  end loop;
+end
+$$;
+
+notify pgrst, 'reload schema';

@@ -1,0 +1,188 @@
+"""Real parts for tests: a Postgres of their own, a fresh database each, a folder of novels, the service over both."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import structlog
+
+from novelsync.database.embedded import EmbeddedPostgres
+from novelsync.database.functions import FunctionDatabase
+from novelsync.database.migrations import migrate
+from novelsync.database.postgres import PostgresRoad
+from novelsync.storage.local import LocalStorage
+from novelsync.sync_service import SyncService
+from tests.library import Library
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("NOVELSYNC_", "SUPABASE_")) or name in ("DATABASE_URL", "K_SERVICE"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A Postgres for the whole session, as a connection string."""
+    with tempfile.TemporaryDirectory(prefix="novelsync-test-") as folder:
+        # As root, Postgres runs as nobody, who must be able to enter.
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder)) as postgres:
+            yield from _served(postgres)
+
+
+def _served(postgres: EmbeddedPostgres) -> Iterator[str]:
+    conninfo = postgres.start()
+    migrate(_named(conninfo, "postgres"), "the tests' template")
+    with psycopg.connect(_named(conninfo, "postgres"), autocommit=True) as connection:
+        connection.execute("create database migrated template postgres")
+        # Hundreds of databases are made and dropped; none has to survive a power cut.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"alter system set {setting} = off")
+        connection.execute("select pg_reload_conf()")
+    yield conninfo
+
+
+def _named(conninfo: str, database: str) -> str:
+    return psycopg.conninfo.make_conninfo(conninfo, dbname=database)
+
+
+@pytest.fixture
+def make_database(server: str) -> Iterator[Callable[[str], str]]:
+    """Makes a database from a template, and gives its connection string."""
+    made: list[str] = []
+
+    def make(template: str) -> str:
+        name = f"test_{next(_numbers)}"
+        with psycopg.connect(_named(server, "template1"), autocommit=True) as connection:
+            connection.execute(f"create database {name} template {template} strategy file_copy")  # twice as fast
+        made.append(name)
+        return _named(server, name)
+
+    yield make
+    with psycopg.connect(_named(server, "template1"), autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def database_url(make_database: Callable[[str], str]) -> str:
+    """A migrated, empty database."""
+    return make_database("migrated")
+
+
+@pytest.fixture
+def empty_database_url(make_database: Callable[[str], str]) -> str:
+    """A database that was never migrated."""
+    return make_database("template0")
+
+
+class RecordingRoad(PostgresRoad):
+    """Remembers what was called, and lets a test do something just before."""
+
+    def __init__(self, conninfo: str) -> None:
+        super().__init__(conninfo, "the test's database")
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.before: Callable[[str], None] = lambda function: None
+
+    def call(self, function: str, request: Mapping[str, Any]) -> Any:
+        self.calls.append((function, request))
+        self.before(function)
+        return super().call(function, request)
+
+    def texts_sent(self) -> list[str]:
+        return [
+            chapter["content"]
+            for _, request in self.calls
+            for part in ("created", "changed", "texts")
+            for chapter in request.get(part, ())
+            if chapter.get("content")
+        ]
+
+
+@pytest.fixture
+def road(database_url: str) -> RecordingRoad:
+    return RecordingRoad(database_url)
+
+
+@pytest.fixture
+def database(road: RecordingRoad) -> Iterator[FunctionDatabase]:
+    database = FunctionDatabase(road)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def other_database(database_url: str) -> Iterator[FunctionDatabase]:
+    """The same database, as another process would have it."""
+    database = FunctionDatabase(PostgresRoad(database_url, "the test's database"))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "novels")
+
+
+@pytest.fixture
+def service(library: Library, database: FunctionDatabase) -> SyncService:
+    return make_service(library, database)
+
+
+def make_service(library: Library, database: FunctionDatabase, **options: Any) -> SyncService:
+    return SyncService(
+        LocalStorage(str(library.folder)), database, **{"workers": 4, "max_file_bytes": 100_000_000} | options
+    )
+
+
+class Tables:
+    """What readers would see, and which rows were touched."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.connection = psycopg.connect(conninfo, autocommit=True)
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        return self.connection.execute(query, parameters).fetchall()
+
+    def titles(self, slug: str) -> list[str]:
+        """Titles of a novel's published chapters in their order."""
+        return [
+            title
+            for (title,) in self.rows(
+                "select c.title from chapters c join novels n on n.id = c.novel_id"
+                " where n.slug = %s and n.removed_at is null and c.removed_at is null order by c.position",
+                slug,
+            )
+        ]
+
+    def ids(self, slug: str) -> dict[str, int]:
+        """Title to id of a novel's published chapters."""
+        return dict(
+            self.rows(
+                "select c.title, c.id from chapters c join novels n on n.id = c.novel_id"
+                " where n.slug = %s and c.removed_at is null order by c.position",
+                slug,
+            )
+        )
+
+    def places(self) -> dict[str, set[tuple[Any, ...]]]:
+        """Where each row of the readers' tables lies: any write of it, even of what it had, moves it."""
+        return {table: set(self.rows(f"select id, ctid, xmin from {table}")) for table in ("novels", "chapters")}
+
+
+@pytest.fixture
+def tables(database_url: str) -> Iterator[Tables]:
+    tables = Tables(database_url)
+    yield tables
+    tables.connection.close()

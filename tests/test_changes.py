@@ -1,0 +1,91 @@
+"""The smallest write that makes the tables equal to the file."""
+
+from decimal import Decimal
+
+from novelsync.changes import plan_novel
+from novelsync.models import UNSET, Book, BookChapter, KnownChapter, KnownNovel, NovelFields, StoredNovel
+from tests.library import found, known, text_of
+
+ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
+NOVEL = StoredNovel("emma", "v2", 100)
+FIELDS = NovelFields("Emma", "Jane Austen", "A novel", "https://example.com/emma.jpg", "ongoing")
+
+
+def book(*chapters: BookChapter, **fields: str | None) -> Book:
+    said = {"author": UNSET, "description": UNSET, "cover_url": UNSET, "status": UNSET} | fields
+    return Book("Emma", chapters=chapters, **said)  # type: ignore[arg-type]
+
+
+def stored(*chapters: KnownChapter) -> KnownNovel:
+    return KnownNovel("emma", 7, same=False, fields=FIELDS, chapters=chapters)
+
+
+def test_an_equal_file_moves_only_the_bookkeeping() -> None:
+    write = plan_novel(NOVEL, "sum", book(found("One", 1, "/1", ONE)), stored(known("1", "One", 1, "/1", ONE)))
+    assert not write.visible
+    assert (write.version, write.checksum, write.revision) == ("v2", "sum", 7)
+    assert (write.fields, write.created, write.changed, write.moved) == (None, [], [], [])
+
+
+def test_everything_of_a_new_novel_is_created() -> None:
+    write = plan_novel(NOVEL, "sum", book(found("One"), found("Two"), author="Jane"), None)
+    assert (write.is_new, write.visible, write.chapter_count) == (True, True, 2)
+    assert write.fields == NovelFields("Emma", author="Jane")
+    assert [created.position for created in write.created] == [1, 2]
+
+
+def test_a_chapter_in_front_moves_the_others_and_sends_one_text() -> None:
+    write = plan_novel(
+        NOVEL,
+        "sum",
+        book(found("Zero", content=THREE), found("One", content=ONE), found("Two", content=TWO)),
+        stored(known("1", "One", content=ONE, position=1), known("2", "Two", content=TWO, position=2)),
+    )
+    assert [(created.position, created.chapter.title) for created in write.created] == [(1, "Zero")]
+    assert [(moved.id, moved.position) for moved in write.moved] == [("1", 2), ("2", 3)]
+    assert write.text_bytes == len(THREE)
+
+
+def test_a_new_title_sends_no_text() -> None:
+    write = plan_novel(NOVEL, "sum", book(found("First", content=ONE)), stored(known("1", "One", content=ONE)))
+    assert [(changed.id, changed.new_text) for changed in write.changed] == [("1", False)]
+    assert write.text_bytes == 0
+
+
+def test_a_chapter_that_is_not_fetched_yet_keeps_its_text() -> None:
+    write = plan_novel(NOVEL, "sum", book(found("One", url="/1")), stored(known("1", "One", url="/1", content=ONE)))
+    assert not write.visible
+
+
+def test_a_number_written_another_way_is_the_same_number() -> None:
+    chapter = BookChapter("One", Decimal("10.50"), "", b"", 0, str)
+    row = KnownChapter("1", 1, Decimal("10.5"), "One", "", b"", 0)
+    assert not plan_novel(NOVEL, "sum", book(chapter), stored(row)).visible
+
+
+def test_a_key_the_file_does_not_have_keeps_the_column_and_null_clears_it() -> None:
+    write = plan_novel(NOVEL, "sum", book(author=None, status="completed"), stored())
+    assert write.fields == NovelFields("Emma", None, "A novel", "https://example.com/emma.jpg", "completed")
+
+
+def test_what_the_file_no_longer_has_stays_behind_what_it_stood_behind() -> None:
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 6)]
+    file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (5, 2, 6)]
+    write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
+    # 1 stood first, 3 and 4 behind 2; the new order is 1, 5, 2, 3, 4, 6.
+    assert [(moved.id, moved.position) for moved in write.moved] == [("5", 2), ("2", 3), ("3", 4), ("4", 5)]
+    assert [created.position for created in write.created] == [6]
+    assert (write.kept, write.chapter_count) == (3, 6)
+    assert [problem.kind for problem in write.problems or ()] == ["held"]
+
+
+def test_a_chapter_comes_back_under_its_old_id() -> None:
+    rows = [known("1", "One", content=ONE), known("2", "Two", content=TWO, removed=True)]
+    write = plan_novel(NOVEL, "sum", book(found("One", content=ONE), found("Two", content=TWO)), stored(*rows))
+    assert [(changed.id, changed.position, changed.new_text) for changed in write.changed] == [("2", 2, False)]
+    assert write.created == []
+
+
+def test_every_plan_has_a_request_id_of_its_own() -> None:
+    one, two = (plan_novel(NOVEL, "sum", book(), None) for _ in range(2))
+    assert one.request_id != two.request_id

@@ -1,0 +1,240 @@
+"""The commands as a person meets them: what is printed, exit codes, and never a traceback."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from novelsync.cli import main
+from tests.conftest import Tables
+from tests.library import REAL_NOVELS, Library, chapter, chapters
+from tests.test_sync import assert_equal_to_files, needs_real_novels
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "storage" / "novels"
+
+
+class Result:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process."""
+
+    def run(*arguments: str, **environment: str) -> Result:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["novelsync", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Result(int(end.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch, library: Library, database_url: str) -> Library:
+    """A library and a database that the commands find by their settings."""
+    monkeypatch.setenv("NOVELSYNC_STORAGE", str(library.folder))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    return library
+
+
+def test_the_sample_library_goes_into_the_embedded_database_with_no_setting_at_all(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "storage" / "novels").symlink_to(SAMPLES)
+    first, second, status = run("sync"), run("sync", "--json"), run("status")
+    assert (first.code, second.code, status.code) == (0, 0, 0)
+    assert "storage/novels → embedded Postgres in .novelsync/postgres" in first.err
+    assert "everything in storage is in the tables: 4 novels" in first.out
+    assert json.loads(second.out)["novels"]["unchanged"] == 4
+    assert status.out.startswith("ok\n")
+    assert "4 novels, 19 chapters" in status.out
+    if (data := tmp_path / ".novelsync" / "postgres" / "data").is_symlink():
+        shutil.rmtree(data.resolve().parent)  # as root, in a place of its own
+
+
+@needs_real_novels
+def test_the_real_novels_are_the_same_over_a_database_url(run: Run, database_url: str, tables: Tables) -> None:
+    result = run("sync", "--json", NOVELSYNC_STORAGE=str(REAL_NOVELS), DATABASE_URL=database_url)
+    assert (result.code, json.loads(result.out)["chapters"]["created"]) == (0, 713)
+    assert_equal_to_files(tables, REAL_NOVELS)
+
+
+def test_json_is_one_document_with_the_published_keys(run: Run, settled: Library) -> None:
+    settled.write("emma", chapters(2))
+    result = run("sync", "--json")
+    report = json.loads(result.out)
+    assert list(report) == [
+        *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
+        *("novels_error", "chapters_processed", "novels", "chapters", "problems", "problems_total", "bytes_read"),
+        *("duration", "start_time", "end_time"),
+    ]
+    assert (report["trigger"], report["outcome"], report["chapters_processed"]) == ("cli", "ok", 2)
+
+
+def test_what_is_refused_is_explained_and_exits_with_1(run: Run, settled: Library) -> None:
+    settled.write("emma", chapters(2))
+    settled.write_raw("cut", b'{"title": "Cut')
+    result = run("sync")
+    assert result.code == 1
+    assert "refused cut: the file is cut off" in result.out
+    assert "done, but not everything in storage is in the tables: 2 novels" in result.out
+    status = run("status")
+    assert status.code == 1
+    assert status.out.startswith("attention\n    1 novels are refused\n")
+
+
+def test_text_from_files_is_shown_as_it_is_and_never_as_markup(run: Run, settled: Library) -> None:
+    settled.write("[bold]", title="")
+    assert "refused [bold]: " in run("sync").out
+
+
+def test_one_slug_is_synced_alone(run: Run, settled: Library, tables: Tables) -> None:
+    settled.write("emma", chapters(2))
+    settled.write("other", chapters(2))
+    assert run("sync", "--slug", "emma").code == 0
+    assert tables.rows("select slug from novels") == [("emma",)]
+    nobody = run("sync", "--slug", "nobody")
+    assert nobody.code == 1
+    assert "there is no 'nobody' in" in nobody.out
+
+
+def test_status_before_the_first_run_says_so(run: Run, settled: Library) -> None:
+    settled.write("emma", chapters(2))
+    result = run("status", "--json")
+    status = json.loads(result.out)
+    assert result.code == 1
+    assert (status["verdict"], status["last_run"]) == ("never_run", None)
+    assert status["pending"] == {"new": 1, "changed": 0, "missing": 0}
+    assert status["metrics"]["sync_success_rate"] is None
+
+
+def test_status_tells_what_is_pending_and_how_runs_went(run: Run, settled: Library) -> None:
+    for slug in ("a", "b"):
+        settled.write(slug, chapters(3))
+    run("sync")
+    settled.write("a", chapters(4))
+    settled.remove("b")
+    settled.write("c", chapters(1))
+    status = json.loads(run("status", "--json").out)
+    assert status["pending"] == {"new": 1, "changed": 1, "missing": 1}
+    assert (status["novels_in_storage"], status["novels_in_database"], status["chapters_in_database"]) == (2, 2, 6)
+    assert (status["metrics"]["runs"], status["metrics"]["sync_success_rate"]) == (1, 1)
+    assert status["last_run"]["chapters"]["created"] == 6
+
+
+def test_a_running_sync_is_skipped_with_4(run: Run, settled: Library, tables: Tables) -> None:
+    tables.connection.execute(
+        "update novelsync.lease set run_id = gen_random_uuid(), expires_at = now() + interval '1 minute', holder = 'me'"
+    )
+    result = run("sync")
+    assert result.code == 4
+    assert "another run is in progress: me, since" in result.err
+
+
+def test_the_first_signal_ends_a_run_in_good_order(settled: Library, database_url: str, tables: Tables) -> None:
+    for n in range(40):
+        settled.write(f"novel-{n}", [chapter(c, content=f"{c:08d}" * 12_500) for c in range(40)])
+    command = [sys.executable, "-m", "novelsync", "sync", "--json"]
+    environment = os.environ | {"NOVELSYNC_WORKERS": "1"}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not tables.rows("select from novels"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate()
+    report = json.loads(out)
+    assert process.returncode == 1, err
+    assert report["outcome"] == "partial"
+    assert report["novels"]["deferred"] > 0
+    assert report["novels"]["created"] + report["novels"]["deferred"] == 40
+    assert tables.rows("select from novelsync.lease where expires_at > now()") == []
+
+
+def test_a_migration_says_what_it_did(run: Run, empty_database_url: str) -> None:
+    first = run("migrate", "--readers", "authenticated", DATABASE_URL=empty_database_url)
+    assert "applied novelsync_tables, novelsync_functions" in first.out
+    assert "users who are logged in (authenticated)" in first.out
+    assert "up to date" in run("migrate").out
+
+
+def test_the_migration_can_be_printed_without_a_database(run: Run, empty_database_url: str) -> None:
+    script = run("migrate", "--print", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing").out
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(script)  # type: ignore[arg-type]
+    assert "up to date" in run("migrate", DATABASE_URL=empty_database_url).out
+
+
+def test_validate_says_what_would_be_refused_and_mended(run: Run, library: Library, tmp_path: Path) -> None:
+    library.write("good", chapters(2))
+    library.write("odd", [chapter(1, number="chapter-12")])
+    library.write("bad", [chapter(1, content=5)], title="")
+    result = run("validate", str(library.folder))
+    assert result.code == 1
+    assert "3 files, 1 would be refused" in result.out
+    assert "chapter-12" in result.out
+    assert run("validate", str(library.path("good"))).code == 0
+    assert run("validate", str(library.folder / "bad")).code == 1
+    assert run("validate", NOVELSYNC_STORAGE=str(library.folder)).code == 1
+    assert run("validate", str(SAMPLES)).code == 0
+
+
+BAD = {
+    "a storage that is a file": ({"NOVELSYNC_STORAGE": __file__}, ["sync"], 2, "is a file, not a folder"),
+    "a storage of a kind there is not": ({"NOVELSYNC_STORAGE": "ftp://x"}, ["sync"], 2, "ftp://x"),
+    "a setting that is no number": ({"NOVELSYNC_WORKERS": "x"}, ["sync"], 2, "NOVELSYNC_WORKERS is 'x'"),
+    "a url without a key": ({"SUPABASE_URL": "https://x"}, ["sync"], 2, "SUPABASE_SECRET_KEY"),
+    "an address that cannot be read": ({"DATABASE_URL": "nonsense"}, ["sync"], 2, "DATABASE_URL cannot be read"),
+    "a database that is not there": ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["sync"], 3, "cannot be reached"),
+    "status without a database": ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["status"], 3, "cannot be reached"),
+    "a migration without a database": ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["migrate"], 3, "cannot be"),
+    "an unknown command": ({}, ["snyc"], 2, "No such command"),
+    "an unknown option": ({}, ["sync", "--faster"], 2, "No such option"),
+    "nothing to validate": ({}, ["validate", "/nowhere"], 2, "there is no /nowhere"),
+}
+
+
+@pytest.mark.parametrize(("environment", "arguments", "code", "message"), BAD.values(), ids=BAD)
+def test_what_is_wrong_is_said_in_one_message(
+    run: Run, settled: Library, environment: dict[str, str], arguments: list[str], code: int, message: str
+) -> None:
+    result = run(*arguments, **environment)
+    assert result.code == code
+    assert message in result.err
+    assert result.out == ""
+
+
+def test_a_database_that_was_not_migrated_exits_with_2(run: Run, settled: Library, empty_database_url: str) -> None:
+    for command in ("sync", "status"):
+        result = run(command, DATABASE_URL=empty_database_url)
+        assert result.code == 2
+        assert "has not been migrated" in result.err
+        assert "python -m novelsync migrate" in result.err
+
+
+def test_a_failed_run_prints_its_report_as_json(run: Run, settled: Library) -> None:
+    result = run("sync", "--json", DATABASE_URL="postgresql://127.0.0.1:1/x")
+    report: dict[str, Any] = json.loads(result.out)
+    assert (result.code, report["outcome"], report["success"]) == (3, "failed", False)
+    assert "cannot be reached" in report["problems"][0]["message"]

@@ -1,0 +1,394 @@
+"""What every road to the database promises; each case runs over each road."""
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes
+from novelsync.contracts import WriteOutcome
+from novelsync.database import functions
+from novelsync.database.functions import FunctionDatabase
+from novelsync.errors import LeaseLost, RunInProgress, WriteRejected
+from novelsync.models import UNSET, Book, BookChapter, NovelFields, NovelWrite, Problem, ProblemKind, StoredNovel
+from tests.conftest import Tables
+from tests.library import found, text_of
+
+ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
+
+
+def begin(database: FunctionDatabase, seconds: int = 60) -> str:
+    run_id = str(uuid.uuid4())
+    database.begin(run_id, "cli", "a test", seconds)
+    return run_id
+
+
+def plan(
+    database: FunctionDatabase, slug: str, chapters: Sequence[BookChapter], version: str = "1", **fields: Any
+) -> NovelWrite:
+    """The write that makes the tables equal to these chapters, planned on what is there now."""
+    said = {"author": UNSET, "description": UNSET, "cover_url": UNSET, "status": UNSET, "warnings": ()} | fields
+    book = Book(slug.title(), chapters=chapters, **said)
+    known = database.known_novels({slug: "never seen"}).get(slug)
+    return plan_novel(StoredNovel(slug, version, 1), f"sum of {version}", book, known)
+
+
+def put(database: FunctionDatabase, slug: str, *chapters: BookChapter, version: str = "1", **fields: Any) -> None:
+    outcomes = database.write(None, [plan(database, slug, chapters, version, **fields)])
+    assert outcomes == [WriteOutcome.WRITTEN]
+
+
+# The lease ----------------------------------------------------------------------
+
+
+def test_only_one_run_has_the_lease(database: FunctionDatabase) -> None:
+    begin(database)
+    with pytest.raises(RunInProgress, match="a test, since 20"):
+        begin(database)
+
+
+def test_a_lease_that_was_given_back_can_be_taken(database: FunctionDatabase) -> None:
+    database.finish(begin(database), "ok", {}, None, None)
+    begin(database)
+
+
+def test_a_lease_that_lapsed_can_be_taken_and_then_the_first_run_writes_nothing_more(
+    database: FunctionDatabase, tables: Tables
+) -> None:
+    first = begin(database, seconds=0)
+    begin(database)
+    assert not database.renew(first, 60)
+    with pytest.raises(LeaseLost):
+        database.write(first, [plan(database, "emma", [found("One", content=ONE)])])
+    assert tables.rows("select * from novels") == []
+
+
+def test_a_lease_that_lapsed_and_was_not_taken_is_renewed(database: FunctionDatabase) -> None:
+    run = begin(database, seconds=0)
+    assert database.renew(run, 60)
+    with pytest.raises(RunInProgress):
+        begin(database)
+
+
+def test_the_same_run_may_begin_twice_because_an_answer_may_be_lost(database: FunctionDatabase) -> None:
+    run = begin(database)
+    database.begin(run, "cli", "a test", 60)
+
+
+def test_a_takeover_waits_for_a_write_that_is_under_way(
+    database: FunctionDatabase, database_url: str, tables: Tables
+) -> None:
+    run = begin(database, seconds=0)
+    with psycopg.connect(database_url) as writing:
+        writing.execute("select novelsync.fence(%s::uuid)", [run])
+        takeover = threading.Thread(target=begin, args=[database])
+        takeover.start()
+        while not tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"):
+            assert takeover.is_alive()
+        writing.commit()
+        takeover.join(timeout=10)
+        assert not takeover.is_alive()
+    with pytest.raises(LeaseLost):
+        database.write(run, [plan(database, "emma", [])])
+
+
+def test_a_renewal_passes_a_write_that_is_under_way(database: FunctionDatabase, database_url: str) -> None:
+    run = begin(database)
+    with psycopg.connect(database_url) as writing:
+        writing.execute("select novelsync.fence(%s::uuid)", [run])
+        assert database.renew(run, 60)
+
+
+def test_what_a_run_leaves_is_handed_to_the_next_one_once(database: FunctionDatabase) -> None:
+    database.finish(begin(database), "ok", {"outcome": "ok"}, "digest", "emma")
+    second = str(uuid.uuid4())
+    begun = database.begin(second, "cli", "a test", 0)
+    assert (begun.digest, begun.resume_at) == ("digest", "emma")
+    # The second run dies here.
+    assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
+
+
+def test_a_write_outside_a_run_makes_the_digest_void(database: FunctionDatabase) -> None:
+    database.finish(begin(database), "ok", {}, "digest", None)
+    put(database, "emma")
+    assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
+
+
+def test_a_run_that_died_counts_as_failed(database: FunctionDatabase) -> None:
+    begin(database, seconds=0)
+    database.finish(begin(database), "ok", {"outcome": "ok", "duration": 1.5}, None, None)
+    said = database.status()
+    assert [run.outcome for run in said.last_runs] == ["ok", "failed"]
+    assert said.metrics["sync_success_rate"] == 0.5
+
+
+# Writing ------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read_back(database: FunctionDatabase) -> None:
+    put(database, "emma", found("One", 1, "/1", ONE), found("Two", 2, "/2"), author="Jane", version="7")
+    known = database.known_novels({"emma": "another", "nobody": "x"})
+    assert list(known) == ["emma"]
+    emma = known["emma"]
+    assert (emma.revision, emma.same, emma.fields) == (1, False, NovelFields("Emma", "Jane"))
+    assert [(c.position, c.number, c.title, c.content_bytes) for c in emma.chapters] == [
+        (1, 1, "One", len(ONE)),
+        (2, 2, "Two", 0),
+    ]
+    assert emma.chapters[0].content_hash == found(content=ONE).content_hash
+    assert [(f.slug, f.version, f.stored) for f in database.known_files()] == [("emma", "7", True)]
+
+
+def test_chapters_are_not_sent_for_a_file_whose_bytes_are_the_known_ones(database: FunctionDatabase) -> None:
+    put(database, "emma", found("One", 1, "/1", ONE))
+    known = database.known_novels({"emma": "sum of 1"})["emma"]
+    assert (known.same, known.chapters) == (True, [])
+
+
+def test_the_same_request_again_is_answered_and_not_carried_out(database: FunctionDatabase, tables: Tables) -> None:
+    write = plan(database, "emma", [found("One", content=ONE)])
+    assert database.write(None, [write]) == database.write(None, [write]) == [WriteOutcome.WRITTEN]
+    assert tables.titles("emma") == ["One"]
+    assert database.known_novels({"emma": None})["emma"].revision == 1
+
+
+def test_a_write_planned_on_an_older_revision_does_nothing(database: FunctionDatabase, tables: Tables) -> None:
+    late = plan(database, "emma", [found("Late", content=ONE)])
+    put(database, "emma", found("First", content=TWO))
+    assert database.write(None, [late]) == [WriteOutcome.STALE]
+    assert tables.titles("emma") == ["First"]
+
+
+def test_a_stale_novel_does_not_stop_its_neighbours(database: FunctionDatabase, tables: Tables) -> None:
+    put(database, "b", found("Old", content=ONE))
+    writes = [plan(database, slug, [found("New", content=TWO)]) for slug in ("a", "b", "c")]
+    writes[1] = replace(writes[1], revision=0)
+    assert database.write(None, writes) == ["written", "stale", "written"]
+    assert [tables.titles(slug) for slug in ("a", "b", "c")] == [["New"], ["Old"], ["New"]]
+
+
+def test_a_row_of_the_sites_own_under_the_same_slug_is_left_alone(database: FunctionDatabase, tables: Tables) -> None:
+    tables.connection.execute("insert into novels (slug, title) values ('emma', 'Mine')")
+    writes = [plan(database, slug, [found("One", content=ONE)]) for slug in ("emma", "other")]
+    assert database.write(None, writes) == ["stale", "written"]
+    assert tables.rows("select title from novels order by id") == [("Mine",), ("Other",)]
+    assert tables.titles("emma") == []
+
+
+def test_data_the_database_refuses_is_refused_whole(database: FunctionDatabase, tables: Tables) -> None:
+    tables.connection.execute("alter table chapters add check (title <> 'Bad')")
+    writes = [plan(database, slug, [found(title, content=ONE)]) for slug, title in (("a", "Good"), ("b", "Bad"))]
+    with pytest.raises(WriteRejected, match="violates check constraint"):
+        database.write(None, writes)
+    assert tables.rows("select * from novels") == []
+
+
+def test_all_kinds_of_change_come_in_one_write(database: FunctionDatabase, tables: Tables) -> None:
+    put(database, "emma", *(found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(1, 7)))
+    before, ids = tables.places(), tables.ids("emma")
+    file = [
+        found("Chapter 0", 0, "/0", text_of("0")),
+        found("Chapter 2", 2, "/2", text_of("2")),
+        found("Chapter 1", 1, "/1", text_of("1 edited")),
+        found("Third", 3, "/3", text_of("3")),
+        found("Chapter 4", 4, "/4", text_of("4")),
+        found("Chapter 6", 6, "/6", text_of("6")),
+    ]
+    put(database, "emma", *file, version="2")
+    # Chapter 5 is no longer in the file and stays behind Chapter 4.
+    after = tables.ids("emma")
+    assert list(after) == ["Chapter 0", "Chapter 2", "Chapter 1", "Third", "Chapter 4", "Chapter 5", "Chapter 6"]
+    assert {title: after[title] for title in ids if title in after} == {t: i for t, i in ids.items() if t in after}
+    assert after["Third"] == ids["Chapter 3"]
+    assert tables.rows("select position from chapters order by 1") == [(n,) for n in range(1, 8)]
+    assert tables.rows("select chapter_count from novels") == [(7,)]
+    untouched = before["chapters"] & tables.places()["chapters"]
+    assert {row[0] for row in untouched} == {ids["Chapter 2"]}, "it alone keeps its place and all it says"
+
+
+def test_every_hash_is_of_the_stored_text(database: FunctionDatabase, tables: Tables) -> None:
+    put(database, "emma", found("One", 1, content=ONE), found("Two", 2), found("Drei", 3, content="Füße\r\n\u0301"))
+    put(database, "emma", found("One", 1, content=TWO), found("Two", 2, content=THREE), version="2")
+    wrong = tables.rows("select title from chapters where content_hash <> sha256(convert_to(content, 'UTF8'))")
+    assert wrong == []
+
+
+def test_time_stamps_tell_what_happened(database: FunctionDatabase, tables: Tables) -> None:
+    def stamps() -> dict[str, tuple[Any, ...]]:
+        query = "select title, created_at, updated_at, content_updated_at from chapters"
+        return {title: stamps for title, *stamps in tables.rows(query)}
+
+    put(database, "emma", found("One", 1, content=ONE), found("Two", 2, content=TWO), found("Three", 3, content=THREE))
+    before, (novel_before,) = stamps(), tables.rows("select updated_at, last_chapter_at from novels")
+    put(database, "emma", found("One", 1, content=ONE), found("Zwei", 2, content=TWO), found("Three", 3, content="new"))
+    after, (novel_after,) = stamps(), tables.rows("select updated_at, last_chapter_at from novels")
+    assert after["One"] == before["One"]
+    assert after["Zwei"][1] > before["Two"][1]
+    assert after["Zwei"][2] == before["Two"][2]
+    assert after["Three"][2] > before["Three"][2]
+    assert novel_after[0] > novel_before[0]
+    assert novel_after[1] == novel_before[1], "no chapter was added"
+
+
+def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: FunctionDatabase, tables: Tables) -> None:
+    put(database, "emma", found("One", content=ONE), warnings=["mended"])
+    before = tables.places()
+    known = database.known_novels({"emma": "sum of 1"})["emma"]
+    assert database.write(None, [plan_same_bytes(StoredNovel("emma", "2", 1), "sum of 1", known)]) == ["written"]
+    assert tables.places() == before
+    assert [f.version for f in database.known_files()] == ["2"]
+    assert [problem.message for problem in database.standing().problems] == ["mended"]
+
+
+# Problems -------------------------------------------------------------------------
+
+
+def test_problems_stand_until_the_next_write_says_otherwise(database: FunctionDatabase) -> None:
+    put(database, "emma", warnings=["one", "two"])
+    problem = Problem("persuasion", ProblemKind.REFUSED, "cut", "mend it")
+    database.write(None, [plan_refusal(StoredNovel("persuasion", "1", 1), 0, problem, final=True)])
+    standing = database.standing()
+    assert standing.counts == {"warning": 1, "refused": 1}
+    assert standing.problems == [problem, Problem("emma", ProblemKind.WARNING, "one; two")]
+    put(database, "emma", version="2")
+    put(database, "persuasion", version="2")
+    assert database.standing().counts == {}
+
+
+def test_a_refused_file_is_remembered_by_its_version_and_not_stored(database: FunctionDatabase, tables: Tables) -> None:
+    problem = Problem("emma", ProblemKind.REFUSED, "cut")
+    database.write(None, [plan_refusal(StoredNovel("emma", "1", 1), 0, problem, final=True)])
+    assert [(f.version, f.stored, f.refused) for f in database.known_files()] == [("1", False, True)]
+    assert tables.rows("select * from novels") == []
+
+
+def test_a_refusal_keeps_what_is_stored(database: FunctionDatabase, tables: Tables) -> None:
+    put(database, "emma", found("One", content=ONE))
+    before = tables.places()
+    problem = Problem("emma", ProblemKind.REFUSED, "cut")
+    database.write(None, [plan_refusal(StoredNovel("emma", "2", 1), 1, problem, final=True)])
+    assert tables.places() == before
+
+
+# Absence --------------------------------------------------------------------------
+
+
+def test_absence_is_noted_and_taken_back(database: FunctionDatabase) -> None:
+    put(database, "emma", warnings=["w"])
+    run = begin(database, seconds=0)
+    database.note_absence(run, ["emma"], [], [])
+    assert [f.missing for f in database.known_files()] == [True]
+    assert database.standing().counts == {}, "what is not there has no problem"
+    assert database.begin(run, "cli", "a test", 0).missing == 1
+    database.note_absence(run, [], ["emma"], [])
+    assert [f.missing for f in database.known_files()] == [False]
+    assert database.standing().counts == {"warning": 1}
+
+
+def test_only_what_was_never_stored_is_forgotten(database: FunctionDatabase) -> None:
+    put(database, "emma")
+    problem = Problem("cut", ProblemKind.REFUSED, "cut")
+    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 0, problem, final=True)])
+    database.note_absence(begin(database), [], [], ["emma", "cut"])
+    assert [f.slug for f in database.known_files()] == ["emma"]
+
+
+# Pages ------------------------------------------------------------------------------
+
+
+def test_the_bookkeeping_comes_whole_and_in_listing_order_however_small_the_pages(
+    database: FunctionDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slugs = ["Z", "a-b", "a", "a0", "số-đỏ", "ä"]
+    database.write(None, [plan(database, slug, []) for slug in reversed(slugs)])
+    for size in (1, 2, 6, 7):
+        monkeypatch.setattr(functions, "PAGE", size)
+        assert [f.slug for f in database.known_files()] == slugs
+
+
+# Large novels -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every novel with more than one chapter is a large one."""
+    monkeypatch.setattr(functions, "CALL_BYTES", 500)
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_a_large_novel_comes_in_parts_and_whole(database: FunctionDatabase, tables: Tables) -> None:
+    put(database, "emma", *(found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(1, 6)), author="Jane")
+    assert tables.titles("emma") == [f"Chapter {n}" for n in range(1, 6)]
+    assert tables.rows("select title, author, chapter_count from novels") == [("Emma", "Jane", 5)]
+    file = [
+        found("Chapter 0", 0, "/0", text_of("0")),
+        found("First", 1, "/1", text_of("1 edited")),
+        *(found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (3, 2, 4)),
+        found("Chapter 5", 5, "/5", text_of("5 edited")),
+    ]
+    ids = tables.ids("emma")
+    put(database, "emma", *file, version="2")
+    after = tables.ids("emma")
+    assert list(after) == ["Chapter 0", "First", "Chapter 3", "Chapter 2", "Chapter 4", "Chapter 5"]
+    assert after["First"] == ids["Chapter 1"]
+    contents = tables.rows("select content from chapters order by position")
+    assert [content for (content,) in contents] == [chapter.text() for chapter in file]
+    assert tables.rows("select * from novelsync.staging") == tables.rows("select * from novelsync.staged_texts") == []
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_nothing_of_a_large_novel_is_seen_before_it_is_whole(database: FunctionDatabase, tables: Tables) -> None:
+    write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)])
+    database._stage(None, write)
+    assert tables.rows("select count(*) from chapters where removed_at is not null") == [(3,)]
+    assert tables.rows("select * from novels where removed_at is null") == []
+    assert database.status().removed_novels == 0
+    assert [(f.slug, f.version, f.stored) for f in database.known_files()] == [("emma", "", False)]
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_parts_that_came_already_are_passed_over(database: FunctionDatabase, tables: Tables) -> None:
+    write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)])
+    database._stage(None, write)
+    assert database.write(None, [write]) == database.write(None, [write]) == ["written"]
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_what_a_dead_run_left_is_swept_by_the_next_write_of_the_novel(
+    database: FunctionDatabase, tables: Tables
+) -> None:
+    file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
+    database._stage(None, plan(database, "emma", file))
+    put(database, "emma", found("Only", content=ONE))
+    assert tables.titles("emma") == ["Only"]
+    assert tables.rows("select count(*) from chapters") == tables.rows("select count(*) from novels") == [(1,)]
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_what_a_dead_run_left_is_swept_by_the_next_run(database: FunctionDatabase, tables: Tables) -> None:
+    run = begin(database, seconds=0)
+    database._stage(run, plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)]))
+    begin(database)
+    assert tables.rows("select * from chapters") == tables.rows("select * from novels") == []
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_a_large_write_planned_on_an_older_revision_does_nothing(database: FunctionDatabase, tables: Tables) -> None:
+    late = plan(database, "emma", [found(f"Late {n}", n, content=text_of(str(n))) for n in range(1, 4)])
+    put(database, "emma", found("First", content=TWO))
+    assert database.write(None, [late]) == [WriteOutcome.STALE]
+    assert tables.titles("emma") == ["First"]
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_a_large_write_of_a_run_that_lost_its_lease_does_nothing(database: FunctionDatabase, tables: Tables) -> None:
+    first = begin(database, seconds=0)
+    begin(database)
+    with pytest.raises(LeaseLost):
+        database.write(first, [plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in (1, 2)])])
+    assert tables.rows("select * from chapters") == []

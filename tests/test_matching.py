@@ -1,0 +1,97 @@
+"""Which chapter is which."""
+
+from novelsync.matching import pair_chapters
+from tests.library import found, known, text_of
+
+ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
+
+
+def test_the_same_text_is_the_same_chapter_whatever_else_changed() -> None:
+    rows = [known("1", "Chapter 1", 1, "/1", ONE), known("2", "Chapter 2", 2, "/2", TWO)]
+    file = [found("Two", 20, "/b", TWO), found("One", 10, "/a", ONE)]
+    assert pair_chapters(rows, file) == [1, 0]
+
+
+def test_a_short_text_tells_nothing() -> None:
+    rows = [known("1", "Chapter 1", 1, content="soon"), known("2", "Chapter 2", 2, content=TWO)]
+    file = [found("Chapter 2", 2, content="soon"), found("Chapter 1", 1, content=ONE)]
+    assert pair_chapters(rows, file) == [1, 0]
+
+
+def test_a_text_that_repeats_equally_often_keeps_its_order() -> None:
+    rows = [known("1", "a", content=ONE), known("2", "a", content=ONE), known("3", "b", content=TWO)]
+    file = [found("b", content=TWO), found("a", content=ONE), found("a", content=ONE)]
+    assert pair_chapters(rows, file) == [2, 0, 1]
+
+
+def test_a_text_that_repeats_more_often_than_before_is_left_to_weaker_signs() -> None:
+    rows = [known("1", "a", url="/1", content=ONE)]
+    file = [found("a", url="/0", content=ONE), found("a", url="/1", content=ONE)]
+    assert pair_chapters(rows, file) == [None, 0]
+
+
+def test_an_edited_text_is_found_by_its_url() -> None:
+    rows = [known("1", "a", 1, "/1", ONE), known("2", "b", 2, "/2", TWO)]
+    file = [found("new", 9, "/9", THREE), found("x", 7, "/2", TWO + "!"), found("y", 8, "/1", ONE + "!")]
+    assert pair_chapters(rows, file) == [None, 1, 0]
+
+
+def test_a_number_that_repeats_is_told_by_its_title() -> None:
+    rows = [known("1", "Spring", 5), known("2", "Summer", 5)]
+    file = [found("Summer", 5), found("Spring", 5)]
+    assert pair_chapters(rows, file) == [1, 0]
+
+
+def test_a_title_that_is_unique_on_both_sides_is_enough() -> None:
+    rows = [known("1", "Spring", 1), known("2", "Summer", 2), known("3", "Summer", 3)]
+    file = [found("Summer", 7), found("Spring", 9)]
+    assert pair_chapters(rows, file) == [None, 0]
+
+
+def test_a_number_that_is_unique_on_both_sides_is_enough() -> None:
+    rows = [known("1", "Spring", 1), known("2", "Summer", 2)]
+    file = [found("Winter", 3), found("Autumn", 4), found("Sommer", 2)]
+    assert pair_chapters(rows, file) == [None, None, 1]
+
+
+def test_chapters_between_two_that_are_known_are_paired_by_their_place() -> None:
+    rows = [known("1", content=ONE), known("2", "x"), known("3", "y"), known("4", content=TWO)]
+    file = [found(content=ONE), found("p"), found("q"), found(content=TWO)]
+    assert pair_chapters(rows, file) == [0, 1, 2, 3]
+
+
+def test_place_does_not_pair_where_one_side_has_more() -> None:
+    rows = [known("1", content=ONE), known("2", "x"), known("4", content=TWO)]
+    file = [found(content=ONE), found("p"), found("q"), found(content=TWO)]
+    assert pair_chapters(rows, file) == [0, None, None, 2]
+
+
+def test_place_does_not_pair_across_chapters_that_changed_their_order() -> None:
+    rows = [known("1", content=ONE), known("2", "x"), known("3", content=TWO)]
+    file = [found(content=TWO), found("p"), found(content=ONE)]
+    assert pair_chapters(rows, file) == [2, None, 0]
+
+
+def test_a_chapter_that_was_removed_is_recognised_when_it_comes_back() -> None:
+    rows = [known("1", "a", content=ONE), known("2", "b", content=TWO, removed=True)]
+    file = [found("a", content=ONE), found("b again", content=TWO)]
+    assert pair_chapters(rows, file) == [0, 1]
+
+
+def test_a_removed_chapter_is_not_paired_for_its_place_alone() -> None:
+    rows = [known("1", "a", content=ONE), known("2", "b", 2, "/2", TWO, removed=True)]
+    file = [found("a", content=ONE), found("c", 3, "/3", THREE)]
+    assert pair_chapters(rows, file) == [0, None]
+
+
+def test_a_published_chapter_goes_before_a_removed_one_of_the_same_text() -> None:
+    rows = [known("2", "b", content=ONE), known("1", "a", content=ONE, removed=True)]
+    assert pair_chapters(rows, [found("a", content=ONE)]) == [0]
+
+
+def test_nothing_known_makes_every_chapter_new() -> None:
+    assert pair_chapters([], [found("a"), found("b")]) == [None, None]
+
+
+def test_an_empty_file_pairs_nothing() -> None:
+    assert pair_chapters([known("1", "a")], []) == []
