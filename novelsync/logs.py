@@ -17,11 +17,15 @@ def configure_logs(log_format: Literal["json", "text"], stream: Literal["stdout"
     A person sees warnings and worse, because the result is printed anyway; the cloud's log has everything.
     """
     as_json = log_format == "json"
-    renderer: list[Any] = [_for_cloud, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
-    if not as_json:
+    renderer: list[Any]
+    if as_json:
+        as_lines = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        renderer = [structlog.processors.format_exc_info, _for_cloud, as_lines]
+    else:
         renderer = [structlog.dev.ConsoleRenderer(colors=getattr(sys, stream).isatty())]
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderer,

@@ -26,6 +26,11 @@ class Settings(BaseSettings):
     cloud_service: str | None = Field(
         None, validation_alias="K_SERVICE", description="Set by Cloud Run itself, not by you."
     )
+    cloud_project: str | None = Field(
+        None,
+        validation_alias="GOOGLE_CLOUD_PROJECT",
+        description="The Google Cloud project; log lines are shown with their request if it is set.",
+    )
     storage: str = Field(
         "storage/novels", validation_alias="NOVELSYNC_STORAGE", description="Folder that holds `<slug>/book_info.json`."
     )

@@ -4,6 +4,7 @@ The sync itself: list, plan, carry over, report. Every door calls this one servi
 Knows storages and databases only by their contracts, and decides nothing that `plan` can decide.
 """
 
+import contextvars
 import os
 import socket
 import threading
@@ -166,7 +167,9 @@ class SyncService:
                 if self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline):
                     resume_at = batch[0].slug
                     break
-                working[pool.submit(self.sync_chapters, batch, plan.known, report.run_id)] = size
+                # With the caller's context, so that a thread's log lines belong to the request too.
+                carry = contextvars.copy_context().run
+                working[pool.submit(carry, self.sync_chapters, batch, plan.known, report.run_id)] = size
             while working:
                 tally.collect(working)
         return resume_at

@@ -1,14 +1,18 @@
 """Settings to parts. The only file that names every adapter; what is not used is not imported."""
 
+import atexit
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from novelsync.contracts import Database, Storage
 from novelsync.database.functions import FunctionDatabase
 from novelsync.errors import ConfigurationError
+from novelsync.logs import configure_logs
 from novelsync.settings import Settings, load_settings
+from novelsync.status import StatusService
 from novelsync.sync_service import SyncService
 
 
@@ -20,6 +24,7 @@ class Parts:
     storage: Storage
     database: Database
     sync_service: SyncService
+    status_service: StatusService
 
 
 @contextmanager
@@ -34,7 +39,29 @@ def connected(settings: Settings) -> Iterator[Parts]:
             max_file_bytes=settings.max_file_bytes,
             time_budget=settings.effective_time_budget,
         )
-        yield Parts(settings, storage, database, service)
+        status = StatusService(storage, database, stale_after=settings.stale_after)
+        yield Parts(settings, storage, database, service, status)
+
+
+_of_this_process: Parts | None = None
+_guard = threading.Lock()
+
+
+def parts_of_this_process() -> Parts:
+    """
+    The parts for a server, made by the first request and kept until the process ends.
+
+    Not at import, because gunicorn imports before it forks. What fails is tried again by the next request.
+    """
+    global _of_this_process  # noqa: PLW0603 — a process has one
+    with _guard:
+        if _of_this_process is None:
+            settings = load_settings()
+            configure_logs(settings.effective_log_format, "stdout")
+            stack = ExitStack()
+            _of_this_process = stack.enter_context(connected(settings))
+            atexit.register(stack.close)
+        return _of_this_process
 
 
 def open_storage(location: str) -> Storage:
@@ -50,20 +77,19 @@ def open_storage(location: str) -> Storage:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """The database the settings name: ``DATABASE_URL``, or else the embedded one, which is migrated by itself."""
-    if settings.supabase_url:
-        raise ConfigurationError(
-            "SUPABASE_URL is set, and this version talks to Postgres itself",
-            "unset it, and set DATABASE_URL to the project's session pooler",
-        )
+    """The database the settings name: Supabase, ``DATABASE_URL``, or else the embedded one, migrated by itself."""
+    if settings.supabase_url and settings.supabase_key:
+        from novelsync.database.supabase import SupabaseRoad
+
+        key = settings.supabase_key.get_secret_value()
+        with closing(FunctionDatabase(SupabaseRoad(settings.supabase_url, key))) as database:
+            yield database
+        return
     with postgres_url(settings) as (conninfo, name):
         from novelsync.database.postgres import PostgresRoad
 
-        database = FunctionDatabase(PostgresRoad(conninfo, name))
-        try:
+        with closing(FunctionDatabase(PostgresRoad(conninfo, name))) as database:
             yield database
-        finally:
-            database.close()
 
 
 @contextmanager

@@ -2,8 +2,12 @@
 
 import itertools
 import os
+import pwd
+import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,8 @@ import pytest
 import structlog
 
 from novelsync.database.embedded import EmbeddedPostgres
-from novelsync.database.functions import FunctionDatabase
+from novelsync.database.embedded_places import programs_folder
+from novelsync.database.functions import FunctionDatabase, Road
 from novelsync.database.migrations import migrate
 from novelsync.database.postgres import PostgresRoad
 from novelsync.storage.local import LocalStorage
@@ -53,6 +58,37 @@ def _served(postgres: EmbeddedPostgres) -> Iterator[str]:
     yield conninfo
 
 
+@pytest.fixture(scope="session")
+def older_server() -> Iterator[str]:
+    """A Postgres 16 over TCP, as DATABASE_URL might name it: the wheel of the embedded one has it too."""
+    programs = programs_folder().parents[1] / "pginstall" / "bin"
+    account: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    with tempfile.TemporaryDirectory(prefix="novelsync-test-") as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        if account:
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+
+        def run(program: str, *arguments: str) -> None:
+            command = [programs / program, "-D", folder, *arguments]
+            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, **account)
+
+        try:
+            run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+        except PermissionError:
+            pytest.skip("Postgres must not run as root, and nobody cannot enter the folder of this clone")
+        probe.close()
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off -k {folder}"
+        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", options, "start")
+        try:
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
 def _named(conninfo: str, database: str) -> str:
     return psycopg.conninfo.make_conninfo(conninfo, dbname=database)
 
@@ -60,12 +96,19 @@ def _named(conninfo: str, database: str) -> str:
 @pytest.fixture
 def make_database(server: str) -> Iterator[Callable[[str], str]]:
     """Makes a database from a template, and gives its connection string."""
+    with databases(server) as make:
+        yield make
+
+
+@contextmanager
+def databases(server: str) -> Iterator[Callable[[str], str]]:
     made: list[str] = []
 
     def make(template: str) -> str:
         name = f"test_{next(_numbers)}"
         with psycopg.connect(_named(server, "template1"), autocommit=True) as connection:
-            connection.execute(f"create database {name} template {template} strategy file_copy")  # twice as fast
+            # file_copy is twice as fast.
+            connection.execute(f"create database {name} template {template} strategy file_copy")
         made.append(name)
         return _named(server, name)
 
@@ -87,18 +130,20 @@ def empty_database_url(make_database: Callable[[str], str]) -> str:
     return make_database("template0")
 
 
-class RecordingRoad(PostgresRoad):
-    """Remembers what was called, and lets a test do something just before."""
+class RecordingRoad:
+    """A road that remembers what was called, and lets a test do something just before."""
 
-    def __init__(self, conninfo: str) -> None:
-        super().__init__(conninfo, "the test's database")
+    def __init__(self, road: Road) -> None:
+        self._road = road
+        self.name = road.name
+        self.close = road.close
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.before: Callable[[str], None] = lambda function: None
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
         self.calls.append((function, request))
         self.before(function)
-        return super().call(function, request)
+        return self._road.call(function, request)
 
     def texts_sent(self) -> list[str]:
         return [
@@ -112,7 +157,7 @@ class RecordingRoad(PostgresRoad):
 
 @pytest.fixture
 def road(database_url: str) -> RecordingRoad:
-    return RecordingRoad(database_url)
+    return RecordingRoad(PostgresRoad(database_url, "the test's database"))
 
 
 @pytest.fixture

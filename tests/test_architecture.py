@@ -13,12 +13,13 @@ STOREYS = (
     {"models"},
     {"book_file", "reader", "matching", "plan", "changes"},
     {"contracts"},
-    {"report", "lease", "settings", "logs", "storage.local", "database.embedded_places"},
-    {"database.functions", "database.postgres", "database.migrations", "database.embedded_server"},
+    {"report", "lease", "settings", "logs", "storage.local", "database.sqlstates", "database.idle"}
+    | {"database.embedded_places"},
+    {"database.functions", "database.postgres", "database.supabase", "database.migrations", "database.embedded_server"},
     {"transfer", "status", "validation", "database.embedded"},
     {"sync_service"},
     {"wiring", "printing"},
-    {"cli"},
+    {"cli", "http"},
     {"__main__"},
 )
 """From the ground up: a module imports only from below, or, where named here, beside it."""

@@ -101,7 +101,7 @@ def test_what_is_refused_is_explained_and_exits_with_1(run: Run, settled: Librar
     assert "done, but not everything in storage is in the tables: 2 novels" in result.out
     status = run("status")
     assert status.code == 1
-    assert status.out.startswith("attention\n    1 novels are refused\n")
+    assert status.out.startswith("attention\n    novels refused: 1\n")
 
 
 def test_text_from_files_is_shown_as_it_is_and_never_as_markup(run: Run, settled: Library) -> None:
@@ -205,6 +205,7 @@ BAD = {
     "a storage of a kind there is not": ({"NOVELSYNC_STORAGE": "ftp://x"}, ["sync"], 2, "ftp://x"),
     "a setting that is no number": ({"NOVELSYNC_WORKERS": "x"}, ["sync"], 2, "NOVELSYNC_WORKERS is 'x'"),
     "a url without a key": ({"SUPABASE_URL": "https://x"}, ["sync"], 2, "SUPABASE_SECRET_KEY"),
+    "a url that is none": ({"SUPABASE_URL": "x", "SUPABASE_SECRET_KEY": "k"}, ["sync"], 2, "SUPABASE_URL cannot be"),
     "an address that cannot be read": ({"DATABASE_URL": "nonsense"}, ["sync"], 2, "DATABASE_URL cannot be read"),
     "a database that is not there": ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["sync"], 3, "cannot be reached"),
     "status without a database": ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["status"], 3, "cannot be reached"),

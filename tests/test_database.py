@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +13,44 @@ from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes
 from novelsync.contracts import WriteOutcome
 from novelsync.database import functions
 from novelsync.database.functions import FunctionDatabase
+from novelsync.database.migrations import migrate
+from novelsync.database.postgres import PostgresRoad
+from novelsync.database.supabase import SupabaseRoad
 from novelsync.errors import LeaseLost, RunInProgress, WriteRejected
 from novelsync.models import UNSET, Book, BookChapter, NovelFields, NovelWrite, Problem, ProblemKind, StoredNovel
-from tests.conftest import Tables
+from tests.conftest import RecordingRoad, Tables, databases
 from tests.library import found, text_of
+from tests.stand_in import ABSENT, StandIn, postgrest_binary
 
 ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
+
+
+@pytest.fixture(params=["embedded", "postgres", "supabase"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Which road: the embedded Postgres 18, a Postgres 16 over TCP, or PostgREST."""
+    if request.param == "supabase" and postgrest_binary() is None:
+        pytest.skip(ABSENT)
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(way: str, server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    if way == "postgres":
+        server = request.getfixturevalue("older_server")
+    with databases(server) as make:
+        url = make("template0" if way == "postgres" else "migrated")
+        if way == "postgres":
+            migrate(url, "it")
+        yield url
+
+
+@pytest.fixture
+def road(way: str, database_url: str) -> Iterator[RecordingRoad]:
+    if way != "supabase":
+        yield RecordingRoad(PostgresRoad(database_url))
+        return
+    with StandIn(database_url) as stand_in:
+        yield RecordingRoad(SupabaseRoad(stand_in.url, stand_in.secret_key))
 
 
 def begin(database: FunctionDatabase, seconds: int = 60) -> str:

@@ -1,6 +1,5 @@
 """The road to any Postgres, with psycopg: every call a transaction of its own, on a connection of its own."""
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -9,30 +8,17 @@ import msgspec
 import psycopg
 from psycopg.types.json import Json, set_json_loads
 
-from novelsync.errors import (
-    ConfigurationError,
-    DatabaseNotReady,
-    DatabaseUnavailable,
-    LeaseLost,
-    NovelSyncError,
-    WriteRejected,
-)
-
-NOT_READY_HINT: Final = (
-    "apply the migration: `python -m novelsync migrate` with DATABASE_URL set (on Supabase the session pooler's,"
-    " because the direct host has no IPv4), or `supabase db push`, or paste what `python -m novelsync migrate --print`"
-    " prints into the SQL editor"
-)
+from novelsync.database.idle import Idle
+from novelsync.database.sqlstates import error_of_state
+from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
 
 # libpq gives a refused connection no SQLSTATE, only words.
-_REFUSED_WHO_ASKS = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
-
-_LEASE_LOST = "PT409"
-_NOT_MIGRATED = ("42883", "3F000", "42P01")
-_NOT_ALLOWED = "42501"
-# Connection, resources, operator intervention, system, internal, deadlock and lock trouble, read-only: see
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_PASSING_CLASSES = ("08", "53", "57", "58", "XX", "40", "55", "25")
+_REFUSED_WHO_ASKS: Final = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+)
 
 
 class PostgresRoad:
@@ -40,34 +26,16 @@ class PostgresRoad:
 
     def __init__(self, conninfo: str, name: str = "") -> None:
         self.name = name or describe(conninfo)
-        self._conninfo = conninfo
-        # As many connections as there are calls at one time; psycopg_pool would hide why a connection fails.
-        self._idle: deque[psycopg.Connection[Any]] = deque()
+        # psycopg_pool would hide why a connection fails.
+        self._connections = Idle(lambda: connect(conninfo), lambda connection: not connection.broken)
+        self.close = self._connections.close
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
-        with translated_errors(self.name), self._connection() as connection:
+        with translated_errors(self.name), self._connections.one() as connection:
             row = connection.execute(
                 f"select public.{function}(%s)", [Json(request, dumps=msgspec.json.encode)]
             ).fetchone()
         return row[0] if row else None
-
-    def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
-
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = connect(self._conninfo)
-        try:
-            yield connection
-        finally:
-            if connection.broken:
-                connection.close()
-            else:
-                self._idle.append(connection)
 
 
 def connect(conninfo: str) -> psycopg.Connection[Any]:
@@ -116,17 +84,4 @@ def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
         return DatabaseUnavailable(
             f"{name} cannot be reached: {said}", "check that it is running and that DATABASE_URL names it"
         )
-    if state == _LEASE_LOST:
-        return LeaseLost(f"this run was overtaken: {said}", "nothing to do: the other run carries on")
-    if state in _NOT_MIGRATED:
-        return DatabaseNotReady(f"{name} has not been migrated: {said}", NOT_READY_HINT)
-    if state == _NOT_ALLOWED:
-        return ConfigurationError(
-            f"{name} does not allow this user to sync: {said}",
-            "use the owner of the tables, or a member of service_role",
-        )
-    if state[:2] in _PASSING_CLASSES:
-        return DatabaseUnavailable(f"{name} could not answer: {said} ({state})", "try again; if it stays, see its log")
-    return WriteRejected(
-        f"the database refused it: {said} ({state})", "see the tables' constraints and triggers, and the novel's file"
-    )
+    return error_of_state(state, said, name)

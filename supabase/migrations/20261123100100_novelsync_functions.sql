@@ -65,6 +65,7 @@ language plpgsql security invoker set search_path = '' set statement_timeout = '
 declare
   v_request record;
   v_lease novelsync.lease;
+  v_dead text[];
 begin
   select * into v_request from json_to_record($1) as r(run_id uuid, trigger text, holder text, seconds integer);
   select * into v_lease from novelsync.lease where singleton for no key update;
@@ -82,10 +83,13 @@ begin
   where finished_at is null and run_id <> v_request.run_id;
   insert into novelsync.runs (run_id, trigger) values (v_request.run_id, v_request.trigger) on conflict do nothing;
 
-  -- No other run is alive now; what is not a run's gets an hour.
-  perform novelsync.sweep((
-    select array_agg(s.slug) from novelsync.staging s
-    where s.run_id is not null or s.started_at < now() - interval '1 hour'));
+  -- No other run is alive now; what is not a run's gets an hour. Mostly there is nothing, and then no lock is taken.
+  select array_agg(s.slug) into v_dead from novelsync.staging s
+  where s.run_id is distinct from v_request.run_id
+    and (s.run_id is not null or s.started_at < now() - interval '1 hour');
+  if v_dead is not null then
+    perform novelsync.sweep(v_dead);
+  end if;
 
   return json_build_object(
     'acquired', true,

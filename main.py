@@ -1,0 +1,24 @@
+"""The deployed functions, by name. No logic: see novelsync/http.py."""
+
+import functions_framework
+from flask import Request, Response
+
+from novelsync import http
+
+
+@functions_framework.http
+def sync(request: Request) -> Response:
+    """Does: mirrors the storage into the database."""
+    return http.answer(request, http.SYNC)
+
+
+@functions_framework.http
+def status(request: Request) -> Response:
+    """Shows: whether all is well."""
+    return http.answer(request, http.STATUS_DOOR)
+
+
+@functions_framework.http
+def app(request: Request) -> Response:
+    """Both, for a laptop."""
+    return http.answer(request, http.APP)

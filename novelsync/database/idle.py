@@ -1,0 +1,44 @@
+"""Connections that wait for the next call: as many as there are calls at one time, and no thread of their own."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
+
+
+class Closable(Protocol):
+    """A connection."""
+
+    def close(self) -> object: ...
+
+
+Connection = TypeVar("Connection", bound=Closable)
+
+
+class Idle(Generic[Connection]):
+    """Hands a connection to one caller at a time; may be used from several threads at once."""
+
+    def __init__(self, connect: Callable[[], Connection], usable: Callable[[Connection], bool]) -> None:
+        self._connect = connect
+        self._usable = usable
+        # Appending to a deque and popping from it are atomic.
+        self._waiting: deque[Connection] = deque()
+
+    @contextmanager
+    def one(self) -> Iterator[Connection]:
+        """A connection for the block; one that is no longer usable afterwards is closed."""
+        try:
+            connection = self._waiting.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            if self._usable(connection):
+                self._waiting.append(connection)
+            else:
+                connection.close()
+
+    def close(self) -> None:
+        while self._waiting:
+            self._waiting.pop().close()

@@ -1,0 +1,51 @@
+"""What an error of Postgres means to us, whatever road it came over."""
+
+from typing import Final
+
+from novelsync.errors import (
+    ConfigurationError,
+    DatabaseNotReady,
+    DatabaseUnavailable,
+    LeaseLost,
+    NovelSyncError,
+    WriteRejected,
+)
+
+NOT_READY_HINT: Final = (
+    "apply the migration: `python -m novelsync migrate` with DATABASE_URL set (on Supabase the session pooler's,"
+    " because the direct host has no IPv4), or `supabase db push`, or paste what `python -m novelsync migrate --print`"
+    " prints into the SQL editor"
+)
+
+_NOT_MIGRATED: Final = ("42883", "3F000", "42P01")
+"""No such function, schema or table."""
+
+_TOO_MUCH: Final = ("57014", "54000")
+"""The statement timeout, a program limit: a smaller call may pass."""
+
+_PASSING_CLASSES: Final = ("08", "25", "40", "53", "55", "57", "58", "XX")
+"""Connection, read-only, deadlock, resources, lock, operator, system, internal: see appendix A of Postgres' manual."""
+
+
+def error_of_state(state: str, said: str, database: str) -> NovelSyncError:
+    """``state``: five characters of SQLSTATE. ``said``: the message that came with it."""
+    if state == "PT409":
+        return LeaseLost(f"this run was overtaken: {said}", "nothing to do: the other run carries on")
+    if state in _NOT_MIGRATED:
+        return DatabaseNotReady(f"{database} has not been migrated: {said}", NOT_READY_HINT)
+    if state == "42501":
+        return ConfigurationError(
+            f"{database} does not allow this to who asks: {said}",
+            "use the secret key (not the publishable or anon one), the tables' owner, or a member of service_role",
+        )
+    if state == "25006":
+        return DatabaseUnavailable(
+            f"{database} is read-only: {said}", "is its disk full, or is it a replica? See the project's dashboard"
+        )
+    if state[:2] in _PASSING_CLASSES and state not in _TOO_MUCH:
+        return DatabaseUnavailable(
+            f"{database} could not answer: {said} ({state})", "try again; if it stays, see its log"
+        )
+    return WriteRejected(
+        f"the database refused it: {said} ({state})", "see the tables' constraints and triggers, and the novel's file"
+    )

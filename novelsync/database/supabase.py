@@ -1,0 +1,126 @@
+"""The road to Supabase: the same functions, called over its REST API with supabase-py."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+from postgrest.exceptions import APIError
+from supabase import Client, ClientOptions, SupabaseException, create_client
+
+from novelsync.database.idle import Idle
+from novelsync.database.sqlstates import NOT_READY_HINT, error_of_state
+from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, WriteRejected
+
+TIMEOUT: Final = httpx.Timeout(connect=10, read=75, write=75, pool=10)
+"""The API gives a request 60 s, and a function of ours stops after 55: an answer comes before we hang up."""
+
+_URL_HINT: Final = "SUPABASE_URL is https://<ref>.supabase.co, as the project's settings show it"
+_KEY_HINT: Final = "set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), or to its service_role key"
+_RELOAD_HINT: Final = f"{NOT_READY_HINT}; if it is applied, the API has not noticed: run notify pgrst, 'reload schema'"
+
+
+class SupabaseRoad:
+    """A `novelsync.database.functions.Road` over PostgREST."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.name = f"Supabase at {urlsplit(url).hostname or url}"
+        self._connections = Idle(lambda: _Connection(url, key), lambda connection: True)
+        self.close = self._connections.close
+
+    def call(self, function: str, request: Mapping[str, Any]) -> Any:
+        with self._translated_errors(), self._connections.one() as connection:
+            return connection.call(function, request)
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        """Lets no exception of httpx or supabase-py out."""
+        try:
+            yield
+        except _Answered as answer:
+            raise _translated(answer, self.name) from answer.error
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL, SupabaseException) as error:
+            raise ConfigurationError(f"SUPABASE_URL cannot be used: {error}", _URL_HINT) from error
+        except httpx.HTTPError as error:
+            said = str(error) or type(error).__name__
+            hint = f"check the network, and that {_URL_HINT}"
+            raise DatabaseUnavailable(f"{self.name} cannot be reached: {said}", hint) from error
+
+
+class _Answered(Exception):
+    """An answer that is an error, with its HTTP status, which APIError does not have."""
+
+    def __init__(self, error: APIError, status: int) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.status = status
+
+
+class _Connection:
+    """A client with an HTTP connection of its own, for one call at a time."""
+
+    def __init__(self, url: str, key: str) -> None:
+        # HTTP/2, the default, is not thread safe, and a GOAWAY frame ends it: supabase-py issue 1064.
+        self._http = httpx.Client(http2=False, timeout=TIMEOUT, event_hooks={"response": [self._note]})
+        self._status = 0
+        self._is_json = False
+        options = ClientOptions(
+            httpx_client=self._http, auto_refresh_token=False, persist_session=False, postgrest_client_retry=False
+        )
+        self._client: Client = create_client(url, key, options)
+
+    def _note(self, response: httpx.Response) -> None:
+        self._status = response.status_code
+        self._is_json = response.headers.get("Content-Type", "").startswith("application/json")
+
+    def call(self, function: str, request: Mapping[str, Any]) -> Any:
+        self._status = 0
+        try:
+            answer = self._client.rpc(function, dict(request)).execute()
+        except APIError as error:
+            raise _Answered(error, self._status) from error
+        if not self._is_json:
+            # supabase-py hands on whatever came with a status of 200, a page for people too.
+            raise _Answered(APIError({"message": "no JSON"}), self._status)
+        return answer.data
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def _translated(answer: _Answered, database: str) -> NovelSyncError:
+    code, status = answer.error.code or "", answer.status
+    said = _one_line(answer.error.message or f"status {status}")
+    match code:
+        case "PGRST202":
+            return DatabaseNotReady(f"{database} has not been migrated: {said}", _RELOAD_HINT)
+        case "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003":
+            return DatabaseUnavailable(f"{database} has no connection to its Postgres: {said} ({code})", "try again")
+        case _ if code.startswith("PGRST3"):
+            return ConfigurationError(f"{database} does not accept the key: {said} ({code})", _KEY_HINT)
+        case _ if re.fullmatch("[0-9A-Z]{5}", code) and not code.startswith("PGRST"):
+            return error_of_state(code, said, database)
+    return _of_status(status, said, database)
+
+
+def _of_status(status: int, said: str, database: str) -> NovelSyncError:
+    """What a gateway says that stands before PostgREST."""
+    match status:
+        case 401 | 403:
+            return ConfigurationError(f"{database} does not accept the key: {said} ({status})", _KEY_HINT)
+        case 413:
+            return WriteRejected(f"{database} says that the request is too large ({status})", "see the novel's file")
+        case 540:
+            return DatabaseUnavailable(f"{database}: the project is paused ({status})", "restore it in its dashboard")
+        case 408 | 429:
+            return DatabaseUnavailable(f"{database} asks to be called less: {said} ({status})", "try again later")
+        case _ if status >= 500:
+            return DatabaseUnavailable(f"{database} could not answer: {said} ({status})", "try again later")
+    # A web page, a redirect, another service: whatever it is, it is not Supabase's API.
+    return ConfigurationError(f"{database} does not answer as Supabase does: {said} (status {status})", _URL_HINT)
+
+
+def _one_line(said: str) -> str:
+    return " ".join(said.split())[:300]

@@ -1,0 +1,218 @@
+"""
+Requests to answers: routes, methods, parameters, and every status code. A translation table that decides nothing else.
+
+A run that finished, and one that was skipped, is 200 whatever happened to single novels: a scheduler calls again
+after anything else.
+"""
+
+import ipaddress
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Request, Response
+
+from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError, Unavailable
+from novelsync.report import Outcome, Report, timestamp
+from novelsync.wiring import Parts, parts_of_this_process
+
+NOVELS: Final = "/api/v1/sync/novels"
+BACKGROUND: Final = "/api/v1/sync/novels/background"
+STATUS: Final = "/api/v1/sync/novels/status"
+
+_MESSAGES: Final = {
+    Outcome.OK: "Sync job completed",
+    Outcome.PARTIAL: "Sync job completed with problems",
+    Outcome.SKIPPED: "Sync job skipped: another run is in progress",
+    Outcome.FAILED: "Sync job failed",
+}
+_ALARMING: Final = {"1": ("never_run", "failing", "stale"), "strict": ("never_run", "failing", "stale", "attention")}
+
+log = structlog.get_logger()
+
+
+class Refused(Exception):
+    """A request that is answered with an error before anything is done."""
+
+    def __init__(self, status: int, message: str, hint: str, allow: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.hint = hint
+        self.allow = allow
+
+
+Answer = tuple[int, Mapping[str, Any]]
+
+
+Act = Callable[[Parts, Request], Answer]
+
+
+class Route(NamedTuple):
+    """What is done for a method and a path."""
+
+    method: str
+    path: str
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One deployed function: its name, and the routes it answers; the first of each method answers at ``/`` too."""
+
+    name: str
+    routes: tuple[Route, ...]
+
+
+def answer(request: Request, door: Door) -> Response:
+    """The answer to any request whatever; nothing gets out as an exception."""
+    with structlog.contextvars.bound_contextvars():
+        try:
+            act = _route(request, door)
+            parts = parts_of_this_process()
+            structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
+            _check_origin(request, in_cloud=parts.settings.in_cloud)
+            return _json(*act(parts, request))
+        except Refused as refusal:
+            headers = {"Allow": refusal.allow} if refusal.allow else {}
+            return _json(refusal.status, _failure(refusal.message, refusal.hint), headers)
+        except NovelSyncError as error:
+            log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
+            return _json(_status_of(error), _failure(error.message, error.hint))
+        except Exception:
+            # The outermost boundary: functions-framework would answer with a page of its own.
+            log.exception("request_broke")
+            return _json(500, _failure("something is wrong in NovelSync itself", "the log has the details"))
+
+
+# Routes -----------------------------------------------------------------------------
+
+
+def _sync(parts: Parts, request: Request) -> Answer:
+    slugs = _parameters(request, "slug").getlist("slug")
+    trigger = "scheduler" if "X-CloudScheduler" in request.headers else "http"
+    service = parts.sync_service
+    report = service.sync_some_novels(slugs, trigger) if slugs else service.sync_all_novels(trigger)
+    return _published(report)
+
+
+def _published(report: Report) -> Answer:
+    status = 200
+    if report.outcome is Outcome.FAILED and report.error:
+        status = _status_of(report.error)
+    return status, {"success": status == 200, "message": _MESSAGES[report.outcome], "data": report.as_dict()}
+
+
+def _background(parts: Parts, request: Request) -> Answer:
+    _parameters(request)
+    if parts.settings.in_cloud:
+        raise Refused(
+            501, "a function has no processor after it has answered", f"POST {NOVELS}, which answers at the end"
+        )
+    # On a laptop a thread will do; the run is seen in the status.
+    threading.Thread(target=parts.sync_service.sync_all_novels, args=["background"], name="background").start()
+    started = timestamp(datetime.now(UTC))
+    return 200, {"success": True, "message": "Sync job started in background", "timestamp": started}
+
+
+def _status(parts: Parts, request: Request) -> Answer:
+    check = _parameters(request, "check").get("check")
+    if check is not None and check not in _ALARMING:
+        raise Refused(400, f"check is {check!r}", "it can be 1 or strict")
+    status = parts.status_service.status(look_at_storage=check is None)
+    return 503 if check and status["verdict"] in _ALARMING[check] else 200, status
+
+
+_POSTS: Final = (Route("POST", NOVELS, _sync), Route("POST", BACKGROUND, _background))
+_GETS: Final = (Route("GET", STATUS, _status),)
+
+SYNC: Final = Door("sync", _POSTS)
+"""Does: every POST route."""
+STATUS_DOOR: Final = Door("status", _GETS)
+"""Shows: every GET route."""
+APP: Final = Door("app", _GETS + _POSTS)
+"""Both in one process, for a laptop."""
+
+
+def _route(request: Request, door: Door) -> Act:
+    method = "GET" if request.method == "HEAD" else request.method
+    path = request.path.rstrip("/")
+    acts: dict[str, Act] = {}
+    for route in door.routes:
+        if path in ("", route.path):
+            acts.setdefault(route.method, route.act)
+    if method in acts:
+        return acts[method]
+    if acts:
+        allow = ", ".join(sorted(acts))
+        raise Refused(405, f"{request.method} is not for {request.path}", f"use {allow}", allow)
+    for sibling in (SYNC, STATUS_DOOR):
+        if any(route.path == path for route in sibling.routes):
+            raise Refused(404, f"the function {door.name} has no {path}", f"the function {sibling.name} answers it")
+    known = ", ".join(f"{route.method} {route.path}" for route in door.routes)
+    raise Refused(404, f"there is no {request.path}", f"there is: {known}")
+
+
+def _parameters(request: Request, *allowed: str) -> Any:
+    """The query's parameters. Refuses one that is not known: a misspelled one would quietly do the wrong thing."""
+    unknown = [name for name in request.args if name not in allowed]
+    if unknown:
+        hint = f"known here: {', '.join(allowed)}" if allowed else "there are none here"
+        raise Refused(400, f"unknown parameter: {', '.join(unknown)}", hint)
+    return request.args
+
+
+def _check_origin(request: Request, *, in_cloud: bool) -> None:
+    """No web page may press our buttons: a browser says where a POST comes from."""
+    if request.method in ("GET", "HEAD"):
+        return
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
+    foreign = site not in ("none", "same-origin") or (origin is not None and urlsplit(origin).netloc != request.host)
+    # A name that its owner makes point at 127.0.0.1 has an origin that equals our host.
+    if foreign or (origin is not None and not in_cloud and not _is_local(request.host)):
+        raise Refused(403, "this request comes from another site", "call it with curl, or from a page of its own")
+
+
+def _is_local(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return name == "localhost"
+
+
+# Answers ----------------------------------------------------------------------------
+
+
+def _status_of(error: NovelSyncError) -> int:
+    match error:
+        case ConfigurationError() | DatabaseNotReady():
+            return 500
+        case Unavailable():
+            return 503
+        case _:
+            return 500
+
+
+def _failure(message: str, hint: str) -> Mapping[str, Any]:
+    return {"success": False, "message": message, "hint": hint}
+
+
+def _json(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    body = json.dumps(document, ensure_ascii=False)
+    always = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(body, status, {**always, **(headers or {})}, content_type="application/json; charset=utf-8")
+
+
+def _trace(request: Request, project: str | None) -> dict[str, str]:
+    """So that Cloud Logging shows a request's lines together."""
+    named = re.match(r"([0-9a-f]{32})/", request.headers.get("X-Cloud-Trace-Context", "")) or re.match(
+        r"00-([0-9a-f]{32})-", request.headers.get("traceparent", "")
+    )
+    return {"logging.googleapis.com/trace": f"projects/{project}/traces/{named[1]}"} if named and project else {}

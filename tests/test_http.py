@@ -1,0 +1,282 @@
+"""The functions over HTTP, each served by functions-framework's own server in a process of its own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from flask import Request
+from werkzeug.test import EnvironBuilder
+
+from novelsync import http, wiring
+from tests.conftest import Tables
+from tests.library import Library, chapters
+
+ROOT = Path(__file__).parents[1]
+NOVELS, STATUS = "/api/v1/sync/novels", "/api/v1/sync/novels/status"
+
+REPORT_KEYS = [
+    *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
+    *("novels_error", "chapters_processed", "novels", "chapters", "problems", "problems_total", "bytes_read"),
+    *("duration", "start_time", "end_time"),
+]
+STATUS_KEYS = [
+    *("novels_in_storage", "last_check", "storage_path", "database", "database_bytes", "novels_in_database"),
+    *("chapters_in_database", "removed_novels", "pending", "verdict", "reasons", "last_run", "metrics"),
+    *("problems", "problems_total"),
+]
+
+
+@contextmanager
+def served(target: str, log: Path, **environment: str) -> Iterator[httpx.Client]:
+    """functions-framework serving ``target``; what it prints is in ``log``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "functions_framework",
+        "--target",
+        target,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        try:
+            while not _answers(client):
+                assert process.poll() is None, log.read_text()
+            yield client
+        finally:
+            process.terminate()
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/is-it-there").status_code == 404
+    except httpx.TransportError:
+        return False
+
+
+Serve = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, library: Library, database_url: str) -> Iterator[Serve]:
+    """Serves a target over the test's library and database until the test ends."""
+    with ExitStack() as servers:
+
+        def start(target: str = "app", **environment: str) -> httpx.Client:
+            settings = {"NOVELSYNC_STORAGE": str(library.folder), "DATABASE_URL": database_url} | environment
+            return servers.enter_context(served(target, tmp_path / f"{target}.log", **settings))
+
+        yield start
+
+
+def test_the_published_answers_field_for_field(serve: Serve, library: Library) -> None:
+    client = serve()
+    for slug in ("a", "b", "c"):
+        library.write(slug, chapters(2))
+    answer = client.post(NOVELS)
+    body = answer.json()
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert list(body) == ["success", "message", "data"]
+    assert (body["success"], body["message"]) == (True, "Sync job completed")
+    assert list(body["data"]) == REPORT_KEYS
+    said = {
+        key: body["data"][key] for key in ("success", "novels_processed", "novels_success", "novels_error", "trigger")
+    }
+    assert said == {"success": True, "novels_processed": 3, "novels_success": 3, "novels_error": 0, "trigger": "http"}
+    assert len(body["data"]["start_time"]) == len("2025-07-31T10:00:00Z")
+    assert round(body["data"]["duration"], 2) == body["data"]["duration"]
+
+    status = client.get(STATUS).json()
+    assert [key for key in STATUS_KEYS if key not in status] == []
+    assert list(status)[:3] == ["novels_in_storage", "last_check", "storage_path"]
+    assert (status["novels_in_storage"], status["storage_path"]) == (3, str(library.folder))
+    assert (status["verdict"], status["last_run"]) == ("ok", body["data"])
+    assert status["metrics"]["sync_success_rate"] == 1
+
+    # The same at the root, by method.
+    assert client.get("/").json()["verdict"] == "ok"
+    assert client.post("/").json()["data"]["novels"]["unchanged"] == 3
+    assert client.head(STATUS).status_code == 200
+
+
+def test_what_is_asked_wrongly_is_answered_with_a_hint(serve: Serve) -> None:
+    client = serve()
+    cases = [
+        ("GET", NOVELS, 405, "use POST"),
+        ("DELETE", STATUS, 405, "use GET"),
+        ("PUT", "/", 405, "use GET, POST"),
+        ("GET", "/api/v1/sync/novel", 404, "POST /api/v1/sync/novels"),
+        ("POST", f"{NOVELS}?slugg=a", 400, "known here: slug"),
+        ("GET", f"{STATUS}?check=yes", 400, "1 or strict"),
+        ("POST", f"{NOVELS}/background?slug=a", 400, "there are none here"),
+    ]
+    for method, path, code, hint in cases:
+        answer = client.request(method, path)
+        assert answer.status_code == code, path
+        assert (answer.json()["success"], list(answer.json())) == (False, ["success", "message", "hint"])
+        assert hint in answer.json()["hint"], path
+        assert ("Allow" in answer.headers) == (code == 405)
+
+
+def test_no_web_page_presses_our_buttons(serve: Serve, tables: Tables) -> None:
+    client = serve()
+    ours = f"http://{client.base_url.netloc.decode()}"
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": ours},
+        {"Host": "evil.example:8080", "Origin": "http://evil.example:8080"},
+    ):
+        assert client.post(NOVELS, headers=headers).status_code == 403, headers
+    assert tables.rows("select from novelsync.runs") == []
+    for headers in ({}, {"Origin": ours}, {"Origin": ours, "Sec-Fetch-Site": "same-origin"}):
+        assert client.post(NOVELS, headers=headers).status_code == 200, headers
+    assert client.get(STATUS, headers={"Origin": "https://evil.example"}).status_code == 200, "it only shows"
+
+
+def test_each_function_answers_its_own_routes_and_names_its_sibling(serve: Serve, library: Library) -> None:
+    library.write("emma", chapters(1))
+    does, shows = serve("sync"), serve("status")
+    assert shows.get(f"{STATUS}?check=1").status_code == 503, "it never ran"
+    assert does.post("/").json()["data"]["novels"]["created"] == 1
+    assert shows.get("/").json()["novels_in_database"] == 1
+    assert shows.get(f"{STATUS}?check=1").status_code == 200
+    sibling, other = does.get(STATUS), shows.post(NOVELS)
+    assert (sibling.status_code, other.status_code) == (404, 404)
+    assert "the function status answers it" in sibling.json()["hint"]
+    assert "the function sync answers it" in other.json()["hint"]
+    assert (does.get("/").status_code, shows.post("/").status_code) == (405, 405)
+
+
+def test_problems_are_200_and_only_a_strict_check_alarms(serve: Serve, library: Library) -> None:
+    client = serve()
+    library.write("emma", chapters(1))
+    library.write_raw("cut", b"{")
+    answer = client.post(f"{NOVELS}").json()
+    assert (answer["success"], answer["message"]) == (True, "Sync job completed with problems")
+    assert (answer["data"]["success"], answer["data"]["novels_error"]) == (False, 1)
+    assert client.get(f"{STATUS}?check=1").status_code == 200
+    strict = client.get(f"{STATUS}?check=strict")
+    assert (strict.status_code, strict.json()["verdict"]) == (503, "attention")
+    assert strict.json()["novels_in_storage"] is None, "a check lists nothing"
+
+
+def test_two_at_once_are_both_200_and_one_is_skipped(serve: Serve, library: Library, tables: Tables) -> None:
+    client = serve()
+    library.write("emma", chapters(1))
+    answers: list[Any] = []
+    with tables.connection.transaction():
+        tables.connection.execute("lock table novels in exclusive mode")  # so that the first is still at work
+        first = threading.Thread(target=lambda: answers.append(client.post(NOVELS)))
+        first.start()
+        while not tables.rows("select from novelsync.lease where expires_at > clock_timestamp()"):
+            assert first.is_alive()
+        second = client.post(NOVELS)
+    first.join()
+    assert (second.status_code, answers[0].status_code) == (200, 200)
+    assert second.json()["message"] == "Sync job skipped: another run is in progress"
+    assert (second.json()["data"]["outcome"], second.json()["data"]["run_id"]) == ("skipped", None)
+    assert answers[0].json()["data"]["novels"]["created"] == 1
+
+
+def test_some_novels_are_synced_by_their_slugs(serve: Serve, library: Library, tables: Tables) -> None:
+    for slug in "abc":
+        library.write(slug, chapters(1))
+    answer = serve().post(f"{NOVELS}?slug=a&slug=b").json()
+    assert answer["data"]["novels_processed"] == 2
+    assert tables.rows("select slug from novels order by 1") == [("a",), ("b",)]
+
+
+def test_a_run_in_the_background_is_answered_at_once_and_seen_in_the_status(serve: Serve, library: Library) -> None:
+    client = serve()
+    library.write("emma", chapters(1))
+    answer = client.post(f"{NOVELS}/background").json()
+    assert list(answer) == ["success", "message", "timestamp"]
+    assert (answer["success"], answer["message"]) == (True, "Sync job started in background")
+    while (status := client.get(f"{STATUS}?check=1").json())["verdict"] == "never_run":
+        pass
+    assert (status["last_run"]["trigger"], status["novels_in_database"]) == ("background", 1)
+
+
+def test_in_cloud_run_nothing_is_started_that_could_not_run(serve: Serve) -> None:
+    answer = serve("sync", K_SERVICE="sync").post(f"{NOVELS}/background")
+    assert (answer.status_code, answer.json()["success"]) == (501, False)
+
+
+def test_a_failed_run_is_503_with_its_report(serve: Serve) -> None:
+    answer = serve(DATABASE_URL="postgresql://u:canary@127.0.0.1:1/x").post(NOVELS)
+    assert answer.status_code == 503
+    body = answer.json()
+    assert (body["success"], body["message"], body["data"]["outcome"]) == (False, "Sync job failed", "failed")
+    assert "cannot be reached" in body["data"]["problems"][0]["message"]
+    assert "canary" not in answer.text
+
+
+def test_what_a_person_must_mend_is_500(serve: Serve, empty_database_url: str, tmp_path: Path) -> None:
+    client = serve(DATABASE_URL=empty_database_url)
+    assert client.post(NOVELS).status_code == 500
+    status = client.get(STATUS)
+    assert status.status_code == 500
+    assert "python -m novelsync migrate" in status.json()["hint"]
+
+
+def test_wrong_settings_are_500_and_said(serve: Serve) -> None:
+    answer = serve(NOVELSYNC_WORKERS="many").post(NOVELS)
+    assert answer.status_code == 500
+    assert "NOVELSYNC_WORKERS is 'many'" in answer.json()["message"]
+
+
+def test_the_storage_being_away_does_not_stop_the_status(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    status = serve(NOVELSYNC_STORAGE=str(tmp_path / "file")).get(STATUS).json()
+    assert (status["novels_in_storage"], status["pending"]) == (None, None)
+    assert "is a file, not a folder" in status["reasons"][-1]
+
+
+def test_log_lines_are_what_google_cloud_reads(serve: Serve, library: Library, tmp_path: Path) -> None:
+    client = serve("sync", NOVELSYNC_LOG_FORMAT="json", GOOGLE_CLOUD_PROJECT="p", LOG_EXECUTION_ID="true")
+    library.write_raw("cut", b"{")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    client.post(NOVELS, headers={"X-Cloud-Trace-Context": f"{trace}/1;o=1", "X-CloudScheduler": "true"})
+    lines = [json.loads(line) for line in (tmp_path / "sync.log").read_text().splitlines()]
+    ours = {line["message"]: line for line in lines if "severity" in line}
+    assert list(ours) == ["run_started", "novel_refused", "run_ended"]
+    assert [line["severity"] for line in ours.values()] == ["INFO", "WARNING", "WARNING"]
+    assert {line["logging.googleapis.com/trace"] for line in ours.values()} == {f"projects/p/traces/{trace}"}
+    assert ours["novel_refused"]["slug"] == "cut"
+
+
+def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(
+    monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setattr(wiring, "_of_this_process", None)
+
+    def breaks(parts: object, request: object) -> http.Answer:
+        raise ZeroDivisionError("canary")
+
+    door = http.Door("broken", (http.Route("GET", "/x", breaks),))
+    answer = http.answer(Request(EnvironBuilder("/x").get_environ()), door)
+    assert answer.status_code == 500
+    assert answer.get_json()["success"] is False
+    assert "canary" not in answer.get_data(as_text=True)
