@@ -1,6 +1,7 @@
 -- NovelSync 2/2: every read and write of a sync, each one function that takes one JSON and answers one JSON.
 --
--- One unnamed json argument: the REST API then hands the request's body over as it is, without parsing it first.
+-- One unnamed json argument, which the REST API fills with the request's body as it is. Never overload one of these: a
+-- function whose arguments have the names of the body's keys would be called in its place.
 -- plpgsql, because the REST API shares prepared plans across roles, and an inlined SQL function loses its "revoke".
 -- No function ever raises 40001, which the REST API would retry for ever.
 
