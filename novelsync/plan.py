@@ -53,6 +53,8 @@ class Plan:
     """Those of them that are not marked as missing yet."""
     forgotten: list[str] = field(default_factory=list)
     """Never stored, so nothing is left to remember once the listing does not have them."""
+    refused: int = 0
+    """Refused before, and of the same version since: refused still, without being read."""
     returned: list[str] = field(default_factory=list)
     """Marked as missing, and in the listing again with the version it had."""
 
@@ -104,5 +106,6 @@ def _compare(plan: Plan, novel: StoredNovel, known: KnownFile) -> None:
         plan.to_read.append(novel)
         plan.known.add(novel.slug)
         return
+    plan.refused += known.refused
     if known.missing:
         plan.returned.append(novel.slug)

@@ -81,6 +81,8 @@ class Report:
     novels_in_storage: int = 0
     missing: int = 0
     deferred: int = 0
+    refused_before: int = 0
+    """Refused by an earlier run, and not read again since their files are what they were."""
     novels: Counter[str] = field(default_factory=Counter)
     chapters: Counter[str] = field(default_factory=Counter)
     bytes_read: int = 0
@@ -133,7 +135,7 @@ class Report:
 
     @property
     def refused(self) -> int:
-        return self._standing.counts.get(ProblemKind.REFUSED, 0)
+        return self.refused_before + self.novels[NovelStatus.REFUSED]
 
     @property
     def error_count(self) -> int:

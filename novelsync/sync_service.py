@@ -142,11 +142,13 @@ class SyncService:
         report.novels_in_storage = len(listing)
         if listing.digest == begun.digest:
             report.missing = begun.missing
+            report.refused_before = begun.standing.counts.get(ProblemKind.REFUSED, 0)
             report.stand(begun.standing)
             return listing.digest, None
 
+        report.deferred = len(listing)  # until it is known how many have to be read at all
         plan = make_plan(listing, self._database.known_files()).starting_at(begun.resume_at)
-        report.missing = plan.missing
+        report.missing, report.refused_before = plan.missing, plan.refused
         resume_at = self._carry_over(plan, report, deadline, progress)
         if plan.newly_missing or plan.returned or plan.forgotten:
             self._database.note_absence(report.run_id, plan.newly_missing, plan.returned, plan.forgotten)

@@ -294,6 +294,18 @@ def test_a_refused_file_is_not_read_again_and_still_reported(
     assert synced(service).as_dict()["problems"] == []
 
 
+def test_a_refused_file_that_is_being_mended_is_counted_once(library: Library, database: FunctionDatabase) -> None:
+    now = 10**18
+    storage = LocalStorage(str(library.folder), clock_ns=lambda: now)
+    service = SyncService(storage, database, workers=1, max_file_bytes=1_000_000)
+    library.write_raw("emma", b"[]")
+    synced(service, "partial")
+    now = library.write_raw("emma", b'{"title": "Em').stat().st_mtime_ns
+    report = synced(service).as_dict()
+    counts = [report[f"novels_{word}"] for word in ("processed", "success", "error")]
+    assert (counts, report["novels"]["in_flight"]) == ([1, 0, 0], 1)
+
+
 def test_a_refused_file_that_is_gone_is_no_problem_any_more(library: Library, service: SyncService) -> None:
     library.write_raw("emma", b"[]")
     synced(service, "partial")
