@@ -67,13 +67,14 @@ def plan_same_bytes(novel: StoredNovel, checksum: str, known: KnownNovel) -> Nov
     return _bookkeeping(novel, novel.version, checksum, known.revision, None)
 
 
-def plan_refusal(novel: StoredNovel, revision: int, problem: Problem, *, final: bool) -> NovelWrite:
+def plan_refusal(novel: StoredNovel, revision: int, problem: Problem, version: str) -> NovelWrite:
     """
     The write that records a refusal; readers keep what they have.
 
-    ``final``: the file itself is at fault, so it is not read again until it changes.
+    ``version``: the file's, if it is at fault and need not be read again until it changes; empty, if it is to be
+    looked at again in any case.
     """
-    return _bookkeeping(novel, novel.version if final else "", "", revision, (problem,))
+    return _bookkeeping(novel, version, "", revision, (problem,))
 
 
 def _bookkeeping(

@@ -1,5 +1,7 @@
 """The commands: the same acts as the functions, for a person. Every exit code is decided here."""
 
+import io
+import os
 import signal
 import subprocess
 import sys
@@ -11,9 +13,11 @@ from typing import NoReturn
 import click
 
 from novelsync.database import migrations
+from novelsync.database.sqlstates import NOT_READY_HINT
 from novelsync.errors import (
     ConfigurationError,
     DatabaseNotReady,
+    LeaseLost,
     NovelSyncError,
     RunInProgress,
     Unavailable,
@@ -40,27 +44,39 @@ from novelsync.wiring import connected, postgres_url
 OK, PROBLEMS, USAGE, UNAVAILABLE, SKIPPED = range(5)
 """Exit codes; 2 is also what click uses for a wrong command line."""
 
+INTERRUPTED = 130
+"""As a shell has it for Ctrl-C."""
+
 
 def main() -> NoReturn:
     """Runs the command line; whatever happens ends in an exit code and at most two lines, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Redirected on Windows they would be cp1252, which knows no Vietnamese.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         code = cli.main(prog_name="novelsync", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else OK)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except NovelSyncError as error:
         explain(error)
         sys.exit(_exit_code(error))
+    except Exception as error:  # noqa: BLE001 — the outermost boundary
+        what = f"{type(error).__name__}: {error}"
+        explain(NovelSyncError(f"something went wrong that should not: {what}", "is it a full disk? If not, report it"))
+        sys.exit(PROBLEMS)
 
 
 def _exit_code(error: NovelSyncError) -> int:
     match error:
         case ConfigurationError() | DatabaseNotReady():
             return USAGE
-        case RunInProgress():
+        case RunInProgress() | LeaseLost():
             return SKIPPED
         case Unavailable():
             return UNAVAILABLE
@@ -82,18 +98,19 @@ def cli() -> None:
 def sync(slugs: Sequence[str], as_json: bool) -> int:
     """Make the tables equal to the storage."""
     settings = load_settings()
-    configure_logs(settings.effective_log_format, "stderr")
+    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
     with connected(settings) as parts:
         print_direction(parts.storage.location, parts.database.name)
         service = parts.sync_service
         report = service.sync_some_novels(slugs, "cli") if slugs else _sync_all(service)
-    if as_json:
-        print_json(report.as_dict())
-    elif report.error is None:
-        print_report(report.as_dict())
-    if report.error is not None:
-        explain(report.error)
-        return _exit_code(report.error)
+        # Before the database is closed, which may have trouble of its own.
+        if as_json:
+            print_json(report.as_dict())
+        elif report.error is None:
+            print_report(report.as_dict())
+        if report.error is not None:
+            explain(report.error)
+            return _exit_code(report.error)
     return OK if report.outcome is Outcome.OK else PROBLEMS
 
 
@@ -109,7 +126,10 @@ def _signals_stop(service: SyncService) -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         err.print("[dim]stopping when what is being written is written; once more stops at once[/]")
         service.stop()
-        restore()
+        for number_ in before:
+            # Not KeyboardInterrupt, which would wait for threads that may be waiting for a silent network. What is
+            # being written is whole or not there, and the lease lapses within a minute.
+            signal.signal(number_, lambda *_: os._exit(INTERRUPTED))
 
     def restore() -> None:
         for number, handler in before.items():
@@ -127,7 +147,7 @@ def _signals_stop(service: SyncService) -> Iterator[None]:
 def status(as_json: bool) -> int:
     """Show whether all is well: what is stored, what is pending, how the last run went."""
     settings = load_settings()
-    configure_logs(settings.effective_log_format, "stderr")
+    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
     with connected(settings) as parts:
         answer = parts.status_service.status()
     if as_json:
@@ -152,6 +172,8 @@ def migrate(only_print: bool, readers: str) -> int:
         click.echo(migrations.as_script(readers))
         return OK
     settings = load_settings()
+    if settings.supabase_url and not settings.database_url:
+        raise ConfigurationError("SUPABASE_URL is set and DATABASE_URL is not: the API cannot migrate", NOT_READY_HINT)
     with postgres_url(settings) as (conninfo, name):
         applied = migrations.migrate(conninfo, name, readers)
     print_migrated(name, applied, readers)
@@ -177,8 +199,9 @@ def serve(host: str, port: int) -> int:
 def validate(paths: Sequence[Path]) -> int:
     """Say what would be refused or mended, without a database: of files, novels' folders, or folders of novels."""
     files = refused = 0
-    for path in paths or [Path(load_settings().storage)]:
-        for verdict in validate_path(path):
+    settings = load_settings()
+    for path in paths or [Path(settings.storage)]:
+        for verdict in validate_path(path, settings.max_file_bytes):
             files += 1
             refused += bool(verdict.refused)
             print_verdict(verdict)

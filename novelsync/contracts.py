@@ -48,6 +48,8 @@ class WriteOutcome(StrEnum):
     WRITTEN = "written"
     STALE = "stale"
     """The novel has another revision than the write was planned on; nothing of it was done."""
+    TAKEN = "taken"
+    """A row of the site's own has the slug; nothing of it was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,20 @@ class Database(Protocol):
         """Keeps the lease; False if it has passed on."""
 
     def finish(
-        self, run_id: str, outcome: str, report: Mapping[str, Any], digest: str | None, resume_at: str | None
+        self,
+        run_id: str,
+        outcome: str,
+        report: Mapping[str, Any],
+        *,
+        digest: str | None = None,
+        quiet: bool = False,
+        resume_at: str | None = None,
     ) -> None:
-        """Stores the run's report and gives the lease back."""
+        """
+        Stores the run's report and gives the lease back.
+
+        ``digest``: of a listing all of which is dealt with; ``quiet``: it is the one that `begin` handed out.
+        """
 
     def known_files(self) -> Iterator[KnownFile]:
         """The whole bookkeeping, in the order in which storages list."""
@@ -156,8 +169,8 @@ class Database(Protocol):
         ``forgotten``: slugs of which nothing was ever stored; their bookkeeping goes.
         """
 
-    def standing(self) -> Standing:
-        """The problems that stand now."""
+    def standing(self, slugs: Sequence[str] | None = None) -> Standing:
+        """The problems that stand now, all or those of some novels."""
 
     def status(self) -> DatabaseStatus:
         """What a person wants to know."""

@@ -1,4 +1,4 @@
-"""Keeping the lease while a run works: a thread that renews it, and tells when it is lost."""
+"""Keeping the lease while a run works: a thread that renews it."""
 
 import threading
 from types import TracebackType
@@ -23,14 +23,12 @@ class LeaseKeeper:
         self._renew_seconds = renew_seconds
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
-        self.lost = False
 
     def _renew(self) -> None:
         while not self._done.wait(self._renew_seconds):
             try:
                 if not self._database.renew(self._run_id, LEASE_SECONDS):
-                    self.lost = True
-                    return
+                    return  # Lost; the next write will be told so.
             except NovelSyncError as error:
                 # Not lost yet: three more attempts fit into the lease.
                 log.warning("lease_not_renewed", reason=error.message)

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Container, MutableMapping
 from typing import Any, Literal
 
 import structlog
@@ -10,11 +10,14 @@ import structlog
 _SEVERITY = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "CRITICAL"}
 
 
-def configure_logs(log_format: Literal["json", "text"], stream: Literal["stdout", "stderr"]) -> None:
+def configure_logs(
+    log_format: Literal["json", "text"], stream: Literal["stdout", "stderr"], printed: Container[str] = ()
+) -> None:
     """
     One line per event on that stream of ``sys``: its name, and what belongs to it as fields.
 
-    A person sees warnings and worse, because the result is printed anyway; the cloud's log has everything.
+    A person sees warnings and worse, but for the events ``printed``, which the caller prints itself; the cloud's log
+    has everything.
     """
     as_json = log_format == "json"
     renderer: list[Any]
@@ -22,7 +25,13 @@ def configure_logs(log_format: Literal["json", "text"], stream: Literal["stdout"
         as_lines = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
         renderer = [structlog.processors.format_exc_info, _for_cloud, as_lines]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=getattr(sys, stream).isatty())]
+
+        def unprinted(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+            if event["event"] in printed:
+                raise structlog.DropEvent
+            return event
+
+        renderer = [unprinted, structlog.dev.ConsoleRenderer(colors=getattr(sys, stream).isatty())]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

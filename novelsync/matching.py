@@ -28,6 +28,7 @@ def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -
     published = [k for k, chapter in enumerate(known) if not chapter.removed]
     removed = [k for k, chapter in enumerate(known) if chapter.removed]
     _pair_by_features(known, published, found, pairs)
+    _pair_what_follows(known, len(published), found, pairs)
     _pair_by_place(len(published), pairs)
     if removed:
         _pair_by_features(known, removed, found, pairs)
@@ -80,6 +81,31 @@ def _same_keys(
         by_key[found_key(f)][1].append(f)
     by_key.pop(None, None)
     return by_key.values()
+
+
+def _pair_what_follows(
+    known: Sequence[KnownChapter], published: int, found: Sequence[BookChapter], pairs: list[int | None]
+) -> None:
+    """
+    Pairs what is alike in everything and stands behind a pair, or before one; the ends count as pairs.
+
+    Chapters that nothing tells apart (untitled poems, a novel whose texts are not fetched yet) keep their ids so.
+    """
+    paired = {k for k in pairs if k is not None}
+    for step, first, end in ((1, 0, -1), (-1, len(found) - 1, published)):
+        neighbour: int | None = end
+        for f in range(first, len(found) if step == 1 else -1, step):
+            k = None if neighbour is None else neighbour + step
+            free = pairs[f] is None and k is not None and 0 <= k < published and k not in paired
+            if free and k is not None and _all_of(known[k]) == _all_of(found[f]):
+                pairs[f] = k
+                paired.add(k)
+            neighbour = pairs[f]
+
+
+def _all_of(chapter: KnownChapter | BookChapter) -> Hashable:
+    url = chapter.url_hash if isinstance(chapter, KnownChapter) else url_hash(chapter.url)
+    return chapter.content_hash, chapter.number, chapter.title, url
 
 
 def _pair_by_place(published: int, pairs: list[int | None]) -> None:

@@ -45,8 +45,8 @@ class Plan:
 
     to_read: list[StoredNovel] = field(default_factory=list)
     """New, or of another version than the one last dealt with."""
-    known: set[str] = field(default_factory=set)
-    """Those of them that the bookkeeping has."""
+    known: dict[str, int] = field(default_factory=dict)
+    """The revisions of those of them that the bookkeeping has."""
     missing: int = 0
     """Stored novels that the listing does not have."""
     newly_missing: list[str] = field(default_factory=list)
@@ -104,7 +104,7 @@ def _miss(plan: Plan, known: KnownFile) -> None:
 def _compare(plan: Plan, novel: StoredNovel, known: KnownFile) -> None:
     if novel.version != known.version or not (known.stored or known.refused):
         plan.to_read.append(novel)
-        plan.known.add(novel.slug)
+        plan.known[novel.slug] = known.revision
         return
     plan.refused += known.refused
     if known.missing:

@@ -32,6 +32,13 @@ _SURROGATES: Final = re.compile(
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
+def check_size(size: int, limit: int) -> None:
+    """Raises `BookRefused` for a file that is too large to be read; both in bytes."""
+    if size > limit:
+        hint = "raise NOVELSYNC_MAX_FILE_BYTES, or split the novel"
+        raise BookRefused([f"the file has {size:,} bytes, over the limit of {limit:,}"], hint)
+
+
 def read_book(data: bytes) -> Book:
     """The novel in these bytes. Raises `BookRefused` with every reason found in them, and nothing else."""
     try:

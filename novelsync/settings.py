@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from novelsync.errors import ConfigurationError
 
 Positive = Annotated[int, Field(gt=0)]
+Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Settings(BaseSettings):
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
         validation_alias="GOOGLE_CLOUD_PROJECT",
         description="The Google Cloud project; log lines are shown with their request if it is set.",
     )
-    storage: str = Field(
+    storage: Place = Field(
         "storage/novels", validation_alias="NOVELSYNC_STORAGE", description="Folder that holds `<slug>/book_info.json`."
     )
     supabase_url: str | None = Field(
@@ -47,7 +48,7 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         description="Any Postgres, `postgresql://user:password@host:5432/database`.",
     )
-    embedded_dir: str = Field(
+    embedded_dir: Place = Field(
         ".novelsync/postgres",
         validation_alias="NOVELSYNC_EMBEDDED_DIR",
         description="Where the embedded Postgres keeps its data, if no other database is set.",
@@ -117,6 +118,10 @@ def load_settings() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(_said(details) for details in error.errors(include_url=False))
         raise ConfigurationError(wrong, "mend it in the environment or in .env; README.md lists the settings") from None
+    except (OSError, UnicodeError) as error:
+        # The position, and not the error itself, which quotes the file.
+        reason = error.strerror if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"  # type: ignore[attr-defined]
+        raise ConfigurationError(f".env cannot be read: {reason}", "save it as UTF-8, readable for you") from None
 
 
 def _said(details: ErrorDetails) -> str:

@@ -9,14 +9,14 @@ import os
 import socket
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
-from novelsync.contracts import Begun, Database, Standing, Storage
+from novelsync.contracts import Begun, Database, Storage
 from novelsync.errors import NovelSyncError, RunInProgress, StorageUnavailable
 from novelsync.lease import LEASE_SECONDS, LeaseKeeper
 from novelsync.models import Problem, ProblemKind, StoredNovel
@@ -71,39 +71,31 @@ class SyncService:
 
         Raises `DatabaseUnavailable`, `StorageUnavailable`.
         """
+        known = self._database.known_novels({slug: None})
         novel = self._storage.find(slug)
         if novel is None:
-            problem = Problem(slug, ProblemKind.REFUSED, f"there is no {slug!r} in {self._storage.location}")
-            return NovelResult(slug, NovelStatus.REFUSED, problem=problem)
-        return self.sync_chapters([novel], {slug}, None)[0]
+            message = f"there is no {slug!r} in {self._storage.location}"
+            problem = Problem(slug, ProblemKind.UNAVAILABLE, message, "the folder's name is the slug")
+            return NovelResult(slug, NovelStatus.UNAVAILABLE, problem=problem)
+        return self.sync_chapters([novel], {slug: novel_.revision for slug, novel_ in known.items()}, None)[0]
 
     def sync_some_novels(self, slugs: Sequence[str], trigger: str) -> Report:
         """Brings these novels over, each as `sync_novel_to_db` does, and reports on them alone."""
+        slugs = list(dict.fromkeys(slugs))
         report = Report(trigger, self._database.name, datetime.now(UTC), novels_in_storage=len(slugs))
+        report.deferred = len(slugs)
         try:
-            results = [self.sync_novel_to_db(slug) for slug in slugs]
-            report.stand(self._standing_of(results))
+            for slug in slugs:
+                report.add(self.sync_novel_to_db(slug))
+                report.deferred -= 1
+            report.stand(self._database.standing(slugs))
         except NovelSyncError as error:
             report.fail(error)
-        else:
-            for result in results:
-                report.add(result)
         return self._ended(report)
 
-    def _standing_of(self, results: Sequence[NovelResult]) -> Standing:
-        """What stands against these novels: what the database has, or what could not even get there."""
-        slugs = {result.slug for result in results}
-        standing = [problem for problem in self._database.standing().problems if problem.slug in slugs]
-        recorded = {problem.slug for problem in standing}
-        refusals = [
-            result.problem
-            for result in results
-            if result.problem and result.status is NovelStatus.REFUSED and result.slug not in recorded
-        ]
-        problems = [*refusals, *standing]
-        return Standing(Counter(problem.kind for problem in problems), problems)
-
-    def sync_chapters(self, novels: Sequence[StoredNovel], known: set[str], run_id: str | None) -> list[NovelResult]:
+    def sync_chapters(
+        self, novels: Sequence[StoredNovel], known: Mapping[str, int], run_id: str | None
+    ) -> list[NovelResult]:
         """Brings the chapters of a few novels over; see `Transfer.carry`."""
         return self._transfer.carry(novels, known, run_id)
 
@@ -115,8 +107,7 @@ class SyncService:
         """Makes the tables equal to the storage. Always returns a report, whatever happens."""
         report = Report(trigger, self._database.name, datetime.now(UTC))
         log.info("run_started", run_id=report.run_id, database=report.database, storage=self._storage.location)
-        digest: str | None = None
-        resume_at: str | None = None
+        ending = _Ending()
         try:
             begun = self._database.begin(report.run_id, trigger, _holder(), LEASE_SECONDS)
         except NovelSyncError as error:
@@ -124,7 +115,7 @@ class SyncService:
             return self._ended(report)
         try:
             with LeaseKeeper(self._database, report.run_id):
-                digest, resume_at = self._sync(report, begun, progress)
+                self._sync(report, begun, ending, progress)
         except NovelSyncError as error:
             report.fail(error)
         except BaseException as error:
@@ -132,28 +123,31 @@ class SyncService:
             raise
         finally:
             self._ended(report)
-            self._finish(report, digest, resume_at)
+            self._finish(report, ending)
         return report
 
-    def _sync(self, report: Report, begun: Begun, progress: Progress) -> tuple[str | None, str | None]:
-        """The run inside its lease; the digest of its listing if all of it is settled, and where to go on if not."""
+    def _sync(self, report: Report, begun: Begun, ending: "_Ending", progress: Progress) -> None:
+        """The run inside its lease."""
         deadline = None if self._time_budget is None else self._monotonic() + self._time_budget
+        ending.resume_at = begun.resume_at
         listing = Listing(self.scan_novels_directory(), self._max_file_bytes)
         report.novels_in_storage = len(listing)
         if listing.digest == begun.digest:
             report.missing = begun.missing
             report.refused_before = begun.standing.counts.get(ProblemKind.REFUSED, 0)
             report.stand(begun.standing)
-            return listing.digest, None
+            ending.digest, ending.quiet = listing.digest, True
+            return
 
         report.deferred = len(listing)  # until it is known how many have to be read at all
         plan = make_plan(listing, self._database.known_files()).starting_at(begun.resume_at)
         report.missing, report.refused_before = plan.missing, plan.refused
-        resume_at = self._carry_over(plan, report, deadline, progress)
+        ending.resume_at = self._carry_over(plan, report, deadline, progress)
         if plan.newly_missing or plan.returned or plan.forgotten:
             self._database.note_absence(report.run_id, plan.newly_missing, plan.returned, plan.forgotten)
         report.stand(self._database.standing())
-        return (None if resume_at or not report.settled else listing.digest), resume_at
+        if report.settled and not report.deferred:
+            ending.digest = listing.digest
 
     def _carry_over(self, plan: Plan, report: Report, deadline: float | None, progress: Progress) -> str | None:
         """Works through the plan in a few threads; the slug at which time ran out, None if it did not."""
@@ -183,14 +177,30 @@ class SyncService:
         level("run_ended", **{key: published[key] for key in _LOGGED}, reason=report.error and report.error.message)
         return report
 
-    def _finish(self, report: Report, digest: str | None, resume_at: str | None) -> None:
+    def _finish(self, report: Report, ending: "_Ending") -> None:
         try:
-            self._database.finish(report.run_id, report.outcome, report.as_dict(), digest, resume_at)
+            self._database.finish(
+                report.run_id,
+                report.outcome,
+                report.as_dict(),
+                digest=ending.digest,
+                quiet=ending.quiet,
+                resume_at=ending.resume_at,
+            )
         except NovelSyncError as error:
             # The lease lapses by itself; what was written stays written.
             log.warning("run_not_recorded", run_id=report.run_id, reason=error.message)
             if report.error is None:
                 report.fail(error)
+
+
+@dataclass(slots=True)
+class _Ending:
+    """What a run leaves for the next one; see `novelsync.contracts.Database.finish`."""
+
+    digest: str | None = None
+    quiet: bool = False
+    resume_at: str | None = None
 
 
 class _Tally:
@@ -201,6 +211,7 @@ class _Tally:
         self._total = total
         self._progress = progress
         self._trouble = 0
+        self._worst: StorageUnavailable | None = None
 
     def collect(self, working: dict[Future[list[NovelResult]], int]) -> None:
         """Waits for at least one batch. Raises what ended it, or `StorageUnavailable` after too much trouble."""
@@ -209,6 +220,8 @@ class _Tally:
             del working[future]
             for result in future.result():
                 self._add(result)
+        if self._worst:
+            raise self._worst
 
     def _add(self, result: NovelResult) -> None:
         self._report.add(result)
@@ -216,7 +229,7 @@ class _Tally:
         self._progress(self._total - self._report.deferred, self._total)
         self._trouble = self._trouble + 1 if result.status is NovelStatus.UNAVAILABLE else 0
         if self._trouble == TROUBLE_IN_A_ROW and result.problem:
-            raise StorageUnavailable(
+            self._worst = StorageUnavailable(
                 f"{TROUBLE_IN_A_ROW} novels in a row could not be synced, the last, {result.slug}, because:"
                 f" {result.problem.message}",
                 result.problem.hint,

@@ -4,7 +4,7 @@ Bringing a few novels over: read their files, ask what the tables have, write wh
 One novel's trouble never stops another: it ends as that novel's result.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes
 from novelsync.contracts import Database, Storage, WriteOutcome
 from novelsync.errors import BookRefused, StorageUnavailable, WriteRejected
 from novelsync.models import Book, KnownNovel, NovelWrite, Problem, ProblemKind, StoredNovel
-from novelsync.reader import read_book
+from novelsync.reader import check_size, read_book
 from novelsync.report import ChapterCounts, NovelResult, NovelStatus
 
 BATCH_BYTES = 4_000_000
@@ -47,11 +47,14 @@ class _File:
     """A file that was read, or why it cannot be."""
 
     novel: StoredNovel
+    revision: int | None
+    """Of the novel in the database, from before the file was read; None: nothing was known of it."""
     data: bytes = b""
     checksum: str | None = None
     """Of ``data``; None if there is none, so that the database is asked for the revision alone."""
     refusal: BookRefused | None = None
-    settled: bool = True
+    refused_version: str = ""
+    """What to remember of a refused file: see `novelsync.changes.plan_refusal`."""
 
 
 class Transfer:
@@ -62,29 +65,50 @@ class Transfer:
         self._database = database
         self._max_file_bytes = max_file_bytes
 
-    def carry(self, novels: Sequence[StoredNovel], known: Container[str], run_id: str | None) -> list[NovelResult]:
+    def carry(self, novels: Sequence[StoredNovel], known: Mapping[str, int], run_id: str | None) -> list[NovelResult]:
         """
         Makes the tables equal to the files of these novels, and says for each, in their order, what became of it.
 
-        ``known``: slugs the database has to be asked about, because it may have something of them.
+        ``known``: the revisions the database had of them before this was called. A file is always read after the
+        revision it is written on, so that older bytes never follow newer ones.
         Raises `DatabaseUnavailable` and `LeaseLost`.
         """
         results: dict[str, NovelResult] = {}
-        files: list[_File] = []
-        for novel in novels:
-            read = self._read(novel)
-            if isinstance(read, NovelResult):
-                results[novel.slug] = read
-            else:
-                files.append(read)
-        ask = {file.novel.slug for file in files if file.novel.slug in known}
+        waiting: list[tuple[StoredNovel, int | None]] = [(novel, known.get(novel.slug)) for novel in novels]
         for _ in range(REPLANS):
-            files, done = self._attempt(files, ask, run_id)
+            files: list[_File] = []
+            for novel, revision in waiting:
+                read = self._read(novel, revision)
+                if isinstance(read, NovelResult):
+                    results[novel.slug] = read
+                else:
+                    files.append(read)
+            stale, done = self._attempt(files, run_id)
             results |= {result.slug: result for result in done}
-            ask = {file.novel.slug for file in files}
-        for file in files:
-            results[file.novel.slug] = _unavailable(file.novel, f"it was written by somebody else {REPLANS} times")
+            if not stale:
+                break
+            waiting = self._look_again(stale, results)
+        for novel, _revision in waiting:
+            results.setdefault(novel.slug, _unavailable(novel, f"others wrote it {REPLANS} times meanwhile"))
         return [results[novel.slug] for novel in novels]
+
+    def _look_again(
+        self, novels: Sequence[StoredNovel], results: dict[str, NovelResult]
+    ) -> list[tuple[StoredNovel, int | None]]:
+        """What somebody else wrote meanwhile, with its revision, and then its file, as they are now."""
+        known = self._database.known_novels({novel.slug: None for novel in novels})
+        waiting = []
+        for novel in novels:
+            try:
+                now = self._storage.find(novel.slug)
+            except StorageUnavailable as error:
+                results[novel.slug] = _unavailable(novel, error.message, error.hint)
+                continue
+            if now is None:
+                results[novel.slug] = _in_flight(novel)
+                continue
+            waiting.append((now, known[novel.slug].revision if novel.slug in known else None))
+        return waiting
 
     def write(
         self, writes: Sequence[NovelWrite], run_id: str | None
@@ -102,51 +126,53 @@ class Transfer:
             yield from self.write(writes[:half], run_id)
             yield from self.write(writes[half:], run_id)
 
-    def _read(self, novel: StoredNovel) -> _File | NovelResult:
-        if novel.size > self._max_file_bytes:
-            reason = f"the file has {novel.size:,} bytes, over the limit of {self._max_file_bytes:,}"
-            # The limit is part of the listing's digest, so a quiet hour may rely on this.
-            return _File(novel, refusal=BookRefused([reason], "raise NOVELSYNC_MAX_FILE_BYTES, or split the novel"))
+    def _read(self, novel: StoredNovel, revision: int | None) -> _File | NovelResult:
         try:
+            check_size(novel.size, self._max_file_bytes)
             data = self._storage.read(novel)
         except BookRefused as refusal:
-            # Permissions may change without the file's version changing.
-            return _File(novel, refusal=refusal, settled=False)
+            # Size limit and what the listing says against a file are part of its digest, so a quiet hour may rely on
+            # them. But permissions may change without the file's version changing.
+            listed = novel.unreadable or novel.size > self._max_file_bytes
+            return _File(novel, revision, refusal=refusal, refused_version=f"refused {novel.version}" if listed else "")
         except StorageUnavailable as error:
             return _unavailable(novel, error.message, error.hint)
         if data is None:
             return _in_flight(novel)
-        return _File(novel, data, f"sha256:{sha256(data).hexdigest()}")
+        checksum = f"sha256:{sha256(data).hexdigest()}"
+        return _File(novel, revision, data, checksum, refused_version=novel.version)
 
-    def _attempt(
-        self, files: Sequence[_File], ask: Container[str], run_id: str | None
-    ) -> tuple[list[_File], list[NovelResult]]:
-        """Plans and writes these files once; returns those that somebody else wrote in between, and what is done."""
-        known = self._database.known_novels({f.novel.slug: f.checksum for f in files if f.novel.slug in ask})
-        by_slug: dict[str, _File] = {}
-        expected: dict[str, NovelResult] = {}
+    def _attempt(self, files: Sequence[_File], run_id: str | None) -> tuple[list[StoredNovel], list[NovelResult]]:
+        """Plans and writes these files once; returns what somebody else wrote in between, and what is done."""
+        known = self._database.known_novels({f.novel.slug: f.checksum for f in files if f.revision is not None})
+        planned: dict[str, tuple[_File, NovelResult]] = {}
         writes: list[NovelWrite] = []
         results: list[NovelResult] = []
+        stale: list[StoredNovel] = []
         for file in files:
-            write, result = self._plan(file, known.get(file.novel.slug))
+            slug = file.novel.slug
+            if file.revision is not None and (slug not in known or known[slug].revision != file.revision):
+                stale.append(file.novel)
+                continue
+            write, result = self._plan(file, known.get(slug))
             if write is None:
                 results.append(result)
                 continue
-            by_slug[write.slug], expected[write.slug] = file, result
+            planned[slug] = file, result
             writes.append(write)
 
-        stale: list[_File] = []
-        rejected: list[NovelWrite] = []
+        refused: list[NovelWrite] = []
         for write, outcome in self.write(writes, run_id):
-            if isinstance(outcome, WriteRejected):
-                problem = Problem(write.slug, ProblemKind.REFUSED, outcome.message, outcome.hint)
-                rejected.append(plan_refusal(by_slug[write.slug].novel, write.revision, problem, final=False))
-                results.append(_refused(write.slug, problem, expected[write.slug].bytes_read, settled=False))
-            elif outcome is WriteOutcome.STALE:
-                stale.append(by_slug[write.slug])
+            file, result = planned[write.slug]
+            problem = _why_not(write.slug, outcome)
+            if outcome is WriteOutcome.STALE:
+                stale.append(file.novel)
+            elif problem:
+                refused.append(plan_refusal(file.novel, write.revision, problem, ""))
+                results.append(_refused(write.slug, problem, result.bytes_read, settled=False))
             else:
-                results.append(expected[write.slug])
-        for _ in self.write(rejected, run_id):
+                results.append(result)
+        for _ in self.write(refused, run_id):
             pass
         return stale, results
 
@@ -165,8 +191,8 @@ class Transfer:
                 return None, _in_flight(novel)
             problem = Problem(novel.slug, ProblemKind.REFUSED, refusal.message, refusal.hint)
             log.warning("novel_refused", slug=novel.slug, reason=refusal.message)
-            write = plan_refusal(novel, known.revision if known else 0, problem, final=file.refusal is None)
-            return write, _refused(novel.slug, problem, len(file.data), settled=file.settled)
+            write = plan_refusal(novel, file.revision or 0, problem, file.refused_version)
+            return write, _refused(novel.slug, problem, len(file.data), settled=bool(file.refused_version))
         write = plan_novel(novel, file.checksum or "", book, known)
         return write, _result(write, book, len(file.data))
 
@@ -182,6 +208,16 @@ def _result(write: NovelWrite, book: Book, bytes_read: int) -> NovelResult:
     )
     changed = NovelStatus.CREATED if write.is_new else NovelStatus.UPDATED
     return NovelResult(write.slug, changed if write.visible else NovelStatus.UNCHANGED, counts, bytes_read)
+
+
+def _why_not(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | None:
+    """What stands against a novel that the database did not take."""
+    if isinstance(outcome, WriteRejected):
+        return Problem(slug, ProblemKind.REFUSED, outcome.message, outcome.hint)
+    if outcome is WriteOutcome.TAKEN:
+        message = "the table novels has a row with this slug that NovelSync did not make"
+        return Problem(slug, ProblemKind.REFUSED, message, "give that row another slug, or take it away")
+    return None
 
 
 def _refused(slug: str, problem: Problem, bytes_read: int, *, settled: bool) -> NovelResult:

@@ -86,7 +86,11 @@ def open_database(settings: Settings) -> Iterator[Database]:
             yield database
         return
     with postgres_url(settings) as (conninfo, name):
+        from novelsync.database.migrations import migrate
         from novelsync.database.postgres import PostgresRoad
+
+        if not settings.database_url:
+            migrate(conninfo, name)
 
         with closing(FunctionDatabase(PostgresRoad(conninfo, name))) as database:
             yield database
@@ -102,12 +106,10 @@ def postgres_url(settings: Settings) -> Iterator[tuple[str, str]]:
         yield conninfo, describe(conninfo)
         return
     from novelsync.database.embedded import EmbeddedPostgres
-    from novelsync.database.migrations import migrate
 
     name = f"embedded Postgres in {settings.embedded_dir}"
     with EmbeddedPostgres(Path(settings.embedded_dir)) as server:
         conninfo = server.start()
-        migrate(conninfo, name)
         yield conninfo, name
 
 

@@ -172,6 +172,41 @@ def test_the_first_signal_ends_a_run_in_good_order(settled: Library, database_ur
     assert tables.rows("select from novelsync.lease where expires_at > now()") == []
 
 
+def test_the_second_signal_ends_a_run_at_once(settled: Library, tables: Tables) -> None:
+    settled.write("emma", chapters(1))
+    with tables.connection.transaction():
+        tables.connection.execute("lock table novels in exclusive mode")  # it would wait for ever
+        process = subprocess.Popen(
+            [sys.executable, "-m", "novelsync", "sync"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        while not tables.rows("select from pg_locks where not granted and relation = 'novels'::regclass"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        while "once more stops at once" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        process.stderr.close()
+
+
+def test_output_is_utf8_whatever_the_console_is(settled: Library) -> None:
+    settled.write_raw("số-đỏ", b"{")
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    for options in ([], ["--json"]):
+        command = [sys.executable, "-m", "novelsync", "sync", *options]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+        assert (done.returncode, "số-đỏ" in done.stdout.decode()) == (1, True), done.stderr
+
+
+def test_readers_are_chosen_for_the_embedded_database_too(run: Run, tmp_path: Path) -> None:
+    embedded = str(tmp_path / "postgres")
+    said = run("migrate", "--readers", "none", NOVELSYNC_EMBEDDED_DIR=embedded).out
+    assert "readers of new tables: nobody yet" in said
+    if (data := Path(embedded, "data")).is_symlink():
+        shutil.rmtree(data.resolve().parent)
+
+
 def test_a_migration_says_what_it_did(run: Run, empty_database_url: str) -> None:
     first = run("migrate", "--readers", "authenticated", DATABASE_URL=empty_database_url)
     assert "applied novelsync_tables, novelsync_functions" in first.out
@@ -206,6 +241,11 @@ BAD = {
     "a setting that is no number": ({"NOVELSYNC_WORKERS": "x"}, ["sync"], 2, "NOVELSYNC_WORKERS is 'x'"),
     "a url without a key": ({"SUPABASE_URL": "https://x"}, ["sync"], 2, "SUPABASE_SECRET_KEY"),
     "a url that is none": ({"SUPABASE_URL": "x", "SUPABASE_SECRET_KEY": "k"}, ["sync"], 2, "SUPABASE_URL cannot be"),
+    "a storage without a name": ({"NOVELSYNC_STORAGE": "  "}, ["sync"], 2, "NOVELSYNC_STORAGE is '  '"),
+    "a migration over the API": (
+        {"SUPABASE_URL": "https://x", "SUPABASE_SECRET_KEY": "k", "DATABASE_URL": ""},
+        *(["migrate"], 2, "DATABASE_URL is not"),
+    ),
     "an address that cannot be read": ({"DATABASE_URL": "nonsense"}, ["sync"], 2, "DATABASE_URL cannot be read"),
     "a database that is not there": ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["sync"], 3, "cannot be reached"),
     "status without a database": ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["status"], 3, "cannot be reached"),

@@ -84,7 +84,7 @@ def test_only_one_run_has_the_lease(database: FunctionDatabase) -> None:
 
 
 def test_a_lease_that_was_given_back_can_be_taken(database: FunctionDatabase) -> None:
-    database.finish(begin(database), "ok", {}, None, None)
+    database.finish(begin(database), "ok", {})
     begin(database)
 
 
@@ -136,7 +136,7 @@ def test_a_renewal_passes_a_write_that_is_under_way(database: FunctionDatabase, 
 
 
 def test_what_a_run_leaves_is_handed_to_the_next_one_once(database: FunctionDatabase) -> None:
-    database.finish(begin(database), "ok", {"outcome": "ok"}, "digest", "emma")
+    database.finish(begin(database), "ok", {"outcome": "ok"}, digest="digest", resume_at="emma")
     second = str(uuid.uuid4())
     begun = database.begin(second, "cli", "a test", 0)
     assert (begun.digest, begun.resume_at) == ("digest", "emma")
@@ -145,14 +145,60 @@ def test_what_a_run_leaves_is_handed_to_the_next_one_once(database: FunctionData
 
 
 def test_a_write_outside_a_run_makes_the_digest_void(database: FunctionDatabase) -> None:
-    database.finish(begin(database), "ok", {}, "digest", None)
+    database.finish(begin(database), "ok", {}, digest="digest")
     put(database, "emma")
     assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
 
 
+def test_a_write_outside_while_a_run_goes_on_makes_its_digest_void(database: FunctionDatabase) -> None:
+    run = begin(database)
+    put(database, "emma")
+    database.finish(run, "ok", {}, digest="digest")
+    assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
+
+
+def test_a_digest_lasts_through_quiet_runs(database: FunctionDatabase) -> None:
+    put(database, "emma")
+    database.finish(begin(database), "ok", {}, digest="digest")
+    for _ in range(2):
+        run = str(uuid.uuid4())
+        assert database.begin(run, "cli", "a test", 60).digest == "digest"
+        database.finish(run, "ok", {}, digest="digest", quiet=True)
+
+
+def test_a_digest_is_withheld_while_something_waits_though_no_file_changed(
+    database: FunctionDatabase, tables: Tables
+) -> None:
+    def digest() -> str | None:
+        tables.connection.execute("update novelsync.files set outside_at = null")
+        database.finish(begin(database), "ok", {}, digest="digest")
+        run = str(uuid.uuid4())
+        begun = database.begin(run, "cli", "a test", 60)
+        database.finish(run, "ok", {})
+        return begun.digest
+
+    problem = Problem("cut", ProblemKind.REFUSED, "cut")
+    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 0, problem, "1")])
+    put(database, "emma")
+    assert digest() == "digest", "a refused file waits for nothing but its change"
+    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 1, problem, "")])
+    assert digest() is None, "one that could not be read is looked at again"
+    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 2, problem, "1")])
+    tables.connection.execute("delete from novels")
+    assert digest() is None, "rows that were deleted by hand come back"
+
+
+def test_a_run_gives_back_its_own_lease_only(database: FunctionDatabase) -> None:
+    first = begin(database, seconds=0)
+    begin(database)
+    database.finish(first, "failed", {})
+    with pytest.raises(RunInProgress):
+        begin(database)
+
+
 def test_a_run_that_died_counts_as_failed(database: FunctionDatabase) -> None:
     begin(database, seconds=0)
-    database.finish(begin(database), "ok", {"outcome": "ok", "duration": 1.5}, None, None)
+    database.finish(begin(database), "ok", {"outcome": "ok", "duration": 1.5})
     said = database.status()
     assert [run.outcome for run in said.last_runs] == ["ok", "failed"]
     assert said.metrics["sync_success_rate"] == 0.5
@@ -206,9 +252,21 @@ def test_a_stale_novel_does_not_stop_its_neighbours(database: FunctionDatabase, 
 def test_a_row_of_the_sites_own_under_the_same_slug_is_left_alone(database: FunctionDatabase, tables: Tables) -> None:
     tables.connection.execute("insert into novels (slug, title) values ('emma', 'Mine')")
     writes = [plan(database, slug, [found("One", content=ONE)]) for slug in ("emma", "other")]
-    assert database.write(None, writes) == ["stale", "written"]
+    assert database.write(None, writes) == ["taken", "written"]
     assert tables.rows("select title from novels order by id") == [("Mine",), ("Other",)]
     assert tables.titles("emma") == []
+
+
+def test_a_chapter_that_vanished_from_the_table_meanwhile_is_noticed(
+    database: FunctionDatabase, tables: Tables
+) -> None:
+    put(database, "emma", found("One", 1, content=ONE), found("Two", 2, content=TWO))
+    changed = plan(database, "emma", [found("Uno", 1, content=ONE), found("Two", 2, content=TWO)], version="2")
+    moved = plan(database, "emma", [found("Two", 2, content=TWO), found("One", 1, content=ONE)], version="2")
+    tables.connection.execute("delete from chapters where title = 'One'")
+    for write in (changed, moved):
+        with pytest.raises(WriteRejected, match=r"1 of \d chapters to \w+ are no longer in the table"):
+            database.write(None, [write])
 
 
 def test_data_the_database_refuses_is_refused_whole(database: FunctionDatabase, tables: Tables) -> None:
@@ -264,6 +322,9 @@ def test_time_stamps_tell_what_happened(database: FunctionDatabase, tables: Tabl
     assert after["Three"][2] > before["Three"][2]
     assert novel_after[0] > novel_before[0]
     assert novel_after[1] == novel_before[1], "no chapter was added"
+    put(database, "emma", *(found(str(n), n, content=text_of(str(n))) for n in range(9)), version="3")
+    ((added,),) = tables.rows("select last_chapter_at from novels")
+    assert added > novel_before[1]
 
 
 def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: FunctionDatabase, tables: Tables) -> None:
@@ -282,7 +343,7 @@ def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: Fu
 def test_problems_stand_until_the_next_write_says_otherwise(database: FunctionDatabase) -> None:
     put(database, "emma", warnings=["one", "two"])
     problem = Problem("persuasion", ProblemKind.REFUSED, "cut", "mend it")
-    database.write(None, [plan_refusal(StoredNovel("persuasion", "1", 1), 0, problem, final=True)])
+    database.write(None, [plan_refusal(StoredNovel("persuasion", "1", 1), 0, problem, "1")])
     standing = database.standing()
     assert standing.counts == {"warning": 1, "refused": 1}
     assert standing.problems == [problem, Problem("emma", ProblemKind.WARNING, "one; two")]
@@ -293,7 +354,7 @@ def test_problems_stand_until_the_next_write_says_otherwise(database: FunctionDa
 
 def test_a_refused_file_is_remembered_by_its_version_and_not_stored(database: FunctionDatabase, tables: Tables) -> None:
     problem = Problem("emma", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(StoredNovel("emma", "1", 1), 0, problem, final=True)])
+    database.write(None, [plan_refusal(StoredNovel("emma", "1", 1), 0, problem, "1")])
     assert [(f.version, f.stored, f.refused) for f in database.known_files()] == [("1", False, True)]
     assert tables.rows("select * from novels") == []
 
@@ -302,7 +363,7 @@ def test_a_refusal_keeps_what_is_stored(database: FunctionDatabase, tables: Tabl
     put(database, "emma", found("One", content=ONE))
     before = tables.places()
     problem = Problem("emma", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(StoredNovel("emma", "2", 1), 1, problem, final=True)])
+    database.write(None, [plan_refusal(StoredNovel("emma", "2", 1), 1, problem, "2")])
     assert tables.places() == before
 
 
@@ -324,7 +385,7 @@ def test_absence_is_noted_and_taken_back(database: FunctionDatabase) -> None:
 def test_only_what_was_never_stored_is_forgotten(database: FunctionDatabase) -> None:
     put(database, "emma")
     problem = Problem("cut", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 0, problem, final=True)])
+    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 0, problem, "1")])
     database.note_absence(begin(database), [], [], ["emma", "cut"])
     assert [f.slug for f in database.known_files()] == ["emma"]
 
@@ -396,9 +457,51 @@ def test_what_a_dead_run_left_is_swept_by_the_next_write_of_the_novel(
 ) -> None:
     file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
     database._stage(None, plan(database, "emma", file))
+    tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 minutes'")
     put(database, "emma", found("Only", content=ONE))
     assert tables.titles("emma") == ["Only"]
     assert tables.rows("select count(*) from chapters") == tables.rows("select count(*) from novels") == [(1,)]
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: FunctionDatabase, tables: Tables) -> None:
+    first, second = (
+        plan(database, "emma", [found(f"{who} {n}", n, content=text_of(f"{who} {n}")) for n in range(1, 5)])
+        for who in ("first", "second")
+    )
+    requests = [dict(request) for request in stage_requests(database, first)]
+    database._call("novelsync_stage", requests[0])
+    assert database.write(None, [second]) == [WriteOutcome.STALE]
+    for request in requests[1:]:
+        assert database._call("novelsync_stage", request) == {"outcome": "staged"}
+    assert database.write(None, [first]) == [WriteOutcome.WRITTEN]
+    assert tables.titles("emma") == [f"first {n}" for n in range(1, 5)]
+    assert database.write(None, [second]) == [WriteOutcome.STALE]
+    assert tables.rows("select count(*) from chapters") == [(4,)]
+
+
+def stage_requests(database: FunctionDatabase, write: NovelWrite) -> Iterator[dict[str, Any]]:
+    for part, (created, texts) in enumerate(functions._parts(write), start=1):
+        identity = {"run_id": None, "slug": write.slug, "request_id": write.request_id, "revision": write.revision}
+        yield {**identity, "part": part, "created": created, "texts": texts}
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_a_part_planned_on_an_older_revision_is_not_brought_in(database: FunctionDatabase, tables: Tables) -> None:
+    late = plan(database, "emma", [found(f"Late {n}", n, content=text_of(str(n))) for n in range(1, 4)])
+    put(database, "emma", found("First", content="short"))
+    assert database._stage(None, late) is None
+    assert tables.rows("select count(*) from chapters") == [(1,)]
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_a_large_novel_is_published_only_when_all_its_parts_are_there(
+    database: FunctionDatabase, tables: Tables
+) -> None:
+    write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
+    parts = database._stage(None, write) or 0
+    assert database._write(None, [write], parts + 1) == [WriteOutcome.STALE]
+    assert tables.rows("select from novels where removed_at is null") == []
 
 
 @pytest.mark.usefixtures("small_calls")

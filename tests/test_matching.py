@@ -72,6 +72,24 @@ def test_place_does_not_pair_across_chapters_that_changed_their_order() -> None:
     assert pair_chapters(rows, file) == [2, None, 0]
 
 
+def test_chapters_that_nothing_tells_apart_keep_their_ids_when_one_is_added() -> None:
+    rows = [known(str(n), content="short") for n in range(3)]
+    assert pair_chapters(rows, [found(content="short") for _ in range(4)]) == [0, 1, 2, None]
+    file = [found("new", content=ONE), *(found(content="short") for _ in range(3))]
+    assert pair_chapters(rows, file) == [None, 0, 1, 2]
+
+
+def test_a_novel_without_texts_keeps_its_ids_when_chapters_are_added() -> None:
+    rows = [known(str(n), "Soon") for n in range(5)]
+    assert pair_chapters(rows, [found("Soon") for _ in range(7)]) == [0, 1, 2, 3, 4, None, None]
+
+
+def test_a_long_text_that_repeats_once_more_keeps_the_ids_it_had() -> None:
+    rows = [known("1", "a", content=ONE), known("2", "b", content=TWO)]
+    file = [found("a", content=ONE), found("b", content=TWO), found("a", content=ONE)]
+    assert pair_chapters(rows, file) == [0, 1, None]
+
+
 def test_a_chapter_that_was_removed_is_recognised_when_it_comes_back() -> None:
     rows = [known("1", "a", content=ONE), known("2", "b", content=TWO, removed=True)]
     file = [found("a", content=ONE), found("b again", content=TWO)]

@@ -170,7 +170,7 @@ def test_every_function_has_its_safeguards(tables: Tables) -> None:
     assert len(rows) == 10
     for name, language, definer, returns_set, config, returned in rows:
         assert (language, definer, returns_set, returned) == ("plpgsql", False, False, "json"), name
-        assert set(config) == {'search_path=""', "statement_timeout=55s"}, name
+        assert set(config) >= {'search_path=""', "statement_timeout=55s"}, name
 
 
 def test_nothing_is_updated_or_deleted_without_a_where() -> None:
@@ -211,8 +211,6 @@ def test_a_wrong_password_is_a_wrong_setting_and_not_shown(database_url: str, ta
     path = Path(hba_file)
     path.write_text("local all locked scram-sha-256\n" + path.read_text())
     tables.connection.execute("select pg_reload_conf()")
-    while not tables.rows("select from pg_hba_file_rules where 'locked' = any (user_name)"):
-        pass
     road = PostgresRoad(psycopg.conninfo.make_conninfo(database_url, user="locked", password="canary"))
     with pytest.raises(ConfigurationError, match="password authentication failed") as error:
         road.call("novelsync_status", {})
@@ -220,9 +218,20 @@ def test_a_wrong_password_is_a_wrong_setting_and_not_shown(database_url: str, ta
     tables.connection.execute("drop role locked")
 
 
-def test_an_address_that_cannot_be_read_is_not_shown() -> None:
-    with pytest.raises(ConfigurationError) as error:
-        PostgresRoad("postgresql//user:canary@host/x")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql//user:canary@host/x",
+        "postgresql://user:can/ary@host:5432/x",
+        "postgresql://user:can@ary@host:5432/x",
+        "postgresql://user:canary/@host/x",
+        "host=h port=canary",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_not_shown(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL cannot be read") as error:
+        PostgresRoad(address)
+    assert "ary" not in error.value.message + error.value.hint.replace("password", "")
     assert "canary" not in error.value.message + error.value.hint
     assert error.value.__cause__ is None
-    assert error.value.__suppress_context__
+    assert error.value.__suppress_context__ or error.value.__context__ is None

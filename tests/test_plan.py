@@ -20,7 +20,7 @@ def test_what_has_the_version_it_had_is_not_read() -> None:
 def test_what_is_new_or_has_another_version_is_read() -> None:
     plan = make_plan([stored("a"), stored("b", "2"), stored("c")], [remembered("b"), remembered("c")])
     assert [novel.slug for novel in plan.to_read] == ["a", "b"]
-    assert plan.known == {"b"}
+    assert plan.known == {"b": 1}
 
 
 def test_what_is_known_and_not_listed_is_missing() -> None:

@@ -35,6 +35,13 @@ def test_an_env_file_is_read_and_the_environment_goes_before_it(
     assert (settings.workers, settings.storage) == (2, "/from/environment")
 
 
+def test_an_env_file_that_is_not_utf8_is_said_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"DATABASE_URL=canary\xe9")
+    with pytest.raises(ConfigurationError, match=r"\.env cannot be read: byte 19 is not UTF-8") as error:
+        load_settings()
+    assert "canary" not in error.value.message + error.value.hint
+
+
 def test_an_empty_value_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
     monkeypatch.setenv("NOVELSYNC_TIME_BUDGET", "")

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from novelsync.database.functions import FunctionDatabase
-from novelsync.errors import StorageUnavailable
+from novelsync.errors import DatabaseUnavailable, StorageUnavailable
+from novelsync.lease import LeaseKeeper
 from novelsync.models import StoredNovel
 from novelsync.report import Report
 from novelsync.storage.local import LocalStorage
@@ -383,6 +384,110 @@ def test_a_novel_that_somebody_else_writes_meanwhile_is_planned_anew(
     assert [function for function, _ in road.calls].count("novelsync_write") == 2
     assert nonzero(report.as_dict()["novels"]) == {"unchanged": 1}
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
+
+
+def test_bytes_that_were_read_before_somebody_elses_write_never_follow_it(
+    library: Library, service: SyncService, other_database: FunctionDatabase, road: RecordingRoad, tables: Tables
+) -> None:
+    library.write("emma", chapters(1))
+    synced(service)
+    library.write("emma", chapters(2))
+    other = make_service(library, other_database)
+
+    def overtake(function: str) -> None:
+        if function == "novelsync_write":
+            road.before = lambda function: None
+            library.write("emma", chapters(3))
+            synced(other)
+
+    road.before = overtake
+    assert service.sync_novel_to_db("emma")
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
+    assert nonzero(synced(other).as_dict()["novels"]) == {"unchanged": 1}
+
+
+def test_rows_of_the_sites_own_are_reported_and_stop_nobody(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    for n in range(7):
+        library.write(f"novel-{n}", chapters(1))
+        if n < 6:
+            tables.connection.execute("insert into novels (slug, title) values (%s, 'Mine')", [f"novel-{n}"])
+    report = synced(service, "partial").as_dict()
+    assert (report["novels"]["created"], report["novels"]["refused"]) == (1, 6)
+    assert "that NovelSync did not make" in report["problems"][0]["message"]
+    tables.connection.execute("delete from novels where title = 'Mine'")
+    assert nonzero(synced(service).as_dict()["novels"]) == {"created": 6, "unchanged": 1}
+
+
+def test_a_trigger_that_fails_on_one_novel_stops_nobody_and_is_not_called_a_missing_migration(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    for slug in "abc":
+        library.write(slug, [chapter(1, title=f"In {slug}")])
+    tables.connection.execute("create table audit_log (title text)")
+    tables.connection.execute(
+        "create function audit() returns trigger language plpgsql as $$ begin"
+        " if new.title = 'In b' then insert into audit_log values (new.title); end if;"
+        " if new.title = 'In c' then raise exception 'broken' using errcode = 'XX000'; end if;"
+        " return new; end $$"
+    )
+    tables.connection.execute("create trigger audit after insert on chapters for each row execute function audit()")
+    report = synced(service, "partial").as_dict()
+    problems = {problem["slug"]: problem for problem in report["problems"]}
+    assert (report["novels"]["created"], sorted(problems)) == (1, ["b", "c"])
+    assert "a trigger or a function of the site failed" in problems["b"]["message"]
+    assert "search_path" in problems["b"]["hint"]
+    assert "broken (XX000)" in problems["c"]["message"]
+    tables.connection.execute("alter function audit() set search_path = public")
+    assert synced(service, "partial").as_dict()["novels"]["created"] == 1
+
+
+def test_rows_that_were_deleted_by_hand_come_back(library: Library, service: SyncService, tables: Tables) -> None:
+    library.write("emma", chapters(2))
+    synced(service)
+    tables.connection.execute("delete from chapters")
+    tables.connection.execute("delete from novels")
+    assert nonzero(synced(service).as_dict()["novels"]) == {"created": 1}
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
+
+
+@pytest.mark.parametrize("function", ["begin", "known", "write", "absence", "problems", "finish"])
+def test_wherever_the_database_goes_away_the_report_adds_up(
+    library: Library, service: SyncService, road: RecordingRoad, tables: Tables, function: str
+) -> None:
+    for slug in "abcd":
+        library.write(slug, chapters(1))
+    library.write_raw("e", b"{")
+    library.write("f", chapters(1))
+    synced(service, "partial")
+    library.remove("f")
+    library.write("a", chapters(2))
+    library.write("d", chapters(2))
+
+    def cut(called: str) -> None:
+        if called == f"novelsync_{function}":
+            raise DatabaseUnavailable("it is away")
+
+    road.before = cut
+    report = service.sync_all_novels().as_dict()
+    assert report["outcome"] == "failed"
+    counts = report["novels"]
+    parts = [report["novels_success"], report["novels_error"], counts["deferred"], counts["in_flight"]]
+    assert report["novels_processed"] == sum(parts)
+    assert min(parts) >= 0
+    assert report["novels_processed"] == (0 if function == "begin" else 5)
+    if function in ("absence", "problems", "finish"):
+        assert (report["novels_success"], report["novels_error"]) == (4, 1)
+
+
+def test_the_lease_is_renewed_while_a_run_works(database: FunctionDatabase, tables: Tables) -> None:
+    run = "00000000-0000-0000-0000-000000000001"
+    database.begin(run, "cli", "somebody", 1)
+    query = "select expires_at > clock_timestamp() + interval '30 seconds' from novelsync.lease"
+    with LeaseKeeper(database, run, renew_seconds=0.01):
+        while tables.rows(query) != [(True,)]:
+            pass
 
 
 # What goes missing ---------------------------------------------------------------------

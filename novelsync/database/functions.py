@@ -66,10 +66,17 @@ class FunctionDatabase:
         return bool(self._call("novelsync_renew", {"run_id": run_id, "seconds": seconds})["held"])
 
     def finish(
-        self, run_id: str, outcome: str, report: Mapping[str, Any], digest: str | None, resume_at: str | None
+        self,
+        run_id: str,
+        outcome: str,
+        report: Mapping[str, Any],
+        *,
+        digest: str | None = None,
+        quiet: bool = False,
+        resume_at: str | None = None,
     ) -> None:
-        request = {"run_id": run_id, "outcome": outcome, "report": report, "digest": digest, "resume_at": resume_at}
-        self._call("novelsync_finish", request)
+        request = {"run_id": run_id, "outcome": outcome, "report": report}
+        self._call("novelsync_finish", request | {"digest": digest, "quiet": quiet, "resume_at": resume_at})
 
     # What is known --------------------------------------------------------------
 
@@ -80,7 +87,7 @@ class FunctionDatabase:
             yield from map(KnownFile._make, zip(*(page[column] for column in KnownFile._fields), strict=True))
             if len(page["slug"]) < PAGE:
                 return
-            after = page["slug"][-1]
+            after = f"{page['slug'][-1]}/"
 
     def known_novels(self, checksums: Mapping[str, str | None]) -> Mapping[str, KnownNovel]:
         if not checksums:
@@ -88,8 +95,8 @@ class FunctionDatabase:
         novels = [{"slug": slug, "checksum": checksum} for slug, checksum in checksums.items()]
         return {answer["slug"]: _known_novel(answer) for answer in self._call("novelsync_read", {"novels": novels})}
 
-    def standing(self) -> Standing:
-        return _standing(self._call("novelsync_problems", {}))
+    def standing(self, slugs: Sequence[str] | None = None) -> Standing:
+        return _standing(self._call("novelsync_problems", {} if slugs is None else {"slugs": slugs}))
 
     def status(self) -> DatabaseStatus:
         answer = self._call("novelsync_status", {})

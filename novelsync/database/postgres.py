@@ -12,6 +12,10 @@ from novelsync.database.idle import Idle
 from novelsync.database.sqlstates import error_of_state
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
 
+_URL_HINT: Final = (
+    "write it as postgresql://user:password@host:5432/database, with %40, %2F and %3A for @, / and : in the password"
+)
+
 # libpq gives a refused connection no SQLSTATE, only words.
 _REFUSED_WHO_ASKS: Final = (
     "password authentication failed",
@@ -44,6 +48,11 @@ def connect(conninfo: str) -> psycopg.Connection[Any]:
         conninfo,
         autocommit=True,
         connect_timeout=10,
+        # A network that goes silent is noticed within a minute or two, and not never.
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        tcp_user_timeout=60_000,
         application_name="novelsync",
         prepare_threshold=None,  # Supabase's transaction pooler (port 6543) has no prepared statements.
     )
@@ -57,11 +66,13 @@ def describe(conninfo: str) -> str:
         parts = psycopg.conninfo.conninfo_to_dict(conninfo)
     except psycopg.Error:
         # Its message quotes the string, and with it the password.
-        raise ConfigurationError(
-            "DATABASE_URL cannot be read", "write it as postgresql://user:password@host:5432/database"
-        ) from None
+        raise ConfigurationError("DATABASE_URL cannot be read", _URL_HINT) from None
     port = f":{parts['port']}" if parts.get("port") else ""
-    return f"Postgres at {parts.get('host') or 'localhost'}{port}/{parts.get('dbname') or parts.get('user') or ''}"
+    name = f"{parts.get('host') or 'localhost'}{port}/{parts.get('dbname') or parts.get('user') or ''}"
+    # A password with @ or / in it ends up in host, port or database.
+    if "@" in name or port.strip(":,0123456789"):
+        raise ConfigurationError("DATABASE_URL cannot be read", _URL_HINT)
+    return f"Postgres at {name}"
 
 
 @contextmanager
@@ -84,4 +95,4 @@ def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
         return DatabaseUnavailable(
             f"{name} cannot be reached: {said}", "check that it is running and that DATABASE_URL names it"
         )
-    return error_of_state(state, said, name)
+    return error_of_state(state, said, name, inside=bool(error.diag.context))

@@ -20,17 +20,26 @@ NOT_READY_HINT: Final = (
 _NOT_MIGRATED: Final = ("42883", "3F000", "42P01")
 """No such function, schema or table."""
 
-_TOO_MUCH: Final = ("57014", "54000")
-"""The statement timeout, a program limit: a smaller call may pass."""
+_TIMED_OUT: Final = "57014"
+"""The statement timeout: a smaller call may pass."""
 
-_PASSING_CLASSES: Final = ("08", "25", "40", "53", "55", "57", "58", "XX")
-"""Connection, read-only, deadlock, resources, lock, operator, system, internal: see appendix A of Postgres' manual."""
+_AWAY_CLASSES: Final = ("08", "25", "53", "57", "58")
+"""Connection, read-only, resources, operator, system: nothing would pass now. See appendix A of Postgres' manual."""
 
 
-def error_of_state(state: str, said: str, database: str) -> NovelSyncError:
-    """``state``: five characters of SQLSTATE. ``said``: the message that came with it."""
+def error_of_state(state: str, said: str, database: str, *, inside: bool) -> NovelSyncError:
+    """
+    ``state``: five characters of SQLSTATE. ``said``: the message that came with it.
+
+    ``inside``: it came up while one of our functions ran, so the function itself is there.
+    """
     if state == "PT409":
         return LeaseLost(f"this run was overtaken: {said}", "nothing to do: the other run carries on")
+    if state in _NOT_MIGRATED and inside:
+        return WriteRejected(
+            f"a trigger or a function of the site failed: {said} ({state})",
+            "let it name its tables with their schema, or give it a search_path: ours is empty",
+        )
     if state in _NOT_MIGRATED:
         return DatabaseNotReady(f"{database} has not been migrated: {said}", NOT_READY_HINT)
     if state == "42501":
@@ -42,10 +51,8 @@ def error_of_state(state: str, said: str, database: str) -> NovelSyncError:
         return DatabaseUnavailable(
             f"{database} is read-only: {said}", "is its disk full, or is it a replica? See the project's dashboard"
         )
-    if state[:2] in _PASSING_CLASSES and state not in _TOO_MUCH:
-        return DatabaseUnavailable(
-            f"{database} could not answer: {said} ({state})", "try again; if it stays, see its log"
-        )
+    if state[:2] in _AWAY_CLASSES and state != _TIMED_OUT:
+        return DatabaseUnavailable(f"{database} could not answer: {said} ({state})", "try again; its log knows more")
     return WriteRejected(
         f"the database refused it: {said} ({state})", "see the tables' constraints and triggers, and the novel's file"
     )

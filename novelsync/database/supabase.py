@@ -109,7 +109,8 @@ def _translated(answer: _Answered, database: str) -> NovelSyncError:
         case _ if code.startswith("PGRST3"):
             return ConfigurationError(f"{database} does not accept the key: {said} ({code})", _KEY_HINT)
         case _ if re.fullmatch("[0-9A-Z]{5}", code) and not code.startswith("PGRST"):
-            return error_of_state(code, said, database)
+            # A missing function would be PGRST202, so whatever is missing here was missed by a function.
+            return error_of_state(code, said, database, inside=True)
     return _of_status(status, said, database)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ class LocalStorage:
     """A `novelsync.contracts.Storage` over ``<folder>/<slug>/book_info.json``."""
 
     def __init__(self, location: str, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        self.location = location
+        self.location = os.fsencode(location).decode("utf-8", "backslashreplace")
         self._root = Path(location)
         self._clock_ns = clock_ns
 
@@ -41,7 +42,7 @@ class LocalStorage:
 
     def find(self, slug: str) -> StoredNovel | None:
         # Only a plain name: no slug reaches outside the folder, whoever asks for it.
-        if not slug or slug.startswith(".") or any(sign in slug for sign in ("/", "\\", "\0")):
+        if not slug or slug.startswith(".") or re.search(r"[/\\\0\ud800-\udfff]", slug):
             return None
         return self._look_at(slug, slug, (self._root / slug).is_symlink())
 
@@ -73,14 +74,16 @@ class LocalStorage:
     def _folders(self) -> list[tuple[str, str, bool]]:
         """Slug, name (another only where it is not UTF-8), and whether it is a link, of all that may be novels."""
         try:
+            if self._root.is_symlink() and not self._root.exists():
+                raise StorageUnavailable(f"the storage {self.location} is a link to nothing", "is the disk mounted?")
             if not self._root.exists():
                 self._root.mkdir(parents=True)
                 log.warning("storage_created", path=self.location, hint="it did not exist; put novels into it")
             with os.scandir(self._root) as entries:
-                return [
+                found = [
                     (os.fsencode(entry.name).decode("utf-8", "backslashreplace"), entry.name, entry.is_symlink())
                     for entry in entries
-                    if not entry.name.startswith(".")
+                    if not entry.name.startswith(".") and entry.name != "lost+found"
                 ]
         except (NotADirectoryError, FileExistsError) as error:
             raise ConfigurationError(
@@ -92,9 +95,13 @@ class LocalStorage:
                 f"the storage {self.location} could not be listed: {error.strerror}", "is it mounted and readable?"
             ) from error
 
+        # Should one name spell out another's escapes, the name that is UTF-8 has the slug.
+        readable = {slug for slug, name, _ in found if slug == name}
+        return [folder for folder in found if folder[0] == folder[1] or folder[0] not in readable]
+
     def _look_at(self, slug: str, name: str, linked: bool) -> StoredNovel | None:
         """The novel in the folder ``name``, None if there is none in it."""
-        folder = f"{self.location}{os.sep}{name}"
+        folder = f"{self._root}{os.sep}{name}"
         try:
             status = os.lstat(f"{folder}{os.sep}{FILE}")  # without Path: 100,000 times per listing
             if linked or stat.S_ISLNK(status.st_mode):

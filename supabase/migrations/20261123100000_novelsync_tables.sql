@@ -101,7 +101,9 @@ begin
   alter table public.novels enable row level security;
   alter table public.chapters enable row level security;
 
-  -- Written out, because Supabase grants nothing on new tables, not even to service_role.
+  -- Written out, because Supabase grants nothing on new tables, not even to service_role; and older projects grant
+  -- everything to everybody.
+  revoke all on public.novels, public.chapters from public, anon, authenticated;
   grant select, insert, update, delete on public.novels, public.chapters to service_role;
   create policy "novelsync writes" on public.novels for all to service_role using (true) with check (true);
   create policy "novelsync writes" on public.chapters for all to service_role using (true) with check (true);
@@ -136,8 +138,13 @@ create table if not exists novelsync.files (
   checksum text not null default '',
   revision bigint not null default 0,
   request_id uuid,
-  missing_since timestamptz
+  missing_since timestamptz,
+  outside_at timestamptz
 );
+comment on column novelsync.files.version is 'as last dealt with; empty: to be looked at again, whatever the file is';
+comment on column novelsync.files.outside_at is 'when it was last written, if that was not by a run';
+create index if not exists files_unsettled on novelsync.files (slug) where version = '' or novel_id is null;
+create index if not exists files_outside_at on novelsync.files (outside_at) where outside_at is not null;
 -- Cloud Storage lists whole object names, so "a-b/..." comes before "a/...".
 create index if not exists files_listing_order on novelsync.files ((slug || '/'));
 
@@ -170,8 +177,10 @@ create table if not exists novelsync.lease (
   acquired_at timestamptz not null default '-infinity',
   expires_at timestamptz not null default '-infinity',
   digest text,
+  digest_since timestamptz,
   resume_at text
 );
+comment on column novelsync.lease.digest_since is 'start of the run whose listing the digest is of, quiet ones apart';
 insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000') on conflict do nothing;
 
 -- Large novels on their way in: new chapters wait unpublished in public.chapters, replaced texts here.
@@ -181,7 +190,7 @@ create table if not exists novelsync.staging (
   run_id uuid,
   novel_id novelsync.novel_id,
   parts integer not null default 0,
-  started_at timestamptz not null default now()
+  touched_at timestamptz not null default now()
 );
 create table if not exists novelsync.staged_texts (
   slug text collate "C" not null references novelsync.staging (slug) on delete cascade,

@@ -5,13 +5,11 @@
 -- plpgsql, because the REST API shares prepared plans across roles, and an inlined SQL function loses its "revoke".
 -- No function ever raises 40001, which the REST API would retry for ever.
 
--- Refuses a write of a run whose lease has passed on. Null: not part of a run (an event, a single novel);
--- such a write makes the last listing's digest void, because the tables are no longer what that listing led to.
+-- Refuses a write of a run whose lease has passed on. Null: not part of a run (an event, a single novel).
 create or replace function novelsync.fence(p_run uuid) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
   if p_run is null then
-    update novelsync.lease set digest = null where singleton and digest is not null;
     return;
   end if;
   perform from novelsync.lease where run_id = p_run for key share;
@@ -34,16 +32,22 @@ end
 $$;
 
 -- The standing problems: at most 100 rows, the gravest first, and how many there are of each kind.
+-- In: slugs (only theirs), or nothing.
 create or replace function public.novelsync_problems(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_slugs text[];
 begin
+  if $1 ->> 'slugs' is not null then
+    v_slugs := array(select json_array_elements_text($1 -> 'slugs'));
+  end if;
   return json_build_object(
     'counts', (
       select coalesce(json_object_agg(k.kind, k.n), '{}')
       from (
         select p.kind, count(*) as n
         from novelsync.problems p join novelsync.files f on f.slug = p.slug
-        where f.missing_since is null
+        where f.missing_since is null and (v_slugs is null or p.slug = any (v_slugs))
         group by p.kind
       ) k),
     'problems', (
@@ -51,7 +55,7 @@ begin
       from (
         select p.*
         from novelsync.problems p join novelsync.files f on f.slug = p.slug
-        where f.missing_since is null
+        where f.missing_since is null and (v_slugs is null or p.slug = any (v_slugs))
         order by array_position(array['refused', 'held'], p.kind) nulls last, p.slug
         limit 100
       ) p));
@@ -60,13 +64,16 @@ $$;
 
 -- Starts a run. In: run_id, trigger, holder, seconds.
 -- Out: acquired; if not: holder, since; if so: what the last run left behind.
--- The digest is handed out once: a run that dies leaves none, so that the next one looks at everything.
+-- The digest is handed out once: a run that dies leaves none, so that the next one looks at everything. And it is
+-- withheld where there is something to do though no file changed: a novel to be looked at again, one whose rows somebody
+-- deleted, one that was written outside of runs.
 create or replace function public.novelsync_begin(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_request record;
   v_lease novelsync.lease;
   v_dead text[];
+  v_quiet boolean;
 begin
   select * into v_request from json_to_record($1) as r(run_id uuid, trigger text, holder text, seconds integer);
   select * into v_lease from novelsync.lease where singleton for no key update;
@@ -87,14 +94,21 @@ begin
   -- No other run is alive now; what is not a run's gets an hour. Mostly there is nothing, and then no lock is taken.
   select array_agg(s.slug) into v_dead from novelsync.staging s
   where s.run_id is distinct from v_request.run_id
-    and (s.run_id is not null or s.started_at < now() - interval '1 hour');
+    and (s.run_id is not null or s.touched_at < now() - interval '1 hour');
   if v_dead is not null then
     perform novelsync.sweep(v_dead);
   end if;
 
+  v_quiet := not exists (select from novelsync.files where outside_at >= v_lease.digest_since)
+    and not exists (
+      select from novelsync.files f
+      where (f.version = '' or f.novel_id is null) and f.missing_since is null
+        and (f.version = '' or not exists (
+          select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')));
+
   return json_build_object(
     'acquired', true,
-    'digest', v_lease.digest,
+    'digest', case when v_quiet then v_lease.digest end,
     'resume_at', v_lease.resume_at,
     'missing', (select count(*) from novelsync.files where missing_since is not null),
     'standing', public.novelsync_problems('{}'));
@@ -114,14 +128,16 @@ begin
 end
 $$;
 
--- Ends a run: stores its report and gives the lease back. In: run_id, outcome, report, digest, resume_at.
+-- Ends a run: stores its report and gives the lease back.
+-- In: run_id, outcome, report, digest, quiet (it was the digest that begin had handed out), resume_at.
 create or replace function public.novelsync_finish(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_request record;
 begin
   select * into v_request
-  from json_to_record($1) as r(run_id uuid, outcome text, report json, digest text, resume_at text);
+  from json_to_record($1) as r(
+    run_id uuid, outcome text, report json, digest text, quiet boolean, resume_at text);
 
   update novelsync.runs
   set finished_at = clock_timestamp(), outcome = v_request.outcome, report = v_request.report
@@ -129,13 +145,14 @@ begin
 
   update novelsync.lease
   set run_id = '00000000-0000-0000-0000-000000000000', expires_at = '-infinity', holder = '',
-      digest = v_request.digest, resume_at = v_request.resume_at
+      digest = v_request.digest, resume_at = v_request.resume_at,
+      digest_since = case when v_request.quiet then digest_since else acquired_at end
   where run_id = v_request.run_id;
   return json_build_object('released', found);
 end
 $$;
 
--- A page of the bookkeeping in the order in which storages list. In: after (a slug or ''), limit.
+-- A page of the bookkeeping in the order in which storages list. In: after (a slug with a slash behind it, or ''), limit.
 -- Out: arrays by column, because rows of objects cost twice as much.
 create or replace function public.novelsync_known(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
@@ -154,7 +171,7 @@ begin
         select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')), '[]'))
     from (
       select * from novelsync.files
-      where v_request."after" = '' or (slug || '/') > (v_request."after" || '/') collate "C"
+      where (slug || '/') > v_request."after" collate "C"
       order by (slug || '/')
       limit v_request."limit"
     ) f);
@@ -163,8 +180,10 @@ $$;
 
 -- What the tables have of some novels. In: novels, a list of {slug, checksum}.
 -- Out: one entry per slug that the bookkeeping has, without chapters where the checksum is the known one.
+-- By index only: while statistics are older than a first import, the planner takes the table for empty.
 create or replace function public.novelsync_read(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker
+set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
 begin
   return (
     select coalesce(json_agg(json_build_object(
@@ -197,8 +216,8 @@ end
 $$;
 
 -- Brings one part of a large novel in, out of the readers' sight. Parts come in order; one that came already is passed over.
--- In: run_id, slug, request_id, revision, part (from 1), novel (for one that is not stored yet),
---     created (new chapters), texts (text for chapters that are stored). Out: outcome "staged" or "stale".
+-- In: run_id, slug, request_id, revision, part (from 1), created (new chapters), texts (text for stored chapters).
+-- Out: outcome "staged", or "stale": somebody else wrote the novel since, or is just bringing it in.
 create or replace function public.novelsync_stage(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -207,19 +226,27 @@ declare
   v_staging novelsync.staging;
 begin
   select * into v_request from json_to_record($1) as r(
-    run_id uuid, slug text, request_id uuid, revision bigint, part integer, novel json, created json, texts json);
+    run_id uuid, slug text, request_id uuid, revision bigint, part integer, created json, texts json);
   perform novelsync.fence(v_request.run_id);
 
   insert into novelsync.files (slug) values (v_request.slug) on conflict do nothing;
   select * into v_file from novelsync.files where slug = v_request.slug for update;
   if v_file.request_id = v_request.request_id then
     return json_build_object('outcome', 'staged');
-  elsif v_file.revision <> v_request.revision then
-    return json_build_object('outcome', 'stale');
   end if;
 
   select * into v_staging from novelsync.staging where slug = v_request.slug;
+  if v_file.revision <> v_request.revision then
+    if v_staging.request_id = v_request.request_id then
+      perform novelsync.sweep(array[v_request.slug]);
+    end if;
+    return json_build_object('outcome', 'stale');
+  end if;
   if v_staging.request_id is distinct from v_request.request_id then
+    -- Whoever came first goes on. What has not moved for a minute is somebody's who died.
+    if v_request.part > 1 or v_staging.touched_at > now() - interval '1 minute' then
+      return json_build_object('outcome', 'stale');
+    end if;
     perform novelsync.sweep(array[v_request.slug]);
     v_staging.novel_id := v_file.novel_id;
     if v_staging.novel_id is null then
@@ -245,7 +272,7 @@ begin
   select v_request.slug, t.id::novelsync.chapter_id, t.content, decode(t.content_hash, 'hex')
   from json_to_recordset(v_request.texts) as t(id text, content text, content_hash text);
 
-  update novelsync.staging set parts = v_request.part where slug = v_request.slug;
+  update novelsync.staging set parts = v_request.part, touched_at = now() where slug = v_request.slug;
   return json_build_object('outcome', 'staged');
 end
 $$;
@@ -262,8 +289,8 @@ $$;
 --   moved     ids and their new positions, where nothing else changed
 --   problems  what stands against the novel from now on, in place of what stood before
 --             (unless the novel's problems_stay is true)
--- Out: per novel "written" (also if this very request was carried out before) or "stale"
--- (somebody else wrote it since it was read; nothing of it was done).
+-- Out: per novel "written" (also if this very request was carried out before), "stale" (somebody else wrote it since it
+-- was planned) or "taken" (a row of the site's own has the slug); nothing was done of the last two.
 create or replace function public.novelsync_write(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -301,7 +328,17 @@ begin
        as n(slug, request_id, revision, staged, place)
   join novelsync.files f on f.slug = n.slug;
 
-  -- New novels. A row of the site's own under the same slug makes this one stale.
+  -- What was brought in for a write that went stale is of no use to anybody.
+  if v_staged is not null and 'stale' = any (v_outcomes) then
+    perform novelsync.sweep(array(
+      select s.slug
+      from rows from (json_to_recordset(v_request.novels) as (slug text, request_id uuid)) with ordinality
+           as n(slug, request_id, place)
+      join novelsync.staging s on s.slug = n.slug and s.request_id = n.request_id
+      where v_outcomes[n.place] = 'stale'));
+  end if;
+
+  -- New novels. The conflict is with a row of the site's own.
   with made as (
     insert into public.novels (slug, title, author, description, cover_url, status, chapter_count, last_chapter_at)
     select n.slug, n.fields ->> 'title', n.fields ->> 'author', n.fields ->> 'description', n.fields ->> 'cover_url',
@@ -318,7 +355,7 @@ begin
   select array_agg(case when v_outcomes[n.place] is null and n.visible then coalesce(f.novel_id, s.novel_id) end
                    order by n.place),
          array_agg(coalesce(v_outcomes[n.place],
-                            case when n.visible and coalesce(f.novel_id, s.novel_id) is null then 'stale' end)
+                            case when n.visible and coalesce(f.novel_id, s.novel_id) is null then 'taken' end)
                    order by n.place)
   into v_ids, v_outcomes
   from rows from (json_to_recordset(v_request.novels) as (slug text, visible boolean, staged integer)) with ordinality
@@ -360,17 +397,19 @@ begin
   select count(*) into v_expected
   from json_to_recordset(v_request.moved) as m(novel integer, ids json), json_array_elements(m.ids)
   where v_ids[m.novel] is not null;
-  update public.chapters t
-  set position = i.position::integer, updated_at = now()
-  from json_to_recordset(v_request.moved) as m(novel integer, ids json, positions json),
-       rows from (json_array_elements_text(m.ids), json_array_elements_text(m.positions)) as i(id, position)
-  where t.id = i.id::novelsync.chapter_id and t.novel_id = v_ids[m.novel];
+  -- Materialized, or every row of the join drags both arrays along: gigabytes for 20,000 chapters.
+  with i as materialized (
+    select m.novel, i.id::novelsync.chapter_id as id, i.position::integer as position
+    from json_to_recordset(v_request.moved) as m(novel integer, ids json, positions json),
+         rows from (json_array_elements_text(m.ids), json_array_elements_text(m.positions)) as i(id, position))
+  update public.chapters t set position = i.position, updated_at = now()
+  from i where t.id = i.id and t.novel_id = v_ids[i.novel];
   get diagnostics v_found = row_count;
   if v_found <> v_expected then
     raise exception '% of % chapters to move are no longer in the table', v_expected - v_found, v_expected;
   end if;
 
-  -- Novels that were there before this call: revision 0 means that the row was made above.
+  -- Novels that were there before this call, or were staged; the others' rows were made above.
   update public.novels t
   set title = case when n.fields is null then t.title else n.fields ->> 'title' end,
       author = case when n.fields is null then t.author else n.fields ->> 'author' end,
@@ -388,7 +427,8 @@ begin
 
   update novelsync.files f
   set novel_id = coalesce(v_ids[n.place], f.novel_id), version = n.version, checksum = n.checksum,
-      revision = f.revision + 1, request_id = n.request_id, missing_since = null
+      revision = f.revision + 1, request_id = n.request_id, missing_since = null,
+      outside_at = case when v_request.run_id is null then clock_timestamp() end
   from rows from (json_to_recordset(v_request.novels)
                   as (slug text, request_id uuid, version text, checksum text)) with ordinality
        as n(slug, request_id, version, checksum, place)
