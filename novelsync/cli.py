@@ -124,12 +124,13 @@ def _signals_stop(service: SyncService) -> Iterator[None]:
     """The first signal ends the run in good order, the second at once."""
 
     def stop(number: int, frame: object) -> None:
-        err.print("[dim]stopping when what is being written is written; once more stops at once[/]")
-        service.stop()
         for number_ in before:
             # Not KeyboardInterrupt, which would wait for threads that may be waiting for a silent network. What is
             # being written is whole or not there, and the lease lapses within a minute.
             signal.signal(number_, lambda *_: os._exit(INTERRUPTED))
+        service.stop()
+        # Last, because whoever reads it may send the second at once.
+        err.print("[dim]stopping when what is being written is written; once more stops at once[/]")
 
     def restore() -> None:
         for number, handler in before.items():

@@ -84,7 +84,10 @@ def older_server() -> Iterator[str]:
         options = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off -k {folder}"
         run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", options, "start")
         try:
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            server = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            migrate(server, "the tests' template")
+            _command(server, "create database migrated template postgres")
+            yield server
         finally:
             run("pg_ctl", "-w", "-m", "immediate", "stop")
 
@@ -102,20 +105,67 @@ def make_database(server: str) -> Iterator[Callable[[str], str]]:
 
 @contextmanager
 def databases(server: str) -> Iterator[Callable[[str], str]]:
-    made: list[str] = []
+    """Databases for one test. A migrated one is used again, if the test left its tables and functions as they were."""
+    made: list[tuple[str, str]] = []
 
     def make(template: str) -> str:
-        name = f"test_{next(_numbers)}"
-        with psycopg.connect(_named(server, "template1"), autocommit=True) as connection:
-            # file_copy is twice as fast.
-            connection.execute(f"create database {name} template {template} strategy file_copy")
-        made.append(name)
+        idle = _idle.setdefault((server, template), [])
+        name = idle.pop() if idle else _create(server, template)
+        made.append((template, name))
         return _named(server, name)
 
     yield make
+    for template, name in made:
+        if template == "migrated" and _emptied(_named(server, name)):
+            _idle[server, template].append(name)
+        else:
+            _command(server, f"drop database {name} with (force)")
+
+
+_idle: dict[tuple[str, str], list[str]] = {}
+
+# Any alteration of a table, a function, a policy or a trigger leaves another sum.
+_SHAPE = """
+    select (select sum(xmin::text::bigint) from pg_class where oid > 16000),
+           (select sum(xmin::text::bigint) from pg_attribute where attrelid > 16000),
+           (select sum(xmin::text::bigint) from pg_proc), (select sum(xmin::text::bigint) from pg_policy),
+           (select sum(xmin::text::bigint) from pg_constraint), (select sum(xmin::text::bigint) from pg_trigger),
+           (select count(*) from pg_class)"""
+_shapes: dict[str, tuple[Any, ...]] = {}
+
+
+def _create(server: str, template: str) -> str:
+    name = f"test_{next(_numbers)}"
+    _command(server, f"create database {name} template {template} strategy file_copy")  # twice as fast as the default
+    if template == "migrated":
+        with psycopg.connect(_named(server, name)) as connection:
+            _shapes[_named(server, name)] = connection.execute(_SHAPE).fetchone() or ()
+    return name
+
+
+def _emptied(url: str) -> bool:
+    """Whether the database is as it was made; if so, nothing is in it any more."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid, 1000) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        if connection.execute(_SHAPE).fetchone() != _shapes[url]:
+            return False
+        connection.execute(
+            "delete from chapters; delete from novels; delete from novelsync.files; delete from novelsync.runs;"
+            " delete from novelsync.staging; delete from novelsync.lease;"
+            " alter sequence novels_id_seq restart; alter sequence chapters_id_seq restart;"
+            " insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000')"
+        )
+        # Restarting a sequence touches its row in the catalog.
+        _shapes[url] = connection.execute(_SHAPE).fetchone() or ()
+    return True
+
+
+def _command(server: str, command: str) -> None:
     with psycopg.connect(_named(server, "template1"), autocommit=True) as connection:
-        for name in made:
-            connection.execute(f"drop database {name} with (force)")
+        connection.execute(command)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes
 from novelsync.contracts import WriteOutcome
 from novelsync.database import functions
 from novelsync.database.functions import FunctionDatabase
-from novelsync.database.migrations import migrate
 from novelsync.database.postgres import PostgresRoad
 from novelsync.database.supabase import SupabaseRoad
 from novelsync.errors import LeaseLost, RunInProgress, WriteRejected
@@ -38,10 +37,7 @@ def database_url(way: str, server: str, request: pytest.FixtureRequest) -> Itera
     if way == "postgres":
         server = request.getfixturevalue("older_server")
     with databases(server) as make:
-        url = make("template0" if way == "postgres" else "migrated")
-        if way == "postgres":
-            migrate(url, "it")
-        yield url
+        yield make("migrated")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def served(target: str, log: Path, **environment: str) -> Iterator[httpx.Client]
                 assert process.poll() is None, log.read_text()
             yield client
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGQUIT)  # gunicorn's quick end
 
 
 def _answers(client: httpx.Client) -> bool:
