@@ -52,7 +52,7 @@ check: $(READY)
 	@$(PY) -m mypy
 
 test: $(READY) .tools/ready
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto $(ARGS)
 
 bench: $(READY) .tools/ready
 	@$(PY) -m bench $(ARGS)
