@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import pwd
 import socket
 import subprocess
 import tempfile
@@ -23,6 +22,8 @@ from novelsync.database.postgres import PostgresRoad
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.library import Library
+
+AS_ROOT = os.name == "posix" and os.geteuid() == 0
 
 _numbers = itertools.count(1)
 
@@ -63,7 +64,9 @@ def older_server() -> Iterator[str]:
     """A Postgres 16 over TCP, as DATABASE_URL might name it: the wheel of the embedded one has it too."""
     programs = programs_folder().parents[1] / "pginstall" / "bin"
     account: dict[str, Any] = {}
-    if os.geteuid() == 0:
+    if AS_ROOT:
+        import pwd
+
         nobody = pwd.getpwnam("nobody")
         account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     with tempfile.TemporaryDirectory(prefix="novelsync-test-") as folder, socket.socket() as probe:

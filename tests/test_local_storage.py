@@ -8,11 +8,12 @@ import pytest
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
 from novelsync.models import StoredNovel
 from novelsync.storage.local import LocalStorage
+from tests.conftest import AS_ROOT
 from tests.library import Library
 
 SECOND = 1_000_000_000
 
-as_ordinary_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+as_ordinary_user = pytest.mark.skipif(AS_ROOT, reason="root may read everything")
 
 
 @pytest.fixture
