@@ -188,11 +188,11 @@ def serve(host: str, port: int) -> int:
     """Answer over HTTP as the deployed functions do, both in one process."""
     source = Path(__file__).parents[1] / "main.py"
     command = [sys.executable, "-m", "functions_framework", "--target", "app", "--source", str(source)]
+    command += ["--host", host, "--port", str(port)]
     err.print(f"http://{host}:{port}/ — Ctrl-C ends it")
-    try:
-        return subprocess.run([*command, "--host", host, "--port", str(port)], check=False).returncode  # noqa: S603
-    except KeyboardInterrupt:
-        return OK
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # noqa: S606 — signals then reach the server itself
+    return subprocess.run(command, check=False).returncode  # noqa: S603
 
 
 @cli.command()

@@ -173,14 +173,24 @@ def _check_origin(request: Request, *, in_cloud: bool) -> None:
     if request.method in ("GET", "HEAD"):
         return
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
-    foreign = site not in ("none", "same-origin") or (origin is not None and urlsplit(origin).netloc != request.host)
+    foreign = site not in ("none", "same-origin") or (origin is not None and _netloc(origin) != request.host)
     # A name that its owner makes point at 127.0.0.1 has an origin that equals our host.
     if foreign or (origin is not None and not in_cloud and not _is_local(request.host)):
         raise Refused(403, "this request comes from another site", "call it with curl, or from a page of its own")
 
 
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
 def _is_local(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
     try:
         return bool(ipaddress.ip_address(name))
     except ValueError:

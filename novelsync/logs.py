@@ -31,7 +31,14 @@ def configure_logs(
                 raise structlog.DropEvent
             return event
 
-        renderer = [unprinted, structlog.dev.ConsoleRenderer(colors=getattr(sys, stream).isatty())]
+        renderer = [
+            unprinted,
+            structlog.dev.ConsoleRenderer(
+                colors=getattr(sys, stream).isatty(),
+                # The default shows local variables, and a key may be one.
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -1,5 +1,6 @@
 """Every setting, with its default and what it is for. The only reader of the environment."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError, ValidationInfo, field_validator
@@ -77,6 +78,24 @@ class Settings(BaseSettings):
 
     # Validators of single fields, in the fields' order, so that one error can name all that is wrong.
 
+    @field_validator("supabase_url")
+    @classmethod
+    def _an_address(cls, url: str | None) -> str | None:
+        # Checked here, because a key that was put in its place must not get into a name or a message.
+        if url is not None and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[!-~]*)?", url):
+            raise ValueError("it must be an address, https://<ref>.supabase.co")
+        return url
+
+    @field_validator("supabase_key")
+    @classmethod
+    def _sendable(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        plain = key.get_secret_value().strip()
+        if not re.fullmatch("[!-~]+", plain):
+            raise ValueError("it has characters that no key has")
+        return SecretStr(plain)
+
     @field_validator("supabase_key")
     @classmethod
     def _key_and_url(cls, key: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
@@ -108,7 +127,8 @@ class Settings(BaseSettings):
         return self.log_format or ("json" if self.in_cloud else "text")
 
 
-SECRETS = frozenset({"SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"})
+SECRETS = frozenset({"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"})
+"""Not shown when they are wrong; an address may turn out to be a key."""
 
 
 def load_settings() -> Settings:
@@ -125,6 +145,7 @@ def load_settings() -> Settings:
 
 
 def _said(details: ErrorDetails) -> str:
-    name = str(details["loc"][0]).replace("supabase_key", "SUPABASE_SECRET_KEY")
+    name = str(details["loc"][0])
+    name = {"supabase_key": "SUPABASE_SECRET_KEY", "database_url": "DATABASE_URL"}.get(name, name)
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{name}: {message}" if name in SECRETS else f"{name} is {details['input']!r}: {message}"

@@ -41,16 +41,16 @@ class StatusService:
         """With the storage away, or not looked at, it still answers. Raises `DatabaseUnavailable`."""
         said = self._database.status()
         verdict, reasons = judge(said, stale_after=self._stale_after, now=self._now())
-        checked, listed, pending = self._now(), None, None
+        checked, listed, pending = None, None, None
         if look_at_storage:
             try:
-                checked, novels = self._listed()
+                checked, novels = self._listed(said)
                 listed, pending = len(novels), self._pending(novels)
             except (StorageUnavailable, ConfigurationError) as error:
                 reasons.append(error.message)
         return {
             "novels_in_storage": listed,
-            "last_check": timestamp(checked),
+            "last_check": checked and timestamp(checked),
             "storage_path": self._storage.location,
             "database": self._database.name,
             "database_bytes": said.bytes,
@@ -67,9 +67,11 @@ class StatusService:
             "running": said.running and {"holder": said.running[0], "since": said.running[1]},
         }
 
-    def _listed(self) -> tuple[datetime, list[StoredNovel]]:
+    def _listed(self, said: DatabaseStatus) -> tuple[datetime, list[StoredNovel]]:
         with self._guard:
-            if self._listing is None or self._monotonic() - self._listing[0] >= KEPT_SECONDS:
+            old = self._listing is None or self._monotonic() - self._listing[0] >= KEPT_SECONDS
+            # A run has seen a newer listing than ours, and the bookkeeping is compared with it.
+            if old or self._listing is None or any(run.finished_at > self._listing[1] for run in said.last_runs):
                 checked = self._now()
                 self._listing = (self._monotonic(), checked, list(self._storage.listing()))
             return self._listing[1:]

@@ -71,7 +71,8 @@ class SyncService:
 
         Raises `DatabaseUnavailable`, `StorageUnavailable`.
         """
-        known = self._database.known_novels({slug: None})
+        # What no storage can have must not be asked of a database either. The file is looked at anew after the answer.
+        known = self._database.known_novels({slug: None}) if self._storage.find(slug) else {}
         novel = self._storage.find(slug)
         if novel is None:
             message = f"there is no {slug!r} in {self._storage.location}"

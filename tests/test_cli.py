@@ -240,7 +240,7 @@ BAD = {
     "a storage of a kind there is not": ({"NOVELSYNC_STORAGE": "ftp://x"}, ["sync"], 2, "ftp://x"),
     "a setting that is no number": ({"NOVELSYNC_WORKERS": "x"}, ["sync"], 2, "NOVELSYNC_WORKERS is 'x'"),
     "a url without a key": ({"SUPABASE_URL": "https://x"}, ["sync"], 2, "SUPABASE_SECRET_KEY"),
-    "a url that is none": ({"SUPABASE_URL": "x", "SUPABASE_SECRET_KEY": "k"}, ["sync"], 2, "SUPABASE_URL cannot be"),
+    "a url that is none": ({"SUPABASE_URL": "x", "SUPABASE_SECRET_KEY": "k"}, ["sync"], 2, "SUPABASE_URL: it must"),
     "a storage without a name": ({"NOVELSYNC_STORAGE": "  "}, ["sync"], 2, "NOVELSYNC_STORAGE is '  '"),
     "a migration over the API": (
         {"SUPABASE_URL": "https://x", "SUPABASE_SECRET_KEY": "k", "DATABASE_URL": ""},

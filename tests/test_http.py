@@ -144,6 +144,7 @@ def test_no_web_page_presses_our_buttons(serve: Serve, tables: Tables) -> None:
     for headers in (
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": ours},
         {"Host": "evil.example:8080", "Origin": "http://evil.example:8080"},

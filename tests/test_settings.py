@@ -68,6 +68,24 @@ def test_a_key_without_a_url_is_an_error_and_not_shown(monkeypatch: pytest.Monke
     assert "canary" not in said
 
 
+@pytest.mark.parametrize(
+    "url", ["canary", "sb_secret_canary", "https://[canary", "http://canary:999999", "ftp://canary"]
+)
+def test_a_url_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    said = refused(monkeypatch, SUPABASE_URL=url, SUPABASE_SECRET_KEY="sb_secret_x")
+    assert "SUPABASE_URL: it must be an address" in said
+    assert "canary" not in said
+
+
+def test_a_key_is_stripped_and_must_be_sendable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUPABASE_URL", "https://x.supabase.co")
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", " sb_secret_x\n")
+    key = load_settings().supabase_key
+    assert key is not None
+    assert key.get_secret_value() == "sb_secret_x"
+    assert "canary" not in refused(monkeypatch, SUPABASE_SECRET_KEY="canary\né")
+
+
 def test_in_cloud_run_there_is_no_embedded_database(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the embedded database would vanish" in refused(monkeypatch, K_SERVICE="novelsync-sync")
 

@@ -14,6 +14,8 @@ from tests.conftest import RecordingRoad
 from tests.library import Library, chapters
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATER = datetime(2126, 1, 1, 12, tzinfo=UTC)
+"""Than any run that really happened."""
 
 
 def run(outcome: str = "ok", minutes_ago: int = 10, deferred: int = 0, message: str = "") -> FinishedRun:
@@ -76,7 +78,7 @@ def test_a_listing_is_kept_for_a_minute_and_a_check_makes_none(
 ) -> None:
     library.write("emma", chapters(1))
     service.sync_all_novels()
-    clock, now = 0.0, NOON
+    clock, now = 0.0, LATER
     storage = CountingStorage(str(library.folder))
     status = StatusService(storage, database, stale_after=7800, now=lambda: now, monotonic=lambda: clock)
 
@@ -85,10 +87,20 @@ def test_a_listing_is_kept_for_a_minute_and_a_check_makes_none(
     assert [status.status()["novels_in_storage"] for _ in range(2)] == [1, 1]
     assert storage.listings == 1
     library.write("persuasion", chapters(1))
-    clock, now = 59.0, NOON + timedelta(seconds=59)
+    clock, now = 59.0, LATER + timedelta(seconds=59)
     kept = status.status()
-    assert (kept["novels_in_storage"], kept["last_check"]) == (1, "2026-01-01T12:00:00Z")
-    clock, now = 60.0, NOON + timedelta(seconds=60)
+    assert (kept["novels_in_storage"], kept["last_check"]) == (1, "2126-01-01T12:00:00Z")
+    clock, now = 60.0, LATER + timedelta(seconds=60)
     fresh = status.status()
-    assert (fresh["novels_in_storage"], fresh["last_check"]) == (2, "2026-01-01T12:01:00Z")
+    assert (fresh["novels_in_storage"], fresh["last_check"]) == (2, "2126-01-01T12:01:00Z")
     assert fresh["pending"] == {"new": 1, "changed": 0, "missing": 0}
+
+
+def test_a_listing_from_before_a_run_is_not_kept(
+    library: Library, service: SyncService, database: FunctionDatabase
+) -> None:
+    status = StatusService(LocalStorage(str(library.folder)), database, stale_after=7800)
+    assert status.status()["novels_in_storage"] == 0
+    library.write("emma", chapters(1))
+    service.sync_all_novels()
+    assert status.status()["pending"] == {"new": 0, "changed": 0, "missing": 0}

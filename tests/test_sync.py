@@ -620,22 +620,39 @@ def test_two_runs_at_once_do_the_work_once(
 
 
 def test_a_database_that_goes_away_fails_the_run_without_a_traceback(
-    library: Library, service: SyncService, road: RecordingRoad, tables: Tables
+    library: Library, service: SyncService, road: RecordingRoad, database_url: str, tables: Tables
 ) -> None:
     library.write("emma", chapters(1))
+    ((name,),) = tables.rows("select current_database()")
+    elsewhere = psycopg.connect(psycopg.conninfo.make_conninfo(database_url, dbname="template1"), autocommit=True)
 
     def cut(function: str) -> None:
         if function == "novelsync_known":
+            elsewhere.execute(f"alter database {name} allow_connections false")
             tables.connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
+                "select pg_terminate_backend(pid, 1000) from pg_stat_activity"
                 " where application_name = 'novelsync' and datname = current_database()"
             )
 
     road.before = cut
-    report = synced(service, "failed")
-    assert "terminating connection" in report.problems[0].message
+    with elsewhere:
+        report = synced(service, "failed")
+        elsewhere.execute(f"alter database {name} allow_connections true")
+    assert "cannot be reached" in report.problems[0].message
     road.before = lambda function: None
     tables.connection.execute("update novelsync.lease set expires_at = now()")
+    synced(service)
+
+
+def test_a_connection_that_ended_while_it_waited_costs_no_run(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    synced(service)
+    tables.connection.execute(
+        "select pg_terminate_backend(pid, 1000) from pg_stat_activity"
+        " where application_name = 'novelsync' and datname = current_database()"
+    )
+    library.write("emma", chapters(1))
     synced(service)
 
 
@@ -654,6 +671,8 @@ def test_one_novel_is_synced_without_the_lease(
 def test_one_novel_that_is_not_there_or_refused_is_falsy(library: Library, service: SyncService) -> None:
     library.write_raw("cut", b"{")
     assert not service.sync_novel_to_db("cut")
+    assert not service.sync_novel_to_db("a\0b")
+    assert not service.sync_novel_to_db("a\ud800b")
     nobody = service.sync_novel_to_db("nobody")
     assert not nobody
     assert nobody.problem is not None

@@ -19,6 +19,7 @@ class Idle(Generic[Connection]):
     """Hands a connection to one caller at a time; may be used from several threads at once."""
 
     def __init__(self, connect: Callable[[], Connection], usable: Callable[[Connection], bool]) -> None:
+        """``usable``: asked when a connection comes back, and again before it is handed out."""
         self._connect = connect
         self._usable = usable
         # Appending to a deque and popping from it are atomic.
@@ -27,10 +28,7 @@ class Idle(Generic[Connection]):
     @contextmanager
     def one(self) -> Iterator[Connection]:
         """A connection for the block; one that is no longer usable afterwards is closed."""
-        try:
-            connection = self._waiting.pop()
-        except IndexError:
-            connection = self._connect()
+        connection = self._waiting_one() or self._connect()
         try:
             yield connection
         finally:
@@ -38,6 +36,17 @@ class Idle(Generic[Connection]):
                 self._waiting.append(connection)
             else:
                 connection.close()
+
+    def _waiting_one(self) -> Connection | None:
+        while self._waiting:
+            try:
+                connection = self._waiting.pop()
+            except IndexError:
+                break
+            if self._usable(connection):
+                return connection
+            connection.close()
+        return None
 
     def close(self) -> None:
         while self._waiting:

@@ -1,5 +1,6 @@
 """The road to any Postgres, with psycopg: every call a transaction of its own, on a connection of its own."""
 
+import select
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -31,7 +32,7 @@ class PostgresRoad:
     def __init__(self, conninfo: str, name: str = "") -> None:
         self.name = name or describe(conninfo)
         # psycopg_pool would hide why a connection fails.
-        self._connections = Idle(lambda: connect(conninfo), lambda connection: not connection.broken)
+        self._connections = Idle(lambda: connect(conninfo), _usable)
         self.close = self._connections.close
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
@@ -40,6 +41,11 @@ class PostgresRoad:
                 f"select public.{function}(%s)", [Json(request, dumps=msgspec.json.encode)]
             ).fetchone()
         return row[0] if row else None
+
+
+def _usable(connection: psycopg.Connection[Any]) -> bool:
+    # A server that has something to say unasked says good-bye: it was restarted while the connection waited.
+    return not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]
 
 
 def connect(conninfo: str) -> psycopg.Connection[Any]:

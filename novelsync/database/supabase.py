@@ -27,7 +27,7 @@ class SupabaseRoad:
     """A `novelsync.database.functions.Road` over PostgREST."""
 
     def __init__(self, url: str, key: str) -> None:
-        self.name = f"Supabase at {urlsplit(url).hostname or url}"
+        self.name = f"Supabase at {urlsplit(url).hostname}"
         self._connections = Idle(lambda: _Connection(url, key), lambda connection: True)
         self.close = self._connections.close
 
@@ -44,6 +44,9 @@ class SupabaseRoad:
             raise _translated(answer, self.name) from answer.error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, SupabaseException) as error:
             raise ConfigurationError(f"SUPABASE_URL cannot be used: {error}", _URL_HINT) from error
+        except httpx.LocalProtocolError:
+            # Its message quotes the header, and with it the key.
+            raise ConfigurationError("the key for Supabase cannot be sent", _KEY_HINT) from None
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             hint = f"check the network, and that {_URL_HINT}"
