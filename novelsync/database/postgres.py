@@ -92,7 +92,7 @@ def translated_errors(name: str) -> Iterator[None]:
 
 def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
     state = error.sqlstate
-    said = (error.diag.message_primary or str(error)).strip()
+    said = " ".join((error.diag.message_primary or str(error)).split())
     if state is None:
         if any(words in said for words in _REFUSED_WHO_ASKS):
             return ConfigurationError(
