@@ -1,15 +1,18 @@
 """
-What must change in one novel. Pure: matched chapters become the smallest write that makes the tables equal to the file.
+What must change in one novel. Pure: matched chapters become the smallest write that makes the tables equal to the file,
+but for what the guards hold back.
 """
 
 import uuid
 from collections.abc import Iterator, Sequence
 
+from novelsync.guards import USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
 from novelsync.matching import pair_chapters
 from novelsync.models import (
     Book,
     BookChapter,
     ChangedChapter,
+    Former,
     KnownChapter,
     KnownNovel,
     MovedChapter,
@@ -22,49 +25,98 @@ from novelsync.models import (
 )
 
 
-def plan_novel(novel: StoredNovel, checksum: str, book: Book, known: KnownNovel | None) -> NovelWrite:
+def plan_novel(
+    novel: StoredNovel,
+    checksum: str,
+    book: Book,
+    known: KnownNovel | None,
+    *,
+    former: KnownNovel | None = None,
+    limits: Limits = USUAL_LIMITS,
+    accepted: bool = False,
+) -> NovelWrite:
     """
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
 
-    A chapter that the file no longer has stays published, behind the one it stood behind.
+    ``former``: what is stored under the name the novel's folder had before. ``accepted``: a person was shown what the
+    guards hold back, and said that it is meant.
+    A chapter that stays though the file no longer has it stands behind the one it stood behind.
     """
-    rows = known.chapters if known else ()
+    afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
+    base = former or (None if afresh else known)
+    rows = base.chapters if base else ()
     pairs = pair_chapters(rows, book.chapters)
-    kept = [k for k in _unpaired(pairs, len(rows)) if not rows[k].removed]
+    paired = {k for k in pairs if k is not None}
+    gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
+    published = sum(not row.removed for row in rows)
+    reason = "" if accepted else hold_chapters(published, gone, limits.chapter_removals)
+    kept = gone if reason else []
+    reasons = [reason] if reason else []
+
     created: list[PlacedChapter] = []
     changed: list[ChangedChapter] = []
     moved: list[MovedChapter] = []
+    kept_texts: list[KnownChapter] = []
     for position, (chapter, row) in enumerate(_order(rows, kept, book.chapters, pairs), start=1):
         if row is None:
             created += [PlacedChapter(position, chapter)] if chapter else []
-        elif chapter and (change := _change(row, chapter, position)):
-            changed.append(change)
+            continue
+        new_text = bool(chapter and chapter.fetched and chapter.content_hash != row.content_hash)
+        if chapter and new_text and not accepted and (worse := hold_text(row, chapter)):
+            new_text = False
+            reasons += [] if kept_texts else [f"the first, {row.title!r}: {worse}"]
+            kept_texts.append(row)
+        if chapter and (new_text or not _same_labels(row, chapter)):
+            changed.append(ChangedChapter(row, position, chapter, new_text))
         elif row.position != position:
-            moved.append(MovedChapter(row.id, position))
+            moved.append(MovedChapter(row, position))
+    if kept_texts:
+        reasons[-1] = f"the texts of {len(kept_texts)} chapters stay as they were; {reasons[-1]}"
 
-    stored = known.fields if known else None
+    stored = base.fields if base else None
     fields = book.fields_over(stored)
+    removed = [] if kept else gone
+    chapter_count = len(book.chapters) + len(kept)
+    restored = base is not None and base.removed
+    holds = base.holds + 1 if base and kept else int(bool(kept))
     return NovelWrite(
         slug=novel.slug,
         request_id=str(uuid.uuid4()),
         revision=known.revision if known else 0,
         version=novel.version,
         checksum=checksum,
-        is_new=stored is None,
-        visible=bool(fields != stored or created or changed or moved),
+        visible=bool(fields != stored or created or changed or moved or removed or former or restored)
+        or (base is not None and chapter_count != base.chapter_count),
+        stored=stored,
         fields=None if fields == stored else fields,
-        chapter_count=len(book.chapters) + len(kept),
+        chapter_count=chapter_count,
         created=created,
         changed=changed,
         moved=moved,
-        kept=len(kept),
-        problems=_problems(novel.slug, book, [rows[k] for k in kept]),
+        removed=removed,
+        kept=kept,
+        kept_texts=kept_texts,
+        former=Former(former.slug, former.revision) if former else None,
+        restored=restored,
+        afresh=afresh,
+        holds=holds,
+        problems=_problems(novel.slug, reasons, holds, book.warnings),
     )
 
 
-def plan_same_bytes(novel: StoredNovel, checksum: str, known: KnownNovel) -> NovelWrite:
+def is_same_novel(known: KnownNovel, book: Book) -> bool:
+    """Whether what comes back under the slug of a removed novel is that novel."""
+    texts = {row.content_hash for row in known.chapters if row.content_bytes}
+    names = {(row.number, row.title) for row in known.chapters if row.number is not None and row.title}
+    return known.same or any(
+        (chapter.fetched and chapter.content_hash in texts) or (chapter.number, chapter.title) in names
+        for chapter in book.chapters
+    )
+
+
+def plan_same_bytes(novel: StoredNovel, checksum: str, revision: int) -> NovelWrite:
     """The write for a file with a new version and the bytes it had: the bookkeeping moves, problems stay."""
-    return _bookkeeping(novel, novel.version, checksum, known.revision, None)
+    return _bookkeeping(novel, novel.version, checksum, revision, None)
 
 
 def plan_refusal(novel: StoredNovel, revision: int, problem: Problem, version: str) -> NovelWrite:
@@ -91,21 +143,18 @@ def _bookkeeping(
     )
 
 
-def _unpaired(pairs: Sequence[int | None], known: int) -> list[int]:
-    paired = {k for k in pairs if k is not None}
-    return [k for k in range(known) if k not in paired]
-
-
 def _order(
-    rows: Sequence[KnownChapter], kept: Sequence[int], chapters: Sequence[BookChapter], pairs: Sequence[int | None]
+    rows: Sequence[KnownChapter],
+    kept: Sequence[KnownChapter],
+    chapters: Sequence[BookChapter],
+    pairs: Sequence[int | None],
 ) -> Iterator[tuple[BookChapter | None, KnownChapter | None]]:
     """The novel's new order: the file's, and each kept row behind what it stood behind."""
     found_of = {k: f for f, k in enumerate(pairs) if k is not None}
-    kept_rows = set(kept)
     behind: dict[int, list[KnownChapter]] = {}
     anchor = -1
-    for k, row in enumerate(rows):
-        if k in kept_rows:
+    for k, row in enumerate(rows if kept else ()):
+        if k not in found_of and not row.removed:
             behind.setdefault(anchor, []).append(row)
         elif not row.removed:
             anchor = found_of[k]
@@ -117,22 +166,19 @@ def _order(
             yield None, row
 
 
-def _change(row: KnownChapter, chapter: BookChapter, position: int) -> ChangedChapter | None:
-    new_text = chapter.fetched and chapter.content_hash != row.content_hash
-    same = (
+def _same_labels(row: KnownChapter, chapter: BookChapter) -> bool:
+    return (
         row.title == chapter.title
         and row.number == chapter.number
         and row.url_hash == url_hash(chapter.url)
         and not row.removed
     )
-    return None if same and not new_text else ChangedChapter(row.id, position, chapter, new_text)
 
 
-def _problems(slug: str, book: Book, kept: Sequence[KnownChapter]) -> list[Problem]:
+def _problems(slug: str, held: Sequence[str], holds: int, warnings: Sequence[str]) -> list[Problem]:
     problems = []
-    if kept:
-        message = f"{len(kept)} chapters that are no longer in the file stay published, the first: {kept[0].title!r}"
-        problems.append(Problem(slug, ProblemKind.HELD, message, "put them back into the file if they belong to it"))
-    if book.warnings:
-        problems.append(Problem(slug, ProblemKind.WARNING, "; ".join(book.warnings)))
+    if held:
+        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held), accept_hint(slug, holds)))
+    if warnings:
+        problems.append(Problem(slug, ProblemKind.WARNING, "; ".join(warnings)))
     return problems

@@ -23,10 +23,12 @@ from novelsync.errors import (
     Unavailable,
 )
 from novelsync.logs import configure_logs
+from novelsync.models import Options
 from novelsync.printing import (
     err,
     explain,
     out,
+    print_changes,
     print_direction,
     print_json,
     print_migrated,
@@ -35,7 +37,7 @@ from novelsync.printing import (
     print_verdict,
     progress_bar,
 )
-from novelsync.report import Outcome, Report
+from novelsync.report import Outcome
 from novelsync.settings import load_settings
 from novelsync.sync_service import SyncService
 from novelsync.validation import validate as validate_path
@@ -93,30 +95,46 @@ def cli() -> None:
 
 
 @cli.command()
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--slug", "slugs", multiple=True, metavar="SLUG", help="Only this novel; may be given several times.")
+@click.option("--reread", is_flag=True, help="Read every file and check every stored text, even if nothing changed.")
+@click.option("--accept", multiple=True, metavar="SLUG", help="Let happen what is held of this novel, as it was shown.")
+@click.option(
+    "--accept-removals",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Let so many missing novels be removed; the number that was shown.",
+)
 @as_json
-def sync(slugs: Sequence[str], as_json: bool) -> int:
+def sync(
+    dry_run: bool, slugs: Sequence[str], reread: bool, accept: Sequence[str], accept_removals: int | None, as_json: bool
+) -> int:
     """Make the tables equal to the storage."""
+    if slugs and accept_removals is not None:
+        raise click.UsageError("--accept-removals is for whole runs, and --slug is not one: only a whole run removes.")
+    options = Options(reread, frozenset(accept), accept_removals)
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
     with connected(settings) as parts:
         print_direction(parts.storage.location, parts.database.name)
         service = parts.sync_service
-        report = service.sync_some_novels(slugs, "cli") if slugs else _sync_all(service)
+        with _signals_stop(service), progress_bar() as progress:
+            if dry_run:
+                report = service.rehearse(slugs, "cli", progress, options)
+            elif slugs:
+                report = service.sync_some_novels(slugs, "cli", options)
+            else:
+                report = service.sync_all_novels("cli", progress, options)
         # Before the database is closed, which may have trouble of its own.
         if as_json:
             print_json(report.as_dict())
         elif report.error is None:
+            print_changes(report.changes)
             print_report(report.as_dict())
         if report.error is not None:
             explain(report.error)
             return _exit_code(report.error)
     return OK if report.outcome is Outcome.OK else PROBLEMS
-
-
-def _sync_all(service: SyncService) -> Report:
-    with _signals_stop(service), progress_bar() as progress:
-        return service.sync_all_novels("cli", progress)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """The doors of the core, as Protocols that it owns: what a storage and a database promise, the failure first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from novelsync.models import KnownFile, KnownNovel, NovelWrite, Problem, StoredNovel
+from novelsync.models import Fingerprint, Hold, KnownFile, KnownNovel, NovelWrite, Problem, StoredNovel
 
 
 class Storage(Protocol):
@@ -60,6 +60,8 @@ class Standing:
     """Novels per kind of problem."""
     problems: Sequence[Problem]
     """At most 100, the gravest first."""
+    held: int = 0
+    """Novels that keep something storage no longer has, those whose removal is held included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,35 @@ class Begun:
     resume_at: str | None
     """The slug where the last run ran out of time."""
     missing: int
-    """Novels that the last complete listing did not have."""
+    """Novels that the last complete listing did not have, and that readers see."""
+    removed_lately: int
+    """Novels removed in the last 24 hours, without those a person accepted."""
+    hold: Hold | None
+    """Removals that stand held."""
     standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key of the site that points at novels or chapters."""
+
+    table: str
+    column: str
+    rows: int | None
+    """Rows of it that point at what would be purged; None if we may not see them."""
+    then: str
+    """What the key says of them in that case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Rows that readers no longer see."""
+
+    novels: int
+    chapters: int
+    bytes: int
+    """Of text, in UTF-8."""
+    references: Sequence[Reference] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +174,28 @@ class Database(Protocol):
     def known_files(self) -> Iterator[KnownFile]:
         """The whole bookkeeping, in the order in which storages list."""
 
-    def known_novels(self, checksums: Mapping[str, str | None]) -> Mapping[str, KnownNovel]:
+    def peek(self) -> Begun:
+        """What `begin` would answer, without its digest; takes and changes nothing."""
+
+    def known_novels(
+        self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
+    ) -> Mapping[str, KnownNovel]:
         """
         What is known of these slugs; one that is unknown is left out.
 
         ``checksums``: of the files as read now; None for a novel of which only the revision is wanted.
+        A novel comes with its fields and chapters if its checksum is another now, if it is removed, or if it is in
+        ``whole``. ``verify``: the texts themselves are hashed; a row whose hash is not its text's has an empty one.
+        """
+
+    def former_names(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] | None = None
+    ) -> Mapping[str, str]:
+        """
+        Which of these novels is one that went missing under another slug: slug to former slug, each at most once.
+
+        ``novels``: new ones, as read; None: stored ones, seen first in the last 7 days and later than what they may be.
+        ``missing``: slugs; None: those that are marked so, and were not removed more than 7 days ago.
         """
 
     def write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> Sequence[WriteOutcome]:
@@ -167,7 +213,22 @@ class Database(Protocol):
         Remembers which stored novels a complete listing did not have, and which it has again.
 
         ``forgotten``: slugs of which nothing was ever stored; their bookkeeping goes.
+        What was written outside of runs after this one began is not marked.
         """
+
+    def remove(self, run_id: str, novels: Mapping[str, int], *, accepted: bool, hold: Hold | None) -> Sequence[str]:
+        """
+        Takes novels that are marked as missing from the readers, and returns their slugs; their rows stay.
+
+        ``novels``: slug to revision; one that was written since is left. ``accepted``: a person asked for it.
+        ``hold``: what is held back from now on; None: nothing.
+        """
+
+    def removed(self, slug: str | None, days: int) -> Removed:
+        """What readers have not seen for so many days, of one novel or of all."""
+
+    def purge(self, slug: str | None, days: int) -> Iterator[Removed]:
+        """Deletes that for good, piece by piece; yields what each piece was. Raises `WriteRejected`."""
 
     def standing(self, slugs: Sequence[str] | None = None) -> Standing:
         """The problems that stand now, all or those of some novels."""

@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 import structlog
 from flask import Request, Response
 
+from novelsync.commands import as_command_line, as_request, said
 from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError, Unavailable
+from novelsync.models import Options
 from novelsync.report import Outcome, Report, timestamp
 from novelsync.wiring import Parts, parts_of_this_process
 
@@ -78,7 +80,11 @@ def answer(request: Request, door: Door) -> Response:
             parts = parts_of_this_process()
             structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
             _check_origin(request, in_cloud=parts.settings.in_cloud)
-            return _json(*act(parts, request))
+            status, document = act(parts, request)
+            in_cloud = parts.settings.in_cloud
+            return _json(
+                status, said(document, as_request(f"{request.url_root}{NOVELS[1:]}") if in_cloud else as_command_line)
+            )
         except Refused as refusal:
             headers = {"Allow": refusal.allow} if refusal.allow else {}
             return _json(refusal.status, _failure(refusal.message, refusal.hint), headers)
@@ -95,11 +101,26 @@ def answer(request: Request, door: Door) -> Response:
 
 
 def _sync(parts: Parts, request: Request) -> Answer:
-    slugs = _parameters(request, "slug").getlist("slug")
+    given = _parameters(request, "dry_run", "slug", "reread", "accept", "accept_removals")
+    slugs, removals = given.getlist("slug"), given.get("accept_removals")
+    if removals is not None and (slugs or not re.fullmatch("[1-9][0-9]{0,8}", removals)):
+        hint = "the number that was shown; and only a whole run removes, so no slug beside it"
+        raise Refused(400, f"accept_removals is {removals!r}" + (" beside a slug" if slugs else ""), hint)
+    options = Options(_flag(given, "reread"), frozenset(given.getlist("accept")), removals and int(removals))
     trigger = "scheduler" if "X-CloudScheduler" in request.headers else "http"
     service = parts.sync_service
-    report = service.sync_some_novels(slugs, trigger) if slugs else service.sync_all_novels(trigger)
-    return _published(report)
+    if _flag(given, "dry_run"):
+        return _published(service.rehearse(slugs, trigger, options=options))
+    if slugs:
+        return _published(service.sync_some_novels(slugs, trigger, options))
+    return _published(service.sync_all_novels(trigger, options=options))
+
+
+def _flag(given: Any, name: str) -> bool:
+    value = given.get(name, "0")
+    if value not in ("0", "1"):
+        raise Refused(400, f"{name} is {value!r}", "it can be 1 or 0")
+    return bool(value == "1")
 
 
 def _published(report: Report) -> Answer:

@@ -9,7 +9,7 @@ strongest sign to the weakest, each time only among what is still unpaired.
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from novelsync.models import BookChapter, KnownChapter, url_hash
+from novelsync.models import Book, BookChapter, Fingerprint, KnownChapter, url_hash
 
 MIN_TELLING_BYTES = 200
 """A shorter text ("Failed to download", "To be continued") says nothing about which chapter it is."""
@@ -33,6 +33,12 @@ def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -
     if removed:
         _pair_by_features(known, removed, found, pairs)
     return pairs
+
+
+def fingerprint(checksum: str, book: Book) -> Fingerprint:
+    """What tells this file's novel from another; ``checksum``: of its bytes."""
+    texts = (chapter.content_hash for chapter in book.chapters if chapter.content_bytes >= MIN_TELLING_BYTES)
+    return Fingerprint(checksum, frozenset(texts))
 
 
 def _pair_by_features(

@@ -1,7 +1,7 @@
-"""The nouns: what a storage holds, what a file says, what the database has, what is to change, what a run did."""
+"""The nouns: what a storage holds, what a file says, what the database has, what is asked for, what is to change."""
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -125,8 +125,10 @@ class KnownFile(NamedTuple):
     """Counts the writes; a write carries the one it was planned on."""
     stored: bool
     """Readers see a novel under this slug."""
-    missing: bool
-    """The last complete listing did not have it."""
+    removed: bool
+    """They saw one, until the storage had lost it for too long."""
+    missing_for: float | None
+    """Seconds since a complete listing did not have it any more; None if the last one had it."""
     refused: bool
     """That version of the file was refused."""
 
@@ -144,18 +146,71 @@ class KnownChapter:
     content_hash: bytes
     content_bytes: int
     removed: bool = False
+    short_text: str | None = None
+    """The text itself, where it has under 2,000 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownNovel:
-    """What the tables have of a slug. ``fields`` is None if no novel is stored under it."""
+    """What the tables have of a slug. ``fields`` is None if no novel is stored under it, or it was not asked for."""
 
     slug: str
     revision: int
     same: bool
-    """The file's checksum is the one last written, so chapters were not fetched."""
+    """The file's checksum is the one last dealt with."""
     fields: NovelFields | None
     chapters: Sequence[KnownChapter] = ()
+    """The published ones in the order of their positions, then the removed ones."""
+    chapter_count: int = 0
+    """As readers are told."""
+    removed: bool = False
+    """Readers do not see it any more."""
+    held: bool = False
+    """Something of it was kept that its file no longer has."""
+    holds: int = 0
+    """How many files in a row lacked chapters that were kept."""
+
+
+class Fingerprint(NamedTuple):
+    """What tells a file's novel from another, whatever its folder is called."""
+
+    checksum: str
+    texts: frozenset[bytes]
+    """Hashes of those texts that are long enough to tell."""
+
+
+# What is asked for ----------------------------------------------------------------
+
+
+class Everything:
+    """Contains whatever is looked for: all slugs."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is asked to do beside the usual."""
+
+    reread: bool = False
+    """Read every file, and hash every stored text, whatever versions and checksums say."""
+    accept: frozenset[str] = frozenset()
+    """Slugs of which a person accepts what is held."""
+    accept_removals: int | None = None
+    """A person accepts that so many novels are removed."""
+
+    @property
+    def again(self) -> Container[str]:
+        """Slugs whose files are read though they have not changed."""
+        return Everything() if self.reread else self.accept
+
+    @property
+    def usual(self) -> bool:
+        return not (self.reread or self.accept or self.accept_removals is not None)
+
+
+USUAL: Final = Options()
 
 
 # To be written --------------------------------------------------------------------
@@ -179,9 +234,20 @@ class Problem:
     """One thing a person should look at."""
 
     slug: str
+    """Empty for what concerns the whole library."""
     kind: ProblemKind
     message: str
     hint: str = ""
+    """A command in it is written `novelsync …`; whoever shows it writes it as it works there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Novels that stay, though storage no longer has them, because they are too many at once."""
+
+    novels: int
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,21 +260,28 @@ class PlacedChapter:
 
 @dataclass(frozen=True, slots=True)
 class ChangedChapter:
-    """A stored chapter whose title, number, url or text becomes the file's."""
+    """A stored chapter whose title, number, url or text becomes the file's, or that comes back."""
 
-    id: str
+    row: KnownChapter
     position: int
     chapter: BookChapter
     new_text: bool
-    """False: the stored text stays, because it is the same, or the file has none yet."""
+    """False: the stored text stays, because it is the same, the file has none yet, or a worse one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MovedChapter:
     """A stored chapter that only changes its place."""
 
-    id: str
+    row: KnownChapter
     position: int
+
+
+class Former(NamedTuple):
+    """What a novel was called before its folder was renamed."""
+
+    slug: str
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +296,32 @@ class NovelWrite:
     checksum: str
     visible: bool
     """False: only the bookkeeping moves."""
-    is_new: bool = False
+    stored: NovelFields | None = None
+    """The columns as they are; None for a new novel."""
     fields: NovelFields | None = None
-    """None: the columns stay as they are."""
+    """The columns as they are to be; None: they stay."""
     chapter_count: int = 0
     created: Sequence[PlacedChapter] = ()
     changed: Sequence[ChangedChapter] = ()
     moved: Sequence[MovedChapter] = ()
-    kept: int = 0
-    """Published rows that the file no longer has."""
+    removed: Sequence[KnownChapter] = ()
+    kept: Sequence[KnownChapter] = ()
+    """Published rows that the file no longer has, and that stay."""
+    kept_texts: Sequence[KnownChapter] = ()
+    """Rows whose text stays, because the file's is worse."""
+    former: Former | None = None
+    restored: bool = False
+    """Readers did not see the novel any more, and see it again."""
+    afresh: bool = False
+    """What was removed under this slug was another novel, and is left as it is."""
+    holds: int | None = None
+    """See `KnownNovel`; None: as before."""
     problems: Sequence[Problem] | None = ()
     """What stands against the novel from now on; None: what stood before."""
+
+    @property
+    def is_new(self) -> bool:
+        return self.visible and self.stored is None
 
     @property
     def text_bytes(self) -> int:

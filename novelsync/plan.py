@@ -5,7 +5,7 @@ A storage's listing and the bookkeeping are two streams in one order, so that
 planning is a merge.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -19,9 +19,9 @@ class Listing:
     Kept as one line of bytes per novel, because a library may have 100,000 of them.
     """
 
-    def __init__(self, novels: Iterable[StoredNovel], max_file_bytes: int) -> None:
-        # A file refused for its size must be looked at again when the limit is raised.
-        digest = sha256(f"{max_file_bytes}\n".encode())
+    def __init__(self, novels: Iterable[StoredNovel], *settings: float) -> None:
+        """``settings``: on which it depends what is done about these novels, so that the digest is theirs too."""
+        digest = sha256(f"{settings}\n".encode())
         lines: list[bytes] = []
         for slug, version, size, checksum, unreadable in novels:
             line = f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n".encode()
@@ -47,16 +47,18 @@ class Plan:
     """New, or of another version than the one last dealt with."""
     known: dict[str, int] = field(default_factory=dict)
     """The revisions of those of them that the bookkeeping has."""
-    missing: int = 0
-    """Stored novels that the listing does not have."""
-    newly_missing: list[str] = field(default_factory=list)
-    """Those of them that are not marked as missing yet."""
+    stored: int = 0
+    """Novels that readers see."""
+    missing: list[KnownFile] = field(default_factory=list)
+    """Those of them that the listing does not have."""
+    removed: int = 0
+    """Novels removed before, that the listing does not have either."""
     forgotten: list[str] = field(default_factory=list)
     """Never stored, so nothing is left to remember once the listing does not have them."""
     refused: int = 0
     """Refused before, and of the same version since: refused still, without being read."""
     returned: list[str] = field(default_factory=list)
-    """Marked as missing, and in the listing again with the version it had."""
+    """Marked as missing, and in the listing again."""
 
     def starting_at(self, slug: str | None) -> "Plan":
         """The same plan, read from ``slug`` on and round again: where the last run ran out of time."""
@@ -65,14 +67,23 @@ class Plan:
             self.to_read.sort(key=lambda novel: (listing_order(novel.slug) < at, listing_order(novel.slug)))
         return self
 
+    @property
+    def newly_missing(self) -> list[str]:
+        """Missing for the first time, so that they are not marked yet."""
+        return [file.slug for file in self.missing if file.missing_for is None]
+
+    def due(self, grace: float) -> list[KnownFile]:
+        """Missing for at least so many seconds."""
+        return [file for file in self.missing if (file.missing_for or 0) >= grace]
+
 
 def listing_order(slug: str) -> bytes:
     # Cloud Storage sorts whole object names, so "a-b/…" comes before "a/…": compare with the slash on.
     return f"{slug}/".encode()
 
 
-def make_plan(listing: Iterable[StoredNovel], known: Iterable[KnownFile]) -> Plan:
-    """Merges the two streams, both in `listing_order`."""
+def make_plan(listing: Iterable[StoredNovel], known: Iterable[KnownFile], again: Container[str] = ()) -> Plan:
+    """Merges the two streams, both in `listing_order`. ``again``: slugs to read though their files have not changed."""
     plan = Plan()
     known_files = iter(known)
     known_file = next(known_files, None)
@@ -84,7 +95,7 @@ def make_plan(listing: Iterable[StoredNovel], known: Iterable[KnownFile]) -> Pla
         if known_file is None or known_file.slug != novel.slug:
             plan.to_read.append(novel)
             continue
-        _compare(plan, novel, known_file)
+        _compare(plan, novel, known_file, again)
         known_file = next(known_files, None)
     while known_file is not None:
         _miss(plan, known_file)
@@ -93,19 +104,21 @@ def make_plan(listing: Iterable[StoredNovel], known: Iterable[KnownFile]) -> Pla
 
 
 def _miss(plan: Plan, known: KnownFile) -> None:
-    if not known.stored:
+    if known.stored:
+        plan.stored += 1
+        plan.missing.append(known)
+    elif known.removed:
+        plan.removed += 1
+    else:
         plan.forgotten.append(known.slug)
-        return
-    plan.missing += 1
-    if not known.missing:
-        plan.newly_missing.append(known.slug)
 
 
-def _compare(plan: Plan, novel: StoredNovel, known: KnownFile) -> None:
-    if novel.version != known.version or not (known.stored or known.refused):
+def _compare(plan: Plan, novel: StoredNovel, known: KnownFile, again: Container[str]) -> None:
+    plan.stored += known.stored
+    if known.missing_for is not None:
+        plan.returned.append(novel.slug)
+    if novel.version != known.version or not (known.stored or known.refused) or novel.slug in again:
         plan.to_read.append(novel)
         plan.known[novel.slug] = known.revision
         return
     plan.refused += known.refused
-    if known.missing:
-        plan.returned.append(novel.slug)

@@ -1,7 +1,7 @@
 """What a person reads on a terminal. Decides nothing, and escapes whatever comes from files."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from novelsync.changelist import ADDED, ChapterChange, NovelChange, runs
+from novelsync.commands import as_command_line, said
 from novelsync.errors import NovelSyncError
 from novelsync.validation import Verdict
 
@@ -32,7 +34,7 @@ def explain(error: NovelSyncError) -> None:
     """What happened and what to do about it, on stderr."""
     err.print(f"[bold red]error:[/] {escape(error.message)}")
     if error.hint:
-        err.print(f"[bold]hint:[/]  {escape(error.hint)}")
+        err.print(f"[bold]hint:[/]  {escape(as_command_line(error.hint))}")
 
 
 def print_direction(storage: str, database: str) -> None:
@@ -80,7 +82,28 @@ class _TerminalBar:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """The one document that ``--json`` promises."""
-    print(json.dumps(document, ensure_ascii=False, indent=2))
+    print(json.dumps(said(document, as_command_line), ensure_ascii=False, indent=2))
+
+
+_MARKS = {"+": "green", "~": "cyan", ">": "blue", "-": "red", "!": "yellow"}
+
+
+def print_changes(changes: Sequence[NovelChange]) -> None:
+    """What a dry run would do, as a diff. Neighbours to which the same happens share a line."""
+    for change in changes:
+        chapters = f", {change.chapter_count} chapters" if change.mark == ADDED else ""
+        said = f": {escape(change.said)}" if change.said else ""
+        out.print(f"[{_MARKS[change.mark]}]{change.mark}[/] {escape(change.slug)}{chapters}{said}")
+        for first, last, count in runs(change.chapters):
+            line = f"    [{_MARKS[first.mark]}]{first.mark}[/] {_chapter(first)}"
+            if count > 1:
+                line += f" … {_chapter(last)}, {count} chapters"
+            out.print(line + (f": {escape(first.said)}" if first.said and count == 1 else ""))
+
+
+def _chapter(line: ChapterChange) -> str:
+    position = "" if line.position is None else f"{line.position} "
+    return f"{position}{escape(repr(line.title))}"
 
 
 def print_report(report: Mapping[str, Any]) -> None:
@@ -89,8 +112,9 @@ def print_report(report: Mapping[str, Any]) -> None:
     _print_problems(report)
     if in_flight := report["novels"]["in_flight"]:
         out.print(f"{in_flight} novels are being written just now and are read next time")
+    outcome = "a dry run: nothing was written" if report["dry_run"] else _OUTCOMES[report["outcome"]]
     out.print(
-        f"{_OUTCOMES[report['outcome']]}: {report['novels_processed']} novels,"
+        f"{outcome}: {report['novels_processed']} novels,"
         f" {report['bytes_read'] / 1e6:.1f} MB read, {report['duration']:.2f} s"
     )
 
@@ -119,7 +143,7 @@ def _print_problems(answer: Mapping[str, Any]) -> None:
         slug = f" {escape(problem['slug'])}" if problem["slug"] else ""
         out.print(f"[{colour}]{problem['kind']}[/]{slug}: {escape(problem['message'])}")
         if problem["hint"]:
-            out.print(f"    [dim]{escape(problem['hint'])}[/]")
+            out.print(f"    [dim]{escape(as_command_line(problem['hint']))}[/]")
     hidden = answer["problems_total"] - len(answer["problems"])
     if hidden > 0:
         out.print(f"and {hidden} more problems")

@@ -2,12 +2,13 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from novelsync.changelist import NovelChange
 from novelsync.contracts import Standing
 from novelsync.errors import NovelSyncError
 from novelsync.models import Problem, ProblemKind
@@ -33,12 +34,19 @@ class NovelStatus(StrEnum):
 
     CREATED = "created"
     UPDATED = "updated"
+    RENAMED = "renamed"
+    """Its folder has another name; the ids are what they were."""
+    RESTORED = "restored"
+    """It was removed, and is back."""
     UNCHANGED = "unchanged"
     REFUSED = "refused"
     IN_FLIGHT = "in_flight"
     """It changed while it was read, or is being written: it is read next time."""
     UNAVAILABLE = "unavailable"
     """Passing trouble: it is tried again next time."""
+
+
+CHANGED = (NovelStatus.CREATED, NovelStatus.UPDATED, NovelStatus.RENAMED, NovelStatus.RESTORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,8 @@ class ChapterCounts:
     created: int = 0
     updated: int = 0
     moved: int = 0
+    removed: int = 0
+    restored: int = 0
     held: int = 0
     without_text: int = 0
 
@@ -64,9 +74,13 @@ class NovelResult:
     problem: Problem | None = None
     settled: bool = True
     """False: it must be looked at again next time, though its file may not change."""
+    former: str = ""
+    """The slug it had before its folder was renamed."""
+    remark: str = ""
+    """What a person who asked for something about it should know."""
 
     def __bool__(self) -> bool:
-        return self.status in (NovelStatus.CREATED, NovelStatus.UPDATED, NovelStatus.UNCHANGED)
+        return self.status in (*CHANGED, NovelStatus.UNCHANGED)
 
 
 @dataclass(slots=True)
@@ -80,17 +94,23 @@ class Report:
     outcome: Outcome = Outcome.OK
     novels_in_storage: int = 0
     missing: int = 0
+    removed: int = 0
     deferred: int = 0
     refused_before: int = 0
     """Refused by an earlier run, and not read again since their files are what they were."""
     novels: Counter[str] = field(default_factory=Counter)
     chapters: Counter[str] = field(default_factory=Counter)
+    formers: set[str] = field(default_factory=set)
+    """Slugs whose novels went on under another name."""
     bytes_read: int = 0
     settled: bool = True
     """Nothing has to be looked at again as long as no file changes."""
     end_time: datetime | None = None
     error: NovelSyncError | None = None
     """Why the run failed or was skipped."""
+    dry_run: bool = False
+    changes: Sequence[NovelChange] = ()
+    """What a dry run would have done."""
     _passing: list[Problem] = field(default_factory=list)
     _standing: Standing = field(default_factory=lambda: Standing({}, ()))
 
@@ -98,13 +118,21 @@ class Report:
         """Counts one novel that was read."""
         self.novels[result.status] += 1
         counts = result.chapters
-        for name in ("processed", "created", "updated", "moved", "held", "without_text"):
-            self.chapters[name] += getattr(counts, name)
+        for count in fields(counts):
+            self.chapters[count.name] += getattr(counts, count.name)
         self.bytes_read += result.bytes_read
         self.settled &= result.settled
         # A refusal stands in the database too; passing trouble is only here.
         if result.problem and result.status is NovelStatus.UNAVAILABLE:
             self._passing.append(result.problem)
+        if result.remark:
+            self.warn(result.slug, result.remark)
+        if result.former:
+            self.formers.add(result.former)
+
+    def warn(self, slug: str, message: str) -> None:
+        """Something that whoever asked for this run should know."""
+        self._passing.append(Problem(slug, ProblemKind.WARNING, message))
 
     def stand(self, standing: Standing) -> None:
         """Takes over the problems that stand in the database, those of novels that were not read again included."""
@@ -155,12 +183,12 @@ class Report:
         """The published REPORT."""
         in_flight = self.novels[NovelStatus.IN_FLIGHT]
         success = self.novels_in_storage - self.error_count - self.deferred - in_flight
-        changed = self.novels[NovelStatus.CREATED] + self.novels[NovelStatus.UPDATED]
-        return {
-            "run_id": None if self.outcome is Outcome.SKIPPED else self.run_id,
+        changed = sum(self.novels[status] for status in CHANGED)
+        report = {
+            "run_id": None if self.dry_run or self.outcome is Outcome.SKIPPED else self.run_id,
             "trigger": self.trigger,
             "database": self.database,
-            "dry_run": False,
+            "dry_run": self.dry_run,
             "outcome": self.outcome.value,
             "success": self.success,
             "novels_processed": self.novels_in_storage,
@@ -170,12 +198,12 @@ class Report:
             "novels": {
                 "created": self.novels[NovelStatus.CREATED],
                 "updated": self.novels[NovelStatus.UPDATED],
-                "renamed": 0,
-                "removed": 0,
-                "restored": 0,
+                "renamed": self.novels[NovelStatus.RENAMED],
+                "removed": self.removed,
+                "restored": self.novels[NovelStatus.RESTORED],
                 "unchanged": success - changed,
                 "refused": self.refused,
-                "held": self._standing.counts.get(ProblemKind.HELD, 0),
+                "held": self._standing.held,
                 "deferred": self.deferred,
                 "in_flight": in_flight,
                 "missing": self.missing,
@@ -184,8 +212,8 @@ class Report:
                 "created": self.chapters["created"],
                 "updated": self.chapters["updated"],
                 "moved": self.chapters["moved"],
-                "removed": 0,
-                "restored": 0,
+                "removed": self.chapters["removed"],
+                "restored": self.chapters["restored"],
                 "held": self.chapters["held"],
                 "without_text": self.chapters["without_text"],
             },
@@ -196,6 +224,9 @@ class Report:
             "start_time": timestamp(self.start_time),
             "end_time": timestamp(self.end_time) if self.end_time else None,
         }
+        if self.dry_run:
+            report["changes"] = [change.as_dict() for change in self.changes]
+        return report
 
 
 def published_problem(problem: Problem) -> Mapping[str, Any]:

@@ -8,8 +8,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from novelsync.errors import ConfigurationError
+from novelsync.guards import Limits
 
 Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -65,6 +67,21 @@ class Settings(BaseSettings):
     max_file_bytes: Positive = Field(
         268_435_456, validation_alias="NOVELSYNC_MAX_FILE_BYTES", description="A larger file is refused."
     )
+    removal_limit: Share = Field(
+        0.1,
+        validation_alias="NOVELSYNC_REMOVAL_LIMIT",
+        description="If more than this share of all novels is missing from storage, none is removed.",
+    )
+    chapter_removal_limit: Share = Field(
+        0.3,
+        validation_alias="NOVELSYNC_CHAPTER_REMOVAL_LIMIT",
+        description="If more than this share of a novel's chapters is missing from its file, all of them stay.",
+    )
+    removal_grace: Annotated[int, Field(ge=0)] = Field(
+        5400,
+        validation_alias="NOVELSYNC_REMOVAL_GRACE",
+        description="Seconds that a novel has to be missing before it is removed.",
+    )
     stale_after: Positive = Field(
         7800,
         validation_alias="NOVELSYNC_STALE_AFTER",
@@ -116,6 +133,10 @@ class Settings(BaseSettings):
     @property
     def in_cloud(self) -> bool:
         return self.cloud_service is not None
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.removal_limit, self.chapter_removal_limit, self.removal_grace)
 
     @property
     def effective_time_budget(self) -> int | None:

@@ -79,7 +79,7 @@ class StatusService:
     def _pending(self, listing: Sequence[StoredNovel]) -> dict[str, int]:
         plan = make_plan(listing, self._database.known_files())
         changed = sum(novel.slug in plan.known for novel in plan.to_read)
-        return {"new": len(plan.to_read) - changed, "changed": changed, "missing": plan.missing}
+        return {"new": len(plan.to_read) - changed, "changed": changed, "missing": len(plan.missing)}
 
 
 def judge(said: DatabaseStatus, *, stale_after: int, now: datetime) -> tuple[str, list[str]]:

@@ -11,18 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
 from novelsync.contracts import Begun, Database, Storage
+from novelsync.departures import Departures
 from novelsync.errors import NovelSyncError, RunInProgress, StorageUnavailable
+from novelsync.guards import USUAL_LIMITS, Limits
 from novelsync.lease import LEASE_SECONDS, LeaseKeeper
-from novelsync.models import Problem, ProblemKind, StoredNovel
+from novelsync.models import USUAL, Options, Problem, ProblemKind, StoredNovel
 from novelsync.plan import Listing, Plan, make_plan
+from novelsync.rehearsal import Rehearsal
 from novelsync.report import NovelResult, NovelStatus, Outcome, Report
-from novelsync.transfer import Transfer, batches
+from novelsync.transfer import Errand, Transfer, batches
 
 BYTES_IN_FLIGHT = 16_000_000
 """Of files being worked on at one time; a larger file is worked on alone."""
@@ -33,7 +37,17 @@ TROUBLE_IN_A_ROW = 5
 Progress = Callable[[int, int], None]
 """Called with the novels dealt with and the novels to deal with."""
 
-_LOGGED = ("run_id", "outcome", "novels_processed", "novels_error", "novels", "chapters", "bytes_read", "duration")
+_LOGGED = (
+    "run_id",
+    "dry_run",
+    "outcome",
+    "novels_processed",
+    "novels_error",
+    "novels",
+    "chapters",
+    "bytes_read",
+    "duration",
+)
 
 log = structlog.get_logger()
 
@@ -48,13 +62,14 @@ class SyncService:
         *,
         workers: int,
         max_file_bytes: int,
+        limits: Limits = USUAL_LIMITS,
         time_budget: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``time_budget``: seconds after which a run starts no more novels; None: no limit."""
         self._storage = storage
         self._database = database
-        self._transfer = Transfer(storage, database, max_file_bytes)
+        self._limits = limits
         self._workers = workers
         self._max_file_bytes = max_file_bytes
         self._time_budget = time_budget
@@ -65,7 +80,7 @@ class SyncService:
         """Every novel in storage, no file opened. Raises `StorageUnavailable`."""
         return self._storage.listing()
 
-    def sync_novel_to_db(self, slug: str) -> NovelResult:
+    def sync_novel_to_db(self, slug: str, options: Options = USUAL) -> NovelResult:
         """
         Brings one novel over, outside any run and without the lease: its revision is what it is checked against.
 
@@ -78,16 +93,19 @@ class SyncService:
             message = f"there is no {slug!r} in {self._storage.location}"
             problem = Problem(slug, ProblemKind.UNAVAILABLE, message, "the folder's name is the slug")
             return NovelResult(slug, NovelStatus.UNAVAILABLE, problem=problem)
-        return self.sync_chapters([novel], {slug: novel_.revision for slug, novel_ in known.items()}, None)[0]
+        revisions = {slug: novel_.revision for slug, novel_ in known.items()}
+        return self.sync_chapters([novel], revisions, Errand(options=options))[0]
 
-    def sync_some_novels(self, slugs: Sequence[str], trigger: str) -> Report:
-        """Brings these novels over, each as `sync_novel_to_db` does, and reports on them alone."""
-        slugs = list(dict.fromkeys(slugs))
-        report = Report(trigger, self._database.name, datetime.now(UTC), novels_in_storage=len(slugs))
-        report.deferred = len(slugs)
+    def sync_some_novels(self, slugs: Sequence[str], trigger: str, options: Options = USUAL) -> Report:
+        """Brings these novels over, each as `sync_novel_to_db` does, and reports on them alone. Removes none."""
+        slugs = list(dict.fromkeys([*slugs, *sorted(options.accept)]))
+        report = self._report(trigger)
+        report.novels_in_storage = report.deferred = len(slugs)
         try:
             for slug in slugs:
-                report.add(self.sync_novel_to_db(slug))
+                if self._stopped.is_set():
+                    break
+                report.add(self.sync_novel_to_db(slug, options))
                 report.deferred -= 1
             report.stand(self._database.standing(slugs))
         except NovelSyncError as error:
@@ -95,18 +113,40 @@ class SyncService:
         return self._ended(report)
 
     def sync_chapters(
-        self, novels: Sequence[StoredNovel], known: Mapping[str, int], run_id: str | None
+        self, novels: Sequence[StoredNovel], known: Mapping[str, int], errand: Errand
     ) -> list[NovelResult]:
         """Brings the chapters of a few novels over; see `Transfer.carry`."""
-        return self._transfer.carry(novels, known, run_id)
+        transfer = Transfer(self._storage, self._database, self._max_file_bytes, self._limits)
+        return transfer.carry(novels, known, errand)
+
+    def rehearse(
+        self,
+        slugs: Sequence[str] = (),
+        trigger: str = "cli",
+        progress: Progress = lambda done, total: None,
+        options: Options = USUAL,
+    ) -> Report:
+        """The same run, of these novels or of all, without one write; the report says what would change."""
+        rehearsal = Rehearsal(self._database)
+        service = copy(self)
+        service._database = rehearsal
+        some = service.sync_some_novels(slugs, trigger, options) if slugs else None
+        report = some or service.sync_all_novels(trigger, progress, options)
+        report.changes = rehearsal.changes()
+        return report
 
     def stop(self) -> None:
         """Ends the run soon and in good order, from another thread or a signal: what is not begun is deferred."""
         self._stopped.set()
 
-    def sync_all_novels(self, trigger: str = "cli", progress: Progress = lambda done, total: None) -> Report:
+    def sync_all_novels(
+        self,
+        trigger: str = "cli",
+        progress: Progress = lambda done, total: None,
+        options: Options = USUAL,
+    ) -> Report:
         """Makes the tables equal to the storage. Always returns a report, whatever happens."""
-        report = Report(trigger, self._database.name, datetime.now(UTC))
+        report = self._report(trigger)
         log.info("run_started", run_id=report.run_id, database=report.database, storage=self._storage.location)
         ending = _Ending()
         try:
@@ -116,7 +156,7 @@ class SyncService:
             return self._ended(report)
         try:
             with LeaseKeeper(self._database, report.run_id):
-                self._sync(report, begun, ending, progress)
+                self._sync(report, begun, options, ending, progress)
         except NovelSyncError as error:
             report.fail(error)
         except BaseException as error:
@@ -127,13 +167,19 @@ class SyncService:
             self._finish(report, ending)
         return report
 
-    def _sync(self, report: Report, begun: Begun, ending: "_Ending", progress: Progress) -> None:
+    def _report(self, trigger: str) -> Report:
+        rehearsing = isinstance(self._database, Rehearsal)
+        return Report(trigger, self._database.name, datetime.now(UTC), dry_run=rehearsing)
+
+    def _sync(self, report: Report, begun: Begun, options: Options, ending: "_Ending", progress: Progress) -> None:
         """The run inside its lease."""
         deadline = None if self._time_budget is None else self._monotonic() + self._time_budget
         ending.resume_at = begun.resume_at
-        listing = Listing(self.scan_novels_directory(), self._max_file_bytes)
+        # Where a limit is raised, what it held back has to be looked at again.
+        depends_on = self._max_file_bytes, self._limits.removals, self._limits.grace
+        listing = Listing(self.scan_novels_directory(), *depends_on)
         report.novels_in_storage = len(listing)
-        if listing.digest == begun.digest:
+        if listing.digest == begun.digest and options.usual:
             report.missing = begun.missing
             report.refused_before = begun.standing.counts.get(ProblemKind.REFUSED, 0)
             report.stand(begun.standing)
@@ -141,16 +187,24 @@ class SyncService:
             return
 
         report.deferred = len(listing)  # until it is known how many have to be read at all
-        plan = make_plan(listing, self._database.known_files()).starting_at(begun.resume_at)
-        report.missing, report.refused_before = plan.missing, plan.refused
-        ending.resume_at = self._carry_over(plan, report, deadline, progress)
-        if plan.newly_missing or plan.returned or plan.forgotten:
-            self._database.note_absence(report.run_id, plan.newly_missing, plan.returned, plan.forgotten)
+        plan = make_plan(listing, self._database.known_files(), options.again).starting_at(begun.resume_at)
+        report.deferred = len(plan.to_read)
+        report.missing, report.refused_before = len(plan.missing), plan.refused
+        departures = Departures(self._storage, self._database, self._limits, report)
+        departures.mark(plan)
+        renamed = departures.renamed(plan, listing, begun)
+        errand = Errand(report.run_id, options, renamed, missing=bool(plan.missing or plan.removed))
+        ending.resume_at = self._carry_over(plan, errand, report, deadline, progress)
+        departures.remove(plan, begun, options.accept_removals)
+        for slug in sorted(options.accept - {novel.slug for novel in plan.to_read}):
+            report.warn(slug, f"there is no {slug!r} in {self._storage.location}, so nothing was accepted")
         report.stand(self._database.standing())
         if report.settled and not report.deferred:
             ending.digest = listing.digest
 
-    def _carry_over(self, plan: Plan, report: Report, deadline: float | None, progress: Progress) -> str | None:
+    def _carry_over(
+        self, plan: Plan, errand: Errand, report: Report, deadline: float | None, progress: Progress
+    ) -> str | None:
         """Works through the plan in a few threads; the slug at which time ran out, None if it did not."""
         resume_at = None
         report.deferred = len(plan.to_read)
@@ -166,7 +220,7 @@ class SyncService:
                     break
                 # With the caller's context, so that a thread's log lines belong to the request too.
                 carry = contextvars.copy_context().run
-                working[pool.submit(carry, self.sync_chapters, batch, plan.known, report.run_id)] = size
+                working[pool.submit(carry, self.sync_chapters, batch, plan.known, errand)] = size
             while working:
                 tally.collect(working)
         return resume_at

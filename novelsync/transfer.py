@@ -4,16 +4,28 @@ Bringing a few novels over: read their files, ask what the tables have, write wh
 One novel's trouble never stops another: it ends as that novel's result.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import structlog
 
-from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes
+from novelsync.changes import is_same_novel, plan_novel, plan_refusal, plan_same_bytes
 from novelsync.contracts import Database, Storage, WriteOutcome
 from novelsync.errors import BookRefused, StorageUnavailable, WriteRejected
-from novelsync.models import Book, KnownNovel, NovelWrite, Problem, ProblemKind, StoredNovel
+from novelsync.guards import Limits
+from novelsync.matching import fingerprint
+from novelsync.models import (
+    USUAL,
+    Book,
+    Everything,
+    KnownNovel,
+    NovelWrite,
+    Options,
+    Problem,
+    ProblemKind,
+    StoredNovel,
+)
 from novelsync.reader import check_size, read_book
 from novelsync.report import ChapterCounts, NovelResult, NovelStatus
 
@@ -43,6 +55,24 @@ def batches(novels: Iterable[StoredNovel]) -> Iterator[list[StoredNovel]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """On whose behalf, and to what end, novels are carried over."""
+
+    run_id: str | None = None
+    """None: not part of a run, and so not under its lease."""
+    options: Options = USUAL
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Slugs to what their novels were called before, as far as that was seen before any file was read."""
+    missing: bool = False
+    """There are novels that storage lost, and a new one may be one of them."""
+
+    @property
+    def again(self) -> Container[str]:
+        """Slugs whose chapters are compared though their files' bytes have not changed."""
+        return Everything() if self.options.reread else self.options.accept | self.renamed.keys()
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     """A file that was read, or why it cannot be."""
 
@@ -52,7 +82,8 @@ class _File:
     data: bytes = b""
     checksum: str | None = None
     """Of ``data``; None if there is none, so that the database is asked for the revision alone."""
-    refusal: BookRefused | None = None
+    book: Book | BookRefused | None = None
+    """None: not looked into, because the bytes are those that are stored."""
     refused_version: str = ""
     """What to remember of a refused file: see `novelsync.changes.plan_refusal`."""
 
@@ -60,12 +91,13 @@ class _File:
 class Transfer:
     """Carries batches of novels from a storage to a database; may be used from several threads at once."""
 
-    def __init__(self, storage: Storage, database: Database, max_file_bytes: int) -> None:
+    def __init__(self, storage: Storage, database: Database, max_file_bytes: int, limits: Limits) -> None:
         self._storage = storage
         self._database = database
         self._max_file_bytes = max_file_bytes
+        self._limits = limits
 
-    def carry(self, novels: Sequence[StoredNovel], known: Mapping[str, int], run_id: str | None) -> list[NovelResult]:
+    def carry(self, novels: Sequence[StoredNovel], known: Mapping[str, int], errand: Errand) -> list[NovelResult]:
         """
         Makes the tables equal to the files of these novels, and says for each, in their order, what became of it.
 
@@ -83,7 +115,7 @@ class Transfer:
                     results[novel.slug] = read
                 else:
                     files.append(read)
-            stale, done = self._attempt(files, run_id)
+            stale, done = self._attempt(files, errand)
             results |= {result.slug: result for result in done}
             if not stale:
                 break
@@ -134,7 +166,7 @@ class Transfer:
             # Size limit and what the listing says against a file are part of its digest, so a quiet hour may rely on
             # them. But permissions may change without the file's version changing.
             listed = novel.unreadable or novel.size > self._max_file_bytes
-            return _File(novel, revision, refusal=refusal, refused_version=f"refused {novel.version}" if listed else "")
+            return _File(novel, revision, book=refusal, refused_version=f"refused {novel.version}" if listed else "")
         except StorageUnavailable as error:
             return _unavailable(novel, error.message, error.hint)
         if data is None:
@@ -142,19 +174,26 @@ class Transfer:
         checksum = f"sha256:{sha256(data).hexdigest()}"
         return _File(novel, revision, data, checksum, refused_version=novel.version)
 
-    def _attempt(self, files: Sequence[_File], run_id: str | None) -> tuple[list[StoredNovel], list[NovelResult]]:
+    def _attempt(self, files: Sequence[_File], errand: Errand) -> tuple[list[StoredNovel], list[NovelResult]]:
         """Plans and writes these files once; returns what somebody else wrote in between, and what is done."""
-        known = self._database.known_novels({f.novel.slug: f.checksum for f in files if f.revision is not None})
+        known = self._database.known_novels(
+            {file.novel.slug: file.checksum for file in files if file.revision is not None},
+            whole=errand.again,
+            verify=errand.options.reread,
+        )
+        stale, current = [], []
+        for file in files:
+            if file.revision == _revision(known.get(file.novel.slug)):
+                current.append(self._looked_into(file, known.get(file.novel.slug), errand))
+            else:
+                stale.append(file.novel)
+        former = self._former(current, known, errand)
         planned: dict[str, tuple[_File, NovelResult]] = {}
         writes: list[NovelWrite] = []
         results: list[NovelResult] = []
-        stale: list[StoredNovel] = []
-        for file in files:
+        for file in current:
             slug = file.novel.slug
-            if file.revision is not None and (slug not in known or known[slug].revision != file.revision):
-                stale.append(file.novel)
-                continue
-            write, result = self._plan(file, known.get(slug))
+            write, result = self._plan(file, known.get(slug), former.get(slug), errand.options)
             if write is None:
                 results.append(result)
                 continue
@@ -162,7 +201,7 @@ class Transfer:
             writes.append(write)
 
         refused: list[NovelWrite] = []
-        for write, outcome in self.write(writes, run_id):
+        for write, outcome in self.write(writes, errand.run_id):
             file, result = planned[write.slug]
             problem = _why_not(write.slug, outcome)
             if outcome is WriteOutcome.STALE:
@@ -172,42 +211,102 @@ class Transfer:
                 results.append(_refused(write.slug, problem, result.bytes_read, settled=False))
             else:
                 results.append(result)
-        for _ in self.write(refused, run_id):
+        for _ in self.write(refused, errand.run_id):
             pass
         return stale, results
 
-    def _plan(self, file: _File, known: KnownNovel | None) -> tuple[NovelWrite | None, NovelResult]:
-        """The write for one file, and what it comes to once it is carried out."""
-        novel = file.novel
-        if known and known.same and file.checksum:
-            write = plan_same_bytes(novel, file.checksum, known)
-            return write, NovelResult(novel.slug, NovelStatus.UNCHANGED, bytes_read=len(file.data))
+    def _looked_into(self, file: _File, known: KnownNovel | None, errand: Errand) -> _File:
+        """With its book, or why it has none, where one is needed."""
+        same = known is not None and known.same and not known.removed
+        if file.book or (same and file.novel.slug not in errand.again):
+            return file
         try:
-            if file.refusal:
-                raise file.refusal
-            book = read_book(file.data)
+            return replace(file, book=read_book(file.data))
         except BookRefused as refusal:
+            return replace(file, book=refusal)
+
+    def _former(
+        self, files: Sequence[_File], known: Mapping[str, KnownNovel], errand: Errand
+    ) -> Mapping[str, KnownNovel]:
+        """What is stored of these novels under the names their folders had before."""
+        slugs = {file.novel.slug for file in files}
+        names = {slug: name for slug, name in errand.renamed.items() if slug in slugs}
+        new = {
+            file.novel.slug: fingerprint(file.checksum or "", file.book)
+            for file in files
+            if isinstance(file.book, Book) and _is_new(known.get(file.novel.slug), file.book)
+        }
+        if errand.missing and new:
+            names |= self._database.former_names(new)
+        stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
+        return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
+
+    def _plan(
+        self, file: _File, known: KnownNovel | None, former: KnownNovel | None, options: Options
+    ) -> tuple[NovelWrite | None, NovelResult]:
+        """The write for one file, and what it comes to once it is carried out."""
+        novel, revision, size = file.novel, file.revision or 0, len(file.data)
+        if file.book is None:
+            write = plan_same_bytes(novel, file.checksum or "", revision)
+            return write, NovelResult(novel.slug, NovelStatus.UNCHANGED, bytes_read=size)
+        if isinstance(file.book, BookRefused):
             if file.data and self._storage.settling(novel):
                 return None, _in_flight(novel)
-            problem = Problem(novel.slug, ProblemKind.REFUSED, refusal.message, refusal.hint)
-            log.warning("novel_refused", slug=novel.slug, reason=refusal.message)
-            write = plan_refusal(novel, file.revision or 0, problem, file.refused_version)
-            return write, _refused(novel.slug, problem, len(file.data), settled=bool(file.refused_version))
-        write = plan_novel(novel, file.checksum or "", book, known)
-        return write, _result(write, book, len(file.data))
+            problem = Problem(novel.slug, ProblemKind.REFUSED, file.book.message, file.book.hint)
+            log.warning("novel_refused", slug=novel.slug, reason=problem.message)
+            write = plan_refusal(novel, revision, problem, file.refused_version)
+            return write, _refused(novel.slug, problem, size, settled=bool(file.refused_version))
+        accept = novel.slug in options.accept
+        remark = _why_not_accepted(known) if accept else ""
+        write = plan_novel(
+            novel,
+            file.checksum or "",
+            file.book,
+            known,
+            former=former,
+            limits=self._limits,
+            accepted=accept and not remark,
+        )
+        return write, _result(write, file.book, size, remark)
 
 
-def _result(write: NovelWrite, book: Book, bytes_read: int) -> NovelResult:
+def _revision(known: KnownNovel | None) -> int | None:
+    return known.revision if known else None
+
+
+def _why_not_accepted(known: KnownNovel | None) -> str:
+    if known is None or not known.held:
+        return "nothing was held of it, so nothing was accepted"
+    return "" if known.same else "its file has changed since it was shown, so nothing was accepted"
+
+
+def _is_new(known: KnownNovel | None, book: Book) -> bool:
+    return known is None or known.fields is None or (known.removed and not is_same_novel(known, book))
+
+
+def _result(write: NovelWrite, book: Book, bytes_read: int, remark: str) -> NovelResult:
     counts = ChapterCounts(
         processed=len(book.chapters),
         created=len(write.created),
-        updated=len(write.changed),
+        updated=sum(not change.row.removed for change in write.changed),
         moved=len(write.moved),
-        held=write.kept,
+        removed=len(write.removed),
+        restored=sum(change.row.removed for change in write.changed),
+        held=len(write.kept) + len(write.kept_texts),
         without_text=sum(not chapter.fetched for chapter in book.chapters),
     )
-    changed = NovelStatus.CREATED if write.is_new else NovelStatus.UPDATED
-    return NovelResult(write.slug, changed if write.visible else NovelStatus.UNCHANGED, counts, bytes_read)
+    former = write.former.slug if write.former else ""
+    return NovelResult(write.slug, _status(write), counts, bytes_read, former=former, remark=remark)
+
+
+def _status(write: NovelWrite) -> NovelStatus:
+    if not write.visible:
+        return NovelStatus.UNCHANGED
+    if write.former:
+        return NovelStatus.RENAMED
+    if write.restored:
+        return NovelStatus.RESTORED
+    return NovelStatus.CREATED if write.is_new else NovelStatus.UPDATED
 
 
 def _why_not(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | None:

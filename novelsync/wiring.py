@@ -37,6 +37,7 @@ def connected(settings: Settings) -> Iterator[Parts]:
             database,
             workers=settings.workers,
             max_file_bytes=settings.max_file_bytes,
+            limits=settings.limits,
             time_budget=settings.effective_time_budget,
         )
         status = StatusService(storage, database, stale_after=settings.stale_after)

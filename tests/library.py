@@ -86,4 +86,5 @@ def known(
     """A chapter of the table."""
     data = content.encode()
     exact = None if number is None else Decimal(number)
-    return KnownChapter(id_, position, exact, title, url_hash(url), sha256(data).digest(), len(data), removed)
+    short = content if len(data) < 2000 else None
+    return KnownChapter(id_, position, exact, title, url_hash(url), sha256(data).digest(), len(data), removed, short)

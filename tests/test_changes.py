@@ -17,7 +17,8 @@ def book(*chapters: BookChapter, **fields: str | None) -> Book:
 
 
 def stored(*chapters: KnownChapter) -> KnownNovel:
-    return KnownNovel("emma", 7, same=False, fields=FIELDS, chapters=chapters)
+    published = sum(not chapter.removed for chapter in chapters)
+    return KnownNovel("emma", 7, same=False, fields=FIELDS, chapters=chapters, chapter_count=published)
 
 
 def test_an_equal_file_moves_only_the_bookkeeping() -> None:
@@ -42,13 +43,13 @@ def test_a_chapter_in_front_moves_the_others_and_sends_one_text() -> None:
         stored(known("1", "One", content=ONE, position=1), known("2", "Two", content=TWO, position=2)),
     )
     assert [(created.position, created.chapter.title) for created in write.created] == [(1, "Zero")]
-    assert [(moved.id, moved.position) for moved in write.moved] == [("1", 2), ("2", 3)]
+    assert [(moved.row.id, moved.position) for moved in write.moved] == [("1", 2), ("2", 3)]
     assert write.text_bytes == len(THREE)
 
 
 def test_a_new_title_sends_no_text() -> None:
     write = plan_novel(NOVEL, "sum", book(found("First", content=ONE)), stored(known("1", "One", content=ONE)))
-    assert [(changed.id, changed.new_text) for changed in write.changed] == [("1", False)]
+    assert [(changed.row.id, changed.new_text) for changed in write.changed] == [("1", False)]
     assert write.text_bytes == 0
 
 
@@ -68,21 +69,30 @@ def test_a_key_the_file_does_not_have_keeps_the_column_and_null_clears_it() -> N
     assert write.fields == NovelFields("Emma", None, "A novel", "https://example.com/emma.jpg", "completed")
 
 
-def test_what_the_file_no_longer_has_stays_behind_what_it_stood_behind() -> None:
-    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 6)]
-    file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (5, 2, 6)]
+def test_what_is_kept_though_the_file_no_longer_has_it_stays_behind_what_it_stood_behind() -> None:
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 9)]
+    file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (8, 2, 9)]
     write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
-    # 1 stood first, 3 and 4 behind 2; the new order is 1, 5, 2, 3, 4, 6.
-    assert [(moved.id, moved.position) for moved in write.moved] == [("5", 2), ("2", 3), ("3", 4), ("4", 5)]
-    assert [created.position for created in write.created] == [6]
-    assert (write.kept, write.chapter_count) == (3, 6)
+    # 1 stood first, 3 to 7 behind 2; the new order is 1, 8, 2, 3, 4, 5, 6, 7, 9.
+    moved = [(moved.row.id, moved.position) for moved in write.moved]
+    assert moved == [("8", 2), ("2", 3), ("3", 4), ("4", 5), ("5", 6), ("6", 7), ("7", 8)]
+    assert [created.position for created in write.created] == [9]
+    assert ([row.id for row in write.kept], write.removed, write.chapter_count) == (list("134567"), [], 9)
     assert [problem.kind for problem in write.problems or ()] == ["held"]
+
+
+def test_what_the_file_no_longer_has_is_removed() -> None:
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 6)]
+    write = plan_novel(NOVEL, "sum", book(found("Chapter 5", 5, "/5", text_of("5"))), stored(*rows))
+    assert [row.id for row in write.removed] == ["1", "2", "3", "4"]
+    assert [(moved.row.id, moved.position) for moved in write.moved] == [("5", 1)]
+    assert (write.kept, write.chapter_count, write.problems) == ([], 1, [])
 
 
 def test_a_chapter_comes_back_under_its_old_id() -> None:
     rows = [known("1", "One", content=ONE), known("2", "Two", content=TWO, removed=True)]
     write = plan_novel(NOVEL, "sum", book(found("One", content=ONE), found("Two", content=TWO)), stored(*rows))
-    assert [(changed.id, changed.position, changed.new_text) for changed in write.changed] == [("2", 2, False)]
+    assert [(changed.row.id, changed.position, changed.new_text) for changed in write.changed] == [("2", 2, False)]
     assert write.created == []
 
 

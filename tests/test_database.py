@@ -285,15 +285,18 @@ def test_all_kinds_of_change_come_in_one_write(database: FunctionDatabase, table
         found("Chapter 6", 6, "/6", text_of("6")),
     ]
     put(database, "emma", *file, version="2")
-    # Chapter 5 is no longer in the file and stays behind Chapter 4.
     after = tables.ids("emma")
-    assert list(after) == ["Chapter 0", "Chapter 2", "Chapter 1", "Third", "Chapter 4", "Chapter 5", "Chapter 6"]
+    assert list(after) == ["Chapter 0", "Chapter 2", "Chapter 1", "Third", "Chapter 4", "Chapter 6"]
     assert {title: after[title] for title in ids if title in after} == {t: i for t, i in ids.items() if t in after}
     assert after["Third"] == ids["Chapter 3"]
-    assert tables.rows("select position from chapters order by 1") == [(n,) for n in range(1, 8)]
-    assert tables.rows("select chapter_count from novels") == [(7,)]
+    published = tables.rows("select position from chapters where removed_at is null order by 1")
+    assert published == [(n,) for n in range(1, 7)]
+    removed = tables.rows("select title, content from chapters where removed_at is not null")
+    assert removed == [("Chapter 5", text_of("5"))], "its text stays"
+    assert tables.rows("select chapter_count from novels") == [(6,)]
     untouched = before["chapters"] & tables.places()["chapters"]
-    assert {row[0] for row in untouched} == {ids["Chapter 2"]}, "it alone keeps its place and all it says"
+    kept = {ids["Chapter 2"], ids["Chapter 6"]}
+    assert {row[0] for row in untouched} == kept, "they alone keep their places and all they say"
 
 
 def test_every_hash_is_of_the_stored_text(database: FunctionDatabase, tables: Tables) -> None:
@@ -310,7 +313,13 @@ def test_time_stamps_tell_what_happened(database: FunctionDatabase, tables: Tabl
 
     put(database, "emma", found("One", 1, content=ONE), found("Two", 2, content=TWO), found("Three", 3, content=THREE))
     before, (novel_before,) = stamps(), tables.rows("select updated_at, last_chapter_at from novels")
-    put(database, "emma", found("One", 1, content=ONE), found("Zwei", 2, content=TWO), found("Three", 3, content="new"))
+    put(
+        database,
+        "emma",
+        found("One", 1, content=ONE),
+        found("Zwei", 2, content=TWO),
+        found("Three", 3, content=ONE[1:]),
+    )
     after, (novel_after,) = stamps(), tables.rows("select updated_at, last_chapter_at from novels")
     assert after["One"] == before["One"]
     assert after["Zwei"][1] > before["Two"][1]
@@ -327,7 +336,9 @@ def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: Fu
     put(database, "emma", found("One", content=ONE), warnings=["mended"])
     before = tables.places()
     known = database.known_novels({"emma": "sum of 1"})["emma"]
-    assert database.write(None, [plan_same_bytes(StoredNovel("emma", "2", 1), "sum of 1", known)]) == ["written"]
+    assert database.write(None, [plan_same_bytes(StoredNovel("emma", "2", 1), "sum of 1", known.revision)]) == [
+        "written"
+    ]
     assert tables.places() == before
     assert [f.version for f in database.known_files()] == ["2"]
     assert [problem.message for problem in database.standing().problems] == ["mended"]
@@ -370,11 +381,11 @@ def test_absence_is_noted_and_taken_back(database: FunctionDatabase) -> None:
     put(database, "emma", warnings=["w"])
     run = begin(database, seconds=0)
     database.note_absence(run, ["emma"], [], [])
-    assert [f.missing for f in database.known_files()] == [True]
+    assert [f.missing_for is not None for f in database.known_files()] == [True]
     assert database.standing().counts == {}, "what is not there has no problem"
     assert database.begin(run, "cli", "a test", 0).missing == 1
     database.note_absence(run, [], ["emma"], [])
-    assert [f.missing for f in database.known_files()] == [False]
+    assert [f.missing_for for f in database.known_files()] == [None]
     assert database.standing().counts == {"warning": 1}
 
 

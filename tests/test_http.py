@@ -126,7 +126,10 @@ def test_what_is_asked_wrongly_is_answered_with_a_hint(serve: Serve) -> None:
         ("DELETE", STATUS, 405, "use GET"),
         ("PUT", "/", 405, "use GET, POST"),
         ("GET", "/api/v1/sync/novel", 404, "POST /api/v1/sync/novels"),
-        ("POST", f"{NOVELS}?slugg=a", 400, "known here: slug"),
+        ("POST", f"{NOVELS}?slugg=a", 400, "known here: dry_run, slug"),
+        ("POST", f"{NOVELS}?dry_run=yes", 400, "it can be 1 or 0"),
+        ("POST", f"{NOVELS}?accept_removals=some", 400, "the number that was shown"),
+        ("POST", f"{NOVELS}?accept_removals=2&slug=a", 400, "only a whole run removes"),
         ("GET", f"{STATUS}?check=yes", 400, "1 or strict"),
         ("POST", f"{NOVELS}/background?slug=a", 400, "there are none here"),
     ]

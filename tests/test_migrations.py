@@ -16,7 +16,7 @@ from novelsync.sync_service import SyncService
 from tests.conftest import Tables, make_service
 from tests.library import Library, chapters
 
-NAMES = ["novelsync_tables", "novelsync_functions"]
+NAMES = ["novelsync_tables", "novelsync_functions", "novelsync_removal", "novelsync_functions"]
 
 
 @contextmanager
@@ -105,7 +105,8 @@ def test_readers_see_what_is_published_and_nothing_else(database_url: str, role:
     assert select(role, database_url, "select title from chapters") == [("Chapter 1",)]
 
 
-FUNCTIONS = ("absence", "begin", "finish", "known", "problems", "read", "renew", "stage", "status", "write")
+FUNCTIONS = ("absence", "begin", "finish", "known", "peek", "problems", "purge", "read", "remove", "removed", "renamed")
+FUNCTIONS += ("renew", "stage", "status", "write")
 
 FORBIDDEN = (
     "insert into novels (slug, title) values ('x', 'x')",
@@ -167,7 +168,7 @@ def test_every_function_has_its_safeguards(tables: Tables) -> None:
         "select proname, l.lanname, prosecdef, proretset, proconfig, prorettype::regtype::text"
         " from pg_proc p join pg_language l on l.oid = prolang where pronamespace = 'public'::regnamespace"
     )
-    assert len(rows) == 10
+    assert len(rows) == len(FUNCTIONS)
     for name, language, definer, returns_set, config, returned in rows:
         assert (language, definer, returns_set, returned) == ("plpgsql", False, False, "json"), name
         assert set(config) >= {'search_path=""', "statement_timeout=55s"}, name

@@ -8,8 +8,16 @@ def stored(slug: str, version: str = "1") -> StoredNovel:
     return StoredNovel(slug, version, 100)
 
 
-def remembered(slug: str, version: str = "1", **changes: bool) -> KnownFile:
-    return KnownFile(slug, version, 1, **{"stored": True, "missing": False, "refused": False} | changes)
+def remembered(
+    slug: str,
+    version: str = "1",
+    *,
+    stored: bool = True,
+    removed: bool = False,
+    missing_for: float | None = None,
+    refused: bool = False,
+) -> KnownFile:
+    return KnownFile(slug, version, 1, stored, removed, missing_for, refused)
 
 
 def test_what_has_the_version_it_had_is_not_read() -> None:
@@ -24,13 +32,13 @@ def test_what_is_new_or_has_another_version_is_read() -> None:
 
 
 def test_what_is_known_and_not_listed_is_missing() -> None:
-    plan = make_plan([stored("b")], [remembered("a"), remembered("b"), remembered("c", missing=True)])
-    assert plan.missing == 2
+    plan = make_plan([stored("b")], [remembered("a"), remembered("b"), remembered("c", missing_for=60)])
+    assert [file.slug for file in plan.missing] == ["a", "c"]
     assert plan.newly_missing == ["a"]
 
 
 def test_a_missing_novel_that_is_listed_again_has_returned() -> None:
-    assert make_plan([stored("a")], [remembered("a", missing=True)]).returned == ["a"]
+    assert make_plan([stored("a")], [remembered("a", missing_for=60)]).returned == ["a"]
 
 
 def test_a_refused_file_is_not_read_again_until_it_changes() -> None:
@@ -42,7 +50,7 @@ def test_a_refused_file_is_not_read_again_until_it_changes() -> None:
 def test_a_refused_file_that_was_never_stored_is_forgotten_when_it_is_gone() -> None:
     plan = make_plan([], [remembered("a", stored=False, refused=True)])
     assert plan.forgotten == ["a"]
-    assert plan.missing == 0
+    assert plan.missing == []
 
 
 def test_a_novel_whose_rows_somebody_deleted_is_read_again() -> None:
@@ -53,7 +61,7 @@ def test_a_novel_whose_rows_somebody_deleted_is_read_again() -> None:
 def test_both_sides_are_merged_in_the_order_of_whole_object_names() -> None:
     slugs = ["a-b", "a", "a0", "ä"]
     plan = make_plan([stored(slug) for slug in slugs], [remembered(slug) for slug in slugs])
-    assert (plan.to_read, plan.missing) == ([], 0)
+    assert (plan.to_read, plan.missing) == ([], [])
 
 
 def test_a_run_goes_on_where_the_last_one_stopped_and_wraps_round() -> None:

@@ -5,15 +5,25 @@ Knows the shape of every function's JSON, and nothing of connections.
 """
 
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from novelsync.contracts import Begun, DatabaseStatus, FinishedRun, Standing, WriteOutcome
+from novelsync.contracts import (
+    Begun,
+    DatabaseStatus,
+    FinishedRun,
+    Reference,
+    Removed,
+    Standing,
+    WriteOutcome,
+)
 from novelsync.errors import RunInProgress
 from novelsync.models import (
     BookChapter,
+    Fingerprint,
+    Hold,
     KnownChapter,
     KnownFile,
     KnownNovel,
@@ -25,6 +35,9 @@ from novelsync.models import (
 
 CALL_BYTES = 3_000_000
 """Text per call. PostgREST takes eight times a body in memory (50 MB: 415 MB), and we about five times."""
+
+PURGED_CHAPTERS = 2_000
+"""Chapters per call: deleting the text of each takes about a tenth of a millisecond per page of it."""
 
 PAGE = 20_000
 """Bookkeeping rows per call: about 1.5 MB."""
@@ -60,7 +73,10 @@ class FunctionDatabase:
                 f"another run is in progress: {answer['holder']}, since {answer['since']}",
                 "wait for it to end; if it was killed, its lease lapses within a minute",
             )
-        return Begun(answer["digest"], answer["resume_at"], answer["missing"], _standing(answer["standing"]))
+        return _begun(answer["left"], answer["digest"])
+
+    def peek(self) -> Begun:
+        return _begun(self._call("novelsync_peek", {}), None)
 
     def renew(self, run_id: str, seconds: int) -> bool:
         return bool(self._call("novelsync_renew", {"run_id": run_id, "seconds": seconds})["held"])
@@ -89,11 +105,27 @@ class FunctionDatabase:
                 return
             after = f"{page['slug'][-1]}/"
 
-    def known_novels(self, checksums: Mapping[str, str | None]) -> Mapping[str, KnownNovel]:
+    def known_novels(
+        self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
+    ) -> Mapping[str, KnownNovel]:
         if not checksums:
             return {}
-        novels = [{"slug": slug, "checksum": checksum} for slug, checksum in checksums.items()]
-        return {answer["slug"]: _known_novel(answer) for answer in self._call("novelsync_read", {"novels": novels})}
+        novels = [{"slug": slug, "checksum": sum_, "whole": slug in whole} for slug, sum_ in checksums.items()]
+        answers = self._call("novelsync_read", {"novels": novels, "verify": verify})
+        return {answer["slug"]: _known_novel(answer) for answer in answers}
+
+    def former_names(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] | None = None
+    ) -> Mapping[str, str]:
+        given = novels and [
+            {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
+            for slug, novel in novels.items()
+        ]
+        former: dict[str, str] = {}
+        for pair in self._call("novelsync_renamed", {"novels": given, "missing": missing}):
+            if pair["slug"] not in former and pair["former"] not in former.values():
+                former[pair["slug"]] = pair["former"]
+        return former
 
     def standing(self, slugs: Sequence[str] | None = None) -> Standing:
         return _standing(self._call("novelsync_problems", {} if slugs is None else {"slugs": slugs}))
@@ -130,6 +162,24 @@ class FunctionDatabase:
         request = {"run_id": run_id, "missing": missing, "returned": returned, "forgotten": forgotten}
         self._call("novelsync_absence", request)
 
+    def remove(self, run_id: str, novels: Mapping[str, int], *, accepted: bool, hold: Hold | None) -> Sequence[str]:
+        held = hold and {"novels": hold.novels, "message": hold.message, "hint": hold.hint}
+        request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
+        answer = self._call("novelsync_remove", request | {"accepted": accepted, "held": held})
+        return [str(slug) for slug in answer["removed"]]
+
+    def removed(self, slug: str | None, days: int) -> Removed:
+        answer = self._call("novelsync_removed", {"slug": slug, "days": days})
+        references = [Reference(r["table"], r["column"], r["rows"], r["then"]) for r in answer["references"]]
+        return Removed(answer["novels"], answer["chapters"], answer["bytes"], references)
+
+    def purge(self, slug: str | None, days: int) -> Iterator[Removed]:
+        while True:
+            answer = self._call("novelsync_purge", {"slug": slug, "days": days, "limit": PURGED_CHAPTERS})
+            if not answer["chapters"] and not answer["novels"]:
+                return
+            yield Removed(answer["novels"], answer["chapters"], 0)
+
     def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
         """``staged``: the number of parts that brought the text in already, so that none is sent here."""
         places = list(enumerate(writes, start=1))
@@ -144,7 +194,7 @@ class FunctionDatabase:
             "changed": [
                 {
                     "novel": n,
-                    "id": c.id,
+                    "id": c.row.id,
                     "position": c.position,
                     **_labels(c.chapter),
                     **(_content(c.chapter) if c.new_text and not staged else {}),
@@ -153,10 +203,11 @@ class FunctionDatabase:
                 for c in write.changed
             ],
             "moved": [
-                {"novel": n, "ids": [m.id for m in write.moved], "positions": [m.position for m in write.moved]}
+                {"novel": n, "ids": [m.row.id for m in write.moved], "positions": [m.position for m in write.moved]}
                 for n, write in places
                 if write.moved
             ],
+            "removed": [{"novel": n, "ids": [row.id for row in write.removed]} for n, write in places if write.removed],
             "problems": [
                 {"novel": n, "slug": p.slug, "kind": p.kind, "message": p.message, "hint": p.hint}
                 for n, write in places
@@ -174,6 +225,7 @@ class FunctionDatabase:
                 "slug": write.slug,
                 "request_id": write.request_id,
                 "revision": write.revision,
+                **_origin(write),
                 "part": part,
                 "created": created,
                 "texts": texts,
@@ -196,7 +248,7 @@ def _parts(write: NovelWrite) -> Iterator[tuple[list[dict[str, Any]], list[dict[
             created, size = [], 0
     for changed in write.changed:
         if changed.new_text:
-            texts.append({"id": changed.id, **_content(changed.chapter)})
+            texts.append({"id": changed.row.id, **_content(changed.chapter)})
             size += changed.chapter.content_bytes
         if size >= CALL_BYTES:
             yield created, texts
@@ -221,12 +273,20 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "checksum": write.checksum,
         "visible": write.visible,
         "is_new": write.is_new,
+        **_origin(write),
         "staged": staged,
         "fields": fields,
         "chapter_count": write.chapter_count,
         "chapters_added": len(write.created),
         "problems_stay": write.problems is None,
+        "holds": write.holds,
     }
+
+
+def _origin(write: NovelWrite) -> dict[str, Any]:
+    """Which stored novel the write goes on with, if it is not simply the one under its slug."""
+    slug, revision = write.former or (None, None)
+    return {"former": slug, "former_revision": revision, "afresh": write.afresh}
 
 
 def _labels(chapter: BookChapter) -> dict[str, Any]:
@@ -245,11 +305,29 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
     fields = answer["novel"] and NovelFields(**answer["novel"])
     rows = answer["chapters"]
     chapters = [] if rows is None else [_known_chapter(*row) for row in zip(*rows.values(), strict=True)]
-    return KnownNovel(answer["slug"], answer["revision"], bool(answer["same"]), fields, chapters)
+    return KnownNovel(
+        answer["slug"],
+        answer["revision"],
+        bool(answer["same"]),
+        fields,
+        chapters,
+        chapter_count=answer["chapter_count"],
+        removed=answer["removed"],
+        held=answer["held"],
+        holds=answer["holds"],
+    )
 
 
 def _known_chapter(
-    id_: str, position: int, number: str | None, title: str, url: str, content_hash: str, size: int, removed: bool
+    id_: str,
+    position: int,
+    number: str | None,
+    title: str,
+    url: str,
+    content_hash: str,
+    size: int,
+    short_text: str | None,
+    removed: bool,
 ) -> KnownChapter:
     return KnownChapter(
         id=id_,
@@ -257,12 +335,19 @@ def _known_chapter(
         number=None if number is None else Decimal(number),
         title=title,
         url_hash=url,
-        content_hash=b64decode(content_hash + "="),
+        content_hash=b64decode(f"{content_hash}=") if content_hash else b"",
         content_bytes=size,
+        short_text=short_text,
         removed=removed,
     )
 
 
 def _standing(answer: Mapping[str, Any]) -> Standing:
     problems = [Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"]) for p in answer["problems"]]
-    return Standing(answer["counts"], problems)
+    return Standing(answer["counts"], problems, answer["held"])
+
+
+def _begun(left: Mapping[str, Any], digest: str | None) -> Begun:
+    hold = left["held"] and Hold(left["held"]["novels"], left["held"]["message"], left["held"]["hint"])
+    standing = _standing(left["standing"])
+    return Begun(digest, left["resume_at"], left["missing"], left["removed_lately"], hold, standing)

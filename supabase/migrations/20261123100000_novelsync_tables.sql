@@ -1,4 +1,4 @@
--- NovelSync 1/2: the readers' tables, who may read them, and the bookkeeping.
+-- NovelSync: the readers' tables, who may read them, and the bookkeeping.
 --
 -- Safe to run again: what exists is left alone, and so is every policy and
 -- grant once made, because from then on they belong to the site.
