@@ -23,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, Validati
 from pydantic_core import PydanticCustomError
 
 from novelsync.models import EMPTY_HASH, UNSET, OptionalText
+from novelsync.wording import printable, shortened
 
 _MOST_CHAPTERS: Final = 100_000
 """More than any novel has. Each takes 600 bytes of memory, even where the file says no more than ``{}``."""
@@ -144,16 +145,8 @@ def _crowded(raw: Raw, mark: bytes) -> bool:
 def _shown(raw: Raw) -> str:
     """A value on one line, without what a terminal or a database would choke on."""
     if kind_of(raw) == "a string":
-        return f'"{printable(_short(_STRING.decode(raw)))}"'
-    return printable(_short(bytes(memoryview(raw)[: 4 * SHOWN]).decode(errors="ignore")))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
-
-
-def printable(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text)
+        return f'"{printable(shortened(_STRING.decode(raw), SHOWN))}"'
+    return printable(shortened(bytes(memoryview(raw)[: 4 * SHOWN]).decode(errors="ignore"), SHOWN))
 
 
 def _refusal(reason: str) -> PydanticCustomError:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from novelsync.models import BookChapter, KnownChapter, NovelWrite, url_hash
+from novelsync.wording import quoted
 
 ADDED, CHANGED, MOVED, REMOVED, HELD = "+", "~", ">", "-", "!"
 """What the marks mean, of a novel as of a chapter. A novel that moved was renamed."""
@@ -62,20 +63,6 @@ def change_of(write: NovelWrite) -> NovelChange | None:
     return NovelChange(mark, write.slug, said, write.chapter_count, chapters)
 
 
-def runs(lines: Sequence[ChapterChange]) -> Iterator[tuple[ChapterChange, ChapterChange, int]]:
-    """
-    First, last and number of neighbours to which the same happens: added, removed or moved in a row.
-
-    A changed chapter, of which there is something to say, stands alone.
-    """
-    start = 0
-    for end in range(1, len(lines) + 1):
-        if end < len(lines) and lines[start].mark != CHANGED and lines[end].mark == lines[start].mark:
-            continue
-        yield lines[start], lines[end - 1], end - start
-        start = end
-
-
 def _said(write: NovelWrite) -> Iterator[str]:
     if write.former:
         yield f"was {write.former.slug}"
@@ -86,7 +73,7 @@ def _said(write: NovelWrite) -> Iterator[str]:
     for field in fields(write.fields) if write.fields and write.stored else ():
         old, new = getattr(write.stored, field.name), getattr(write.fields, field.name)
         if old != new:
-            yield f"{field.name}: {_short(old)} → {_short(new)}"
+            yield f"{field.name}: {_value(old)} → {_value(new)}"
     yield from (problem.message for problem in write.problems or () if problem.kind != "warning")
 
 
@@ -114,7 +101,7 @@ def _changed(row: KnownChapter, position: int, chapter: BookChapter, *, new_text
     elif row.position != position:
         said.append(f"was {row.position}")
     if row.title != chapter.title:
-        said.append(f"title: {_short(row.title)} → {_short(chapter.title)}")
+        said.append(f"title: {_value(row.title)} → {_value(chapter.title)}")
     if row.number != chapter.number:
         said.append(f"number: {_number(row.number)} → {_number(chapter.number)}")
     if row.url_hash != url_hash(chapter.url):
@@ -128,7 +115,5 @@ def _number(number: Decimal | None) -> str | None:
     return None if number is None else str(number)
 
 
-def _short(text: str | None) -> str:
-    if text is None:
-        return "nothing"
-    return repr(text if len(text) <= 60 else text[:59] + "…")
+def _value(text: str | None) -> str:
+    return "nothing" if text is None else quoted(text)

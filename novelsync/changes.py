@@ -23,6 +23,7 @@ from novelsync.models import (
     StoredNovel,
     url_hash,
 )
+from novelsync.wording import counted, quoted
 
 
 def plan_novel(
@@ -64,14 +65,14 @@ def plan_novel(
         new_text = bool(chapter and chapter.fetched and chapter.content_hash != row.content_hash)
         if chapter and new_text and not accepted and (worse := hold_text(row, chapter)):
             new_text = False
-            reasons += [] if kept_texts else [f"the first, {row.title!r}: {worse}"]
+            reasons += [] if kept_texts else [f"the first, {quoted(row.title)}: {worse}"]
             kept_texts.append(row)
         if chapter and (new_text or not _same_labels(row, chapter)):
             changed.append(ChangedChapter(row, position, chapter, new_text))
         elif row.position != position:
             moved.append(MovedChapter(row, position))
     if kept_texts:
-        reasons[-1] = f"the texts of {len(kept_texts)} chapters stay as they were; {reasons[-1]}"
+        reasons[-1] = f"the texts of {counted(len(kept_texts), 'chapter')} stay as they were; {reasons[-1]}"
 
     stored = base.fields if base else None
     fields = book.fields_over(stored)

@@ -12,7 +12,8 @@ from typing import NoReturn
 
 import click
 
-from novelsync.database import migrations
+from novelsync.adoption import propose
+from novelsync.database import existing_tables, migrations
 from novelsync.database.sqlstates import NOT_READY_HINT
 from novelsync.errors import (
     ConfigurationError,
@@ -28,20 +29,25 @@ from novelsync.printing import (
     err,
     explain,
     out,
+    print_adopted,
     print_changes,
     print_direction,
     print_json,
     print_migrated,
+    print_removed,
     print_report,
     print_status,
     print_verdict,
+    print_verified,
     progress_bar,
 )
 from novelsync.report import Outcome
 from novelsync.settings import load_settings
 from novelsync.sync_service import SyncService
 from novelsync.validation import validate as validate_path
-from novelsync.wiring import connected, postgres_url
+from novelsync.verification import verified
+from novelsync.wiring import connected, open_database, open_storage, postgres_url
+from novelsync.wording import counted
 
 OK, PROBLEMS, USAGE, UNAVAILABLE, SKIPPED = range(5)
 """Exit codes; 2 is also what click uses for a wrong command line."""
@@ -177,6 +183,53 @@ def status(as_json: bool) -> int:
 
 
 @cli.command()
+@as_json
+def verify(as_json: bool) -> int:
+    """Compare storage and tables text by text, and list every difference; change nothing."""
+    settings = load_settings()
+    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    with connected(settings) as parts:
+        print_direction(parts.storage.location, parts.database.name)
+        service = parts.sync_service
+        with _signals_stop(service), progress_bar() as progress:
+            report = service.rehearse(progress=progress, options=Options(reread=True))
+        if report.error is not None:
+            explain(report.error)
+            return _exit_code(report.error)
+    answer = verified(report)
+    if as_json:
+        print_json(answer)
+    else:
+        print_changes(report.changes)
+        print_verified(answer)
+    return OK if answer["equal"] else PROBLEMS
+
+
+@cli.command()
+@click.option("--slug", metavar="SLUG", help="Only of this novel.")
+@click.option("--older-than", type=click.IntRange(min=0), metavar="DAYS", help="Only what was removed so long ago.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
+    """Delete for good what was removed; the only thing that does."""
+    settings = load_settings()
+    with open_database(settings) as database:
+        print_direction("removed rows", database.name)
+        removed = database.removed(slug, older_than or 0)
+        print_removed(removed)
+        if not removed.novels and not removed.chapters:
+            return OK
+        if not yes and not sys.stdin.isatty():
+            raise click.UsageError("Nothing was deleted: --yes is needed where nobody can be asked.")
+        if not yes and not click.confirm("Delete them for good?", err=True):
+            return OK
+        novels = chapters = 0
+        for piece in database.purge(slug, older_than or 0):
+            novels, chapters = novels + piece.novels, chapters + piece.chapters
+    out.print(f"deleted: {counted(novels, 'novel')}, {counted(chapters, 'chapter')}")
+    return OK
+
+
+@cli.command()
 @click.option("--print", "only_print", is_flag=True, help="Print the SQL, for psql or an SQL editor; change nothing.")
 @click.option(
     "--readers",
@@ -185,8 +238,14 @@ def status(as_json: bool) -> int:
     show_default=True,
     help="Who may read new tables; anon includes authenticated. Policies that exist stay as they are.",
 )
-def migrate(only_print: bool, readers: str) -> int:
+@click.option("--adopt", is_flag=True, help="Take over tables that another sync filled; every id stays.")
+@click.option("--dry-run", is_flag=True, help="With --adopt: show what would be done, and do nothing.")
+def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
     """Make the tables and functions in the database, or bring them up to date."""
+    if dry_run and not adopt:
+        raise click.UsageError("--dry-run is for --adopt; --print shows what a migration runs.")
+    if adopt and only_print:
+        raise click.UsageError("--adopt depends on the tables that are there: use --adopt --dry-run.")
     if only_print:
         click.echo(migrations.as_script(readers))
         return OK
@@ -194,6 +253,21 @@ def migrate(only_print: bool, readers: str) -> int:
     if settings.supabase_url and not settings.database_url:
         raise ConfigurationError("SUPABASE_URL is set and DATABASE_URL is not: the API cannot migrate", NOT_READY_HINT)
     with postgres_url(settings) as (conninfo, name):
+        if adopt:
+            storage = open_storage(settings.storage)
+            print_direction(storage.location, name)
+            with existing_tables.opened(conninfo, name) as connection:
+                proposal = propose(
+                    connection,
+                    storage,
+                    readers,
+                    max_file_bytes=settings.max_file_bytes,
+                    limits=settings.limits,
+                )
+                if not dry_run:
+                    existing_tables.adopt(connection, proposal.existing, readers, proposal.pairs)
+            print_adopted(proposal, dry_run=dry_run)
+            return OK
         applied = migrations.migrate(conninfo, name, readers)
     print_migrated(name, applied, readers)
     return OK

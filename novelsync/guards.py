@@ -13,6 +13,7 @@ from typing import Final
 
 from novelsync.models import BookChapter, Hold, KnownChapter
 from novelsync.placeholders import placeholder_in
+from novelsync.wording import counted, quoted
 
 FEWEST_NOVELS: Final = 2
 FEWEST_CHAPTERS: Final = 5
@@ -49,8 +50,8 @@ def hold_chapters(published: int, gone: Sequence[KnownChapter], limit: float) ->
         return ""
     over = "" if len(gone) == published else f", over the limit of {limit:.0%}"
     return (
-        f"{len(gone)} of {published} chapters are no longer in the file{over}; they stay published, the first:"
-        f" {gone[0].title!r}"
+        f"{len(gone):,} of {counted(published, 'chapter')} are no longer in the file{over}; they stay published,"
+        f" the first: {quoted(gone[0].title)}"
     )
 
 
@@ -61,7 +62,7 @@ def hold_text(row: KnownChapter, chapter: BookChapter) -> str:
     text = chapter.text()
     phrase = placeholder_in(text)
     if phrase and not (row.short_text is not None and placeholder_in(row.short_text)):
-        return f"the file has a placeholder, {phrase!r}"
+        return f"the file has a placeholder, {quoted(phrase)}"
     # Long texts are compared in bytes: to count their characters, the database would have to unpack them.
     old, new = row.content_bytes, chapter.content_bytes
     if row.short_text is not None:
@@ -84,8 +85,8 @@ def hold_removals(missing: int, stored: int, removed_lately: int, limit: float) 
     gone, all_ = missing + removed_lately, stored + removed_lately
     if not missing or not (missing == stored or (gone >= FEWEST_NOVELS and gone > limit * all_)):
         return None
-    share = f"{missing} of {stored} novels are" if missing > 1 else f"1 of {stored} novels is"
-    lately = f", after {removed_lately} that were removed in the last 24 hours" if removed_lately else ""
+    share = f"{missing:,} of {counted(stored, 'novel')} {'are' if missing > 1 else 'is'}"
+    lately = f", after {removed_lately:,} that were removed in the last 24 hours" if removed_lately else ""
     over = "" if missing == stored else f", over the limit of {limit:.0%}"
     return Hold(
         missing,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -10,10 +11,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from novelsync.changelist import ADDED, ChapterChange, NovelChange, runs
+from novelsync.adoption import Proposal
+from novelsync.changelist import ADDED, CHANGED, ChapterChange, NovelChange
 from novelsync.commands import as_command_line, said
+from novelsync.contracts import Removed
 from novelsync.errors import NovelSyncError
 from novelsync.validation import Verdict
+from novelsync.wording import counted, quoted
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -61,6 +65,35 @@ def print_migrated(database: str, applied: list[str], readers: str) -> None:
     out.print(f"readers of new tables: {READERS[readers]}")
 
 
+def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
+    """What taking over tables does, or would do."""
+    for statement in proposal.existing.alterations if proposal.existing else ():
+        out.print(f"[dim]{escape(statement)};[/]")
+    for remark in proposal.existing.remarks if proposal.existing else ():
+        out.print(f"[yellow]![/] {escape(remark)}")
+    for write in proposal.writes:
+        row = proposal.pairs[write.slug]
+        missing = [*write.removed, *write.kept]
+        stay = write.chapter_count - len(write.created) - len(write.kept)
+        said = f"{counted(stay, 'chapter')} known by their ids, {len(write.created):,} new"
+        out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {said}")
+        for chapter in missing:
+            out.print(f"    [yellow]?[/] {_row(chapter.id, chapter.title)}: the file does not have it")
+    for row, why in proposal.unpaired_rows:
+        out.print(f"[yellow]?[/] {_row(row.id, row.fields.title)}: {why}; it stays as it is")
+    for slug, why in proposal.unpaired_folders:
+        out.print(f"[yellow]?[/] folder {escape(slug)}: {escape(why)}")
+    done = "a dry run: nothing was changed" if dry_run else "[green]✓[/] taken over; the next sync brings the rest"
+    out.print(
+        f"{done}: {counted(len(proposal.pairs), 'novel')} paired, {counted(len(proposal.unpaired_rows), 'row')} and"
+        f" {counted(len(proposal.unpaired_folders), 'folder')} not"
+    )
+
+
+def _row(id_: str, title: str) -> str:
+    return escape(f"row {id_} {quoted(title)}")
+
+
 def progress_bar() -> AbstractContextManager[Callable[[int, int], None]]:
     """Something to be called with what is done and what there is to do; shown on a terminal only."""
     if not err.is_terminal:
@@ -85,25 +118,37 @@ def print_json(document: Mapping[str, Any]) -> None:
     print(json.dumps(said(document, as_command_line), ensure_ascii=False, indent=2))
 
 
+SHOWN_CHANGES = 10
+"""Of chapters in a row that change."""
+
 _MARKS = {"+": "green", "~": "cyan", ">": "blue", "-": "red", "!": "yellow"}
 
 
 def print_changes(changes: Sequence[NovelChange]) -> None:
-    """What a dry run would do, as a diff. Neighbours to which the same happens share a line."""
+    """What a dry run would do, as a diff."""
     for change in changes:
-        chapters = f", {change.chapter_count} chapters" if change.mark == ADDED else ""
+        chapters = f", {counted(change.chapter_count, 'chapter')}" if change.mark == ADDED else ""
         said = f": {escape(change.said)}" if change.said else ""
         out.print(f"[{_MARKS[change.mark]}]{change.mark}[/] {escape(change.slug)}{chapters}{said}")
-        for first, last, count in runs(change.chapters):
-            line = f"    [{_MARKS[first.mark]}]{first.mark}[/] {_chapter(first)}"
-            if count > 1:
-                line += f" … {_chapter(last)}, {count} chapters"
-            out.print(line + (f": {escape(first.said)}" if first.said and count == 1 else ""))
+        for mark, lines in groupby(change.chapters, key=lambda line: line.mark):
+            _print_lines(mark, list(lines))
+
+
+def _print_lines(mark: str, lines: Sequence[ChapterChange]) -> None:
+    """Chapters in a row to which the same happens."""
+    sign = f"    [{_MARKS[mark]}]{mark}[/]"
+    if mark != CHANGED and len(lines) > 1:
+        out.print(f"{sign} {_chapter(lines[0])} … {_chapter(lines[-1])}, {counted(len(lines), 'chapter')}")
+        return
+    for line in lines[:SHOWN_CHANGES]:
+        out.print(f"{sign} {_chapter(line)}" + (f": {escape(line.said)}" if line.said else ""))
+    if len(lines) > SHOWN_CHANGES:
+        out.print(f"{sign} … and {len(lines) - SHOWN_CHANGES:,} more; --json has them all")
 
 
 def _chapter(line: ChapterChange) -> str:
     position = "" if line.position is None else f"{line.position} "
-    return f"{position}{escape(repr(line.title))}"
+    return escape(f"{position}{quoted(line.title)}")
 
 
 def print_report(report: Mapping[str, Any]) -> None:
@@ -111,10 +156,10 @@ def print_report(report: Mapping[str, Any]) -> None:
     out.print(_counts({"novels": report["novels"], "chapters": report["chapters"]}))
     _print_problems(report)
     if in_flight := report["novels"]["in_flight"]:
-        out.print(f"{in_flight} novels are being written just now and are read next time")
+        out.print(f"being written just now, and read next time: {counted(in_flight, 'novel')}")
     outcome = "a dry run: nothing was written" if report["dry_run"] else _OUTCOMES[report["outcome"]]
     out.print(
-        f"{outcome}: {report['novels_processed']} novels,"
+        f"{outcome}: {counted(report['novels_processed'], 'novel')},"
         f" {report['bytes_read'] / 1e6:.1f} MB read, {report['duration']:.2f} s"
     )
 
@@ -147,6 +192,37 @@ def _print_problems(answer: Mapping[str, Any]) -> None:
     hidden = answer["problems_total"] - len(answer["problems"])
     if hidden > 0:
         out.print(f"and {hidden} more problems")
+
+
+def print_verified(answer: Mapping[str, Any]) -> None:
+    """What comparing storage and tables found, below the differences themselves."""
+    _print_problems(answer)
+    words = {
+        "different": len(answer["differences"]),
+        "held": answer["held"]["novels"],
+        "missing from storage": answer["missing"],
+        "refused": answer["refused"],
+        "not compared": answer["not_compared"],
+    }
+    found = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
+    mark = "[green]✓[/] equal" if answer["equal"] else f"[yellow]![/] novels that are not equal: {found}"
+    novels, chapters = counted(answer["novels"], "novel"), counted(answer["chapters"], "chapter")
+    out.print(
+        f"{mark}; compared text by text: {novels}, {chapters}, {answer['bytes_read'] / 1e6:.1f} MB,"
+        f" {answer['duration']:.2f} s"
+    )
+
+
+def print_removed(removed: Removed) -> None:
+    """What purging would delete, and what of the site points there."""
+    if not removed.novels and not removed.chapters:
+        out.print("nothing that was removed is left to delete")
+        return
+    novels, chapters = counted(removed.novels, "novel"), counted(removed.chapters, "chapter")
+    out.print(f"removed: {novels}, {chapters}, {removed.bytes / 1e6:,.1f} MB of text")
+    for reference in removed.references:
+        rows = "rows that we may not count" if reference.rows is None else counted(reference.rows, "row")
+        out.print(f"    {escape(reference.table)}.{escape(reference.column)}: {rows} point there; {reference.then}")
 
 
 def print_status(answer: Mapping[str, Any]) -> None:

@@ -14,9 +14,10 @@ import msgspec
 import pydantic
 from msgspec import Raw
 
-from novelsync.book_file import BOOK_SLICES, SHOWN, SURROGATE, BookFile, Noticed, kind_of, printable
+from novelsync.book_file import BOOK_SLICES, SHOWN, SURROGATE, BookFile, Noticed, kind_of
 from novelsync.errors import BookRefused
 from novelsync.models import Book, BookChapter
+from novelsync.wording import printable
 
 _FORMAT_HINT: Final = "mend what is named and write the file again; README.md shows the format"
 _SYNTAX_HINT: Final = "write it with a JSON library, whole, under another name, then rename it to book_info.json"

@@ -4,6 +4,7 @@ import itertools
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 import structlog
 
+from novelsync.cli import main
 from novelsync.database.embedded import EmbeddedPostgres
 from novelsync.database.embedded_places import programs_folder
 from novelsync.database.functions import FunctionDatabase, Road
@@ -284,3 +286,38 @@ def tables(database_url: str) -> Iterator[Tables]:
     tables = Tables(database_url)
     yield tables
     tables.connection.close()
+
+
+class Result:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process."""
+
+    def run(*arguments: str, **environment: str) -> Result:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["novelsync", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Result(int(end.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch, library: Library, database_url: str) -> Library:
+    """A library and a database that the commands find by their settings."""
+    monkeypatch.setenv("NOVELSYNC_STORAGE", str(library.folder))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    return library

@@ -9,15 +9,24 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "novelsync"
 
 STOREYS = (
-    {"errors"},
+    {"errors", "wording"},
     {"models", "commands", "placeholders"},
     {"book_file", "reader", "matching", "plan", "guards", "changes", "changelist"},
     {"contracts"},
     {"report", "lease", "settings", "logs", "storage.local", "database.sqlstates", "database.idle"}
     | {"database.embedded_places"},
     {"database.functions", "database.postgres", "database.supabase", "database.migrations", "database.embedded_server"},
-    {"transfer", "departures", "rehearsal", "status", "validation", "database.embedded"},
-    {"sync_service"},
+    {
+        "database.existing_tables",
+        "transfer",
+        "departures",
+        "rehearsal",
+        "status",
+        "validation",
+        "verification",
+        "database.embedded",
+    },
+    {"sync_service", "adoption"},
     {"wiring", "printing"},
     {"cli", "http"},
     {"__main__"},

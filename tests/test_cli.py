@@ -6,55 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from novelsync.cli import main
-from tests.conftest import Tables
+from tests.conftest import Run, Tables
 from tests.library import REAL_NOVELS, Library, chapter, chapters
 from tests.test_sync import assert_equal_to_files, needs_real_novels
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "storage" / "novels"
-
-
-class Result:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process."""
-
-    def run(*arguments: str, **environment: str) -> Result:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["novelsync", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return Result(int(end.value.code or 0), out, err)
-
-    return run
-
-
-@pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch, library: Library, database_url: str) -> Library:
-    """A library and a database that the commands find by their settings."""
-    monkeypatch.setenv("NOVELSYNC_STORAGE", str(library.folder))
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    return library
 
 
 def test_the_sample_library_goes_into_the_embedded_database_with_no_setting_at_all(

@@ -573,7 +573,7 @@ def test_a_text_that_is_worse_does_not_replace_one_that_is_good(
     for _ in range(2):
         report = synced(service, "partial")
         assert (report["novels"]["held"], len(report["problems"])) == (1, 1)
-        assert "'Chapter 2'" in report["problems"][0]["message"]
+        assert '"Chapter 2"' in report["problems"][0]["message"]
     (row,) = tables.rows("select id, content from chapters where title = 'Second'")
     assert row == (ids["Chapter 2"], text_of("chapter 2")), "the title follows, the text stays"
     library.write("emma", [chapter(n, content=text_of(f"edited {n}")) for n in range(1, 5)])

@@ -52,14 +52,19 @@ def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:
     Raises `DatabaseNotReady` if tables of that name exist that are not ours; nothing is changed then.
     """
     with translated_errors(database), connect(conninfo) as connection, connection.transaction():
-        # Two at once would both find the ledger empty.
-        connection.execute("select pg_advisory_xact_lock(hashtext('novelsync migrate'))")
-        connection.execute(_NO_NOTICES + _LEDGER)
-        ledger = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
-        missing = [migration for migration in migrations() if (migration.version,) not in ledger]
-        connection.execute("select set_config('novelsync.readers', %s, true)", [readers])
-        for migration in missing:
-            _apply(connection, migration)
+        return apply_missing(connection, readers)
+
+
+def apply_missing(connection: psycopg.Connection[Any], readers: str) -> list[str]:
+    """The same in a transaction that is open already."""
+    # Two at once would both find the ledger empty.
+    connection.execute("select pg_advisory_xact_lock(hashtext('novelsync migrate'))")
+    connection.execute(_NO_NOTICES + _LEDGER)
+    ledger = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
+    missing = [migration for migration in migrations() if (migration.version,) not in ledger]
+    connection.execute("select set_config('novelsync.readers', %s, true)", [readers])
+    for migration in missing:
+        _apply(connection, migration)
     return [migration.name for migration in missing]
 
 

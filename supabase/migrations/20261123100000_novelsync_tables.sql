@@ -5,11 +5,12 @@
 
 do $$
 begin
-  if to_regclass('novelsync.files') is null
+  if to_regclass('novelsync.files') is null and to_regtype('novelsync.novel_id') is null
      and (to_regclass('public.novels') is not null or to_regclass('public.chapters') is not null) then
     raise exception 'public.novels or public.chapters exists and was not made by NovelSync; nothing was changed'
       using errcode = 'P0001',
-            hint = 'rename those tables (alter table public.novels rename to novels_before) or use another database';
+            hint = 'take them over with `novelsync migrate --adopt`, which keeps every id; or rename them'
+                   ' (alter table public.novels rename to novels_before); or use another database';
   end if;
 end
 $$;
