@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "novelsync"
 STOREYS = (
     {"errors"},
     {"models"},
-    {"book_file", "reader", "matching", "plan", "changes"},
+    {"book_file", "reader", "matching", "plan", "changes", "placeholders"},
     {"contracts"},
     {"report", "lease", "settings", "logs", "storage.local", "database.sqlstates", "database.idle"}
     | {"database.embedded_places"},
@@ -67,7 +67,9 @@ def test_only_settings_reads_the_environment(name: str, tree: ast.Module) -> Non
     assert reads == []
 
 
-@pytest.mark.parametrize("name", ["matching", "plan", "changes", "book_file", "reader", "models", "report"])
+@pytest.mark.parametrize(
+    "name", ["matching", "plan", "changes", "book_file", "reader", "models", "report", "placeholders"]
+)
 def test_what_is_pure_touches_nothing_outside(name: str) -> None:
     tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
     roots = {
