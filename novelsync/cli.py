@@ -38,6 +38,7 @@ from novelsync.printing import (
 from novelsync.report import Outcome, Report
 from novelsync.settings import load_settings
 from novelsync.sync_service import SyncService
+from novelsync.validation import schema as file_schema
 from novelsync.validation import validate as validate_path
 from novelsync.wiring import connected, postgres_url
 
@@ -197,14 +198,19 @@ def serve(host: str, port: int) -> int:
 
 @cli.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-def validate(paths: Sequence[Path]) -> int:
-    """Say what would be refused or mended, without a database: of files, novels' folders, or folders of novels."""
-    files = refused = 0
+@click.option("--schema", is_flag=True, help="Print the format as a JSON Schema, and look at nothing.")
+def validate(paths: Sequence[Path], schema: bool) -> int:
+    """Say what would be refused or mended, and what is doubtful: of files, novels' folders, or folders of novels."""
+    if schema:
+        print_json(file_schema())
+        return OK
+    files = refused = doubtful = 0
     settings = load_settings()
     for path in paths or [Path(settings.storage)]:
         for verdict in validate_path(path, settings.max_file_bytes):
             files += 1
             refused += bool(verdict.refused)
+            doubtful += bool(verdict.doubts)
             print_verdict(verdict)
-    out.print(f"{files} files, {refused} would be refused")
+    out.print(f"{files} files, {refused} would be refused, {doubtful} doubtful")
     return PROBLEMS if refused else OK
