@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from novelsync.doubts import doubts_about
 from novelsync.errors import BookRefused, ConfigurationError
 from novelsync.reader import read_book
 from novelsync.validation import Verdict, schema, validate
@@ -19,6 +20,7 @@ from tests.test_sync import needs_real_novels
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "storage" / "novels"
+CHECK = Draft202012Validator(schema())
 
 
 def verdicts(path: Path, max_file_bytes: int = 1_000_000_000) -> list[Verdict]:
@@ -172,6 +174,24 @@ def test_nothing_is_doubtful_in_real_novels() -> None:
     assert [verdict.path for verdict in verdicts(REAL_NOVELS) if verdict.doubts or verdict.refused] == []
 
 
+def test_the_page_for_crawlers_shows_a_file_that_nothing_can_be_said_against() -> None:
+    page = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
+    example = page.split("```json\n")[1].split("```")[0]
+    book = read_book(example.encode())
+    assert (len(book.chapters), book.warnings, doubts_about(book)) == (3, [], [])
+    assert CHECK.is_valid(json.loads(example))
+    keys = [*schema()["properties"], *schema()["$defs"]["BookFileChapter"]["properties"]]
+    assert [key for key in keys if f"\n| `{key}` | " not in page] == []
+
+
+def test_a_refusal_names_the_page_for_crawlers() -> None:
+    with pytest.raises(BookRefused) as refusal:
+        read_book(b"{}")
+    page = refusal.value.hint.split("; ")[1].split()[0]
+    assert (ROOT / page).name == "format.md"
+    assert (ROOT / page).exists()
+
+
 # What can be named -------------------------------------------------------------------
 
 
@@ -245,8 +265,6 @@ def test_the_schema_is_printed_as_one_document() -> None:
     assert (printed["title"], bool(printed["description"])) == ("book_info.json", True)
     Draft202012Validator.check_schema(printed)
 
-
-CHECK = Draft202012Validator(schema())
 
 SAID_BY_NO_SCHEMA = {"a title of NUL"}
 """Rules of the reader that JSON Schema has no words for."""
