@@ -19,7 +19,8 @@ from typing import Annotated, Final, NamedTuple, TypeAlias, cast
 import msgspec
 from msgspec import Raw
 from msgspec.json import Decoder
-from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from novelsync.models import EMPTY_HASH, UNSET, OptionalText
@@ -267,12 +268,36 @@ def _chapter(slices: msgspec.Struct, info: ValidationInfo) -> msgspec.Struct:
     return slices
 
 
-# The format: validated from slices, never from plain values -------------------------
+def _in_capitals(key: str) -> tuple[str, str]:
+    return key.capitalize(), key.upper()
 
-_OptionalText: TypeAlias = Annotated[OptionalText, PlainValidator(_optional_text, json_schema_input_type=str | None)]
-_Status: TypeAlias = Annotated[OptionalText, PlainValidator(_status, json_schema_input_type=str | bool | None)]
-_ChapterText: TypeAlias = Annotated[str, PlainValidator(_chapter_text, json_schema_input_type=str | None)]
-_Number: TypeAlias = Annotated[Decimal | None, PlainValidator(_number, json_schema_input_type=float | str | None)]
+
+# The format: validated from slices, never from plain values -------------------------
+# The input types are for the schema alone, which accepts what is accepted, and marks what is mended as deprecated.
+
+
+def _accepted(fate: str) -> WithJsonSchema:
+    return WithJsonSchema({"deprecated": True, "description": f"Anything else is accepted with a warning: {fate}."})
+
+
+_MENDED: TypeAlias = Annotated[object, _accepted("a number or boolean is stored as text, a list or object left out")]
+_LEFT_OUT: TypeAlias = Annotated[object, _accepted("the chapter has no number then")]
+_DECIMAL_TEXT: TypeAlias = Annotated[str, Field(pattern=rf"^\s*{_DECIMAL.pattern}\s*$")]
+
+_OptionalText: TypeAlias = Annotated[
+    OptionalText, PlainValidator(_optional_text, json_schema_input_type=str | None | _MENDED)
+]
+_Author: TypeAlias = Annotated[
+    OptionalText, PlainValidator(_author, json_schema_input_type=str | list[str] | BookFileAuthor | None | _MENDED)
+]
+_Status: TypeAlias = Annotated[
+    OptionalText, PlainValidator(_status, json_schema_input_type=str | bool | None | _MENDED)
+]
+_Title: TypeAlias = Annotated[str, PlainValidator(_title, json_schema_input_type=Annotated[str, Field(pattern=r"\S")])]
+_ChapterText: TypeAlias = Annotated[str, PlainValidator(_chapter_text, json_schema_input_type=str | None | _MENDED)]
+_Number: TypeAlias = Annotated[
+    Decimal | None, PlainValidator(_number, json_schema_input_type=float | _DECIMAL_TEXT | None | _LEFT_OUT)
+]
 _Content: TypeAlias = Annotated[_Text, PlainValidator(_content, json_schema_input_type=str | list[str] | None)]
 
 
@@ -280,8 +305,15 @@ def _unset() -> OptionalText:
     return UNSET
 
 
+def _schema(*vital: str) -> JsonDict:
+    """That ``Content`` without ``content`` is refused."""
+    return {"dependentRequired": {other: [key] for key in vital for other in _in_capitals(key)}}
+
+
 class BookFileChapter(BaseModel):
     """One chapter. Its place in the list is its place in the novel."""
+
+    model_config = ConfigDict(json_schema_extra=_schema("content"))
 
     title: _ChapterText = Field("", description="As readers see it. Two chapters may have the same.")
     number: _Number = Field(
@@ -302,26 +334,23 @@ class BookFile(BaseModel):
     Of the optional texts, one that is missing leaves what is stored, and null clears it.
     """
 
-    title: Annotated[str, PlainValidator(_title, json_schema_input_type=str)] = Field(
-        description="As readers see it, kept byte for byte; not blank."
-    )
-    author: Annotated[
-        OptionalText, PlainValidator(_author, json_schema_input_type=str | list[str] | BookFileAuthor | None)
-    ] = Field(default_factory=_unset, description="A name, a list of names, or an object with a name.")
+    model_config = ConfigDict(title="book_info.json", json_schema_extra=_schema("title", "chapters"))
+
+    title: _Title = Field(description="As readers see it, kept byte for byte; not blank.")
+    author: _Author = Field(default_factory=_unset, description="A name, a list of names, or an object with a name.")
     description: _OptionalText = Field(default_factory=_unset, description="What the novel is about.")
     cover_url: _OptionalText = Field(default_factory=_unset, description="Where the cover picture is.")
     status: _Status = Field(default_factory=_unset, description="In any words and language; stored as written.")
     chapters: Annotated[
         list[Annotated[BookFileChapter, BeforeValidator(_chapter)]],
-        BeforeValidator(_chapters, json_schema_input_type=list[BookFileChapter] | None),
+        BeforeValidator(
+            _chapters,
+            json_schema_input_type=Annotated[list[BookFileChapter], Field(max_length=_MOST_CHAPTERS)] | None,
+        ),
     ] = Field(default_factory=list, description="All chapters in the order they are read, not only the new ones.")
 
 
 # How msgspec cuts: the same keys ------------------------------------------------------
-
-
-def _in_capitals(key: str) -> tuple[str, str]:
-    return key.capitalize(), key.upper()
 
 
 def _slices(model: type[BaseModel], *vital: str) -> type[msgspec.Struct]:

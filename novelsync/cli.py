@@ -44,6 +44,7 @@ from novelsync.printing import (
 from novelsync.report import Outcome
 from novelsync.settings import load_settings
 from novelsync.sync_service import SyncService
+from novelsync.validation import schema as file_schema
 from novelsync.validation import validate as validate_path
 from novelsync.verification import verified
 from novelsync.wiring import connected, open_database, open_storage, postgres_url
@@ -289,14 +290,19 @@ def serve(host: str, port: int) -> int:
 
 @cli.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-def validate(paths: Sequence[Path]) -> int:
-    """Say what would be refused or mended, without a database: of files, novels' folders, or folders of novels."""
-    files = refused = 0
+@click.option("--schema", is_flag=True, help="Print the format as a JSON Schema, and look at nothing.")
+def validate(paths: Sequence[Path], schema: bool) -> int:
+    """Say what would be refused or mended, and what is doubtful: of files, novels' folders, or folders of novels."""
+    if schema:
+        print_json(file_schema())
+        return OK
+    files = refused = doubtful = 0
     settings = load_settings()
     for path in paths or [Path(settings.storage)]:
         for verdict in validate_path(path, settings.max_file_bytes):
             files += 1
             refused += bool(verdict.refused)
+            doubtful += bool(verdict.doubts)
             print_verdict(verdict)
-    out.print(f"{files} files, {refused} would be refused")
+    out.print(f"{files} files, {refused} would be refused, {doubtful} doubtful")
     return PROBLEMS if refused else OK

@@ -1,10 +1,231 @@
-"""Texts that crawlers store in place of a chapter."""
+"""
+What crawlers store in place of a chapter's text: their own error messages, and challenge and error pages. Pure.
+
+Every phrase is one that programs or sites do write, with who writes it. None of them tells by itself: a character may
+say "Just a moment…", and a chapter may quote an error. A phrase counts only where there is no room for a chapter.
+"""
+
+import re
+from collections.abc import Mapping
+from html import unescape
+from typing import Final
+from unicodedata import normalize
+
+SHORT_BYTES: Final = 600
+"""
+A text of more than that, in UTF-8 and without markup, is a chapter: 600 letters of English, 200 Chinese characters.
+
+Bytes, because a Chinese character says as much as three letters. Placeholders that were found have 20 to 300; real
+novels have chapters of 486 (a preface of Hong lou meng).
+"""
+
+_PAGE_BYTES: Final = 2_000
+"""As much has the longest of the error pages that are told by their titles (Cloudflare's, for a server in trouble)."""
+
+_MARKED_UP: Final = 4_000
+"""Characters of a short text with its markup, which repeats a url or holds a traceback."""
+
+_TITLE_WITHIN: Final = 20_000
+"""Characters of a page in which its title is looked for."""
+
+_SAID: Final[Mapping[str, tuple[str, ...]]] = {
+    # Downloaders
+    "lightnovel-crawler, lncrawl/core/download_chapters.py": ("Failed to download chapter body",),
+    "WebToEpub, plugin/_locales/en/messages.json": ("This is a placeholder. Attempt to fetch chapter from",),
+    "FanFicFare, fanficfare/adapters/base_adapter.py": ("FanFicFare failed to download this chapter",),
+    "LNReader plugins and readers made like them": (
+        "Chapter content is not available",
+        "Chapter content not available",
+        "Could not extract chapter content",
+    ),
+    "LNReader plugin booktoki, and other Korean scrapers": (
+        "본문을 불러올 수 없습니다",
+        "본문 내용을 찾을 수 없습니다",
+        "챕터를 불러올 수 없습니다",
+    ),
+    "Japanese scrapers of novels and articles": (
+        "本文を取得できませんでした",
+        "本文が取得できませんでした",
+        "本文の取得に失敗しました",
+    ),
+    "downloaders for fanqie, qidian and biquge sites": (
+        "本章下载失败",
+        "该章节下载失败",
+        "本章内容获取失败",
+        "章节内容获取失败",
+        "章节内容加载失败",
+        "加载正文失败",
+        "获取正文失败",
+    ),
+    "vBook extensions": (
+        "Không tải được nội dung chương",
+        "Không thể tải nội dung chương",
+        "Không tìm thấy nội dung chương",
+    ),
+    "scrapers of ranobe sites": ("Текст главы отсутствует", "Текст главы недоступен"),
+    # Sites
+    "biquge sites, see gedoor/legado#2159": ("正在手打中", "内容更新后，请重新刷新页面"),
+    "sites run with ShipSay, shipsay/app/reader.php": ("章节内容缺失或章节不存在",),
+    "sites run with PTCMS, setting greenread_errormsg": ("转码失败！请您使用右上换源",),
+    "sites and cleaners of typed books, where a chapter is missing": ("本章暂缺",),
+    "sangtacviet.com, until the reader clicks": ("Nhấp vào để tải chương",),
+    "Vietnamese reading sites": (
+        "Chương này chưa có nội dung",
+        "Nội dung chương đang được cập nhật",
+        "Bạn cần đăng nhập để đọc chương",
+        "Chương này đã bị khóa",
+    ),
+    "WordPress, for a post with a password, in its translations": (
+        "This content is password protected",
+        "This content is password-protected",
+        "Nội dung này được bảo mật. Hãy nhập mật khẩu",
+        "このコンテンツはパスワードで保護されています",
+        "이 콘텐츠는 비밀번호로 보호되어 있습니다",
+        "此内容受密码保护",
+        "Это содержимое защищено паролем",
+    ),
+    # Challenges and refusals
+    "Cloudflare's challenge, from 2016 to today": (
+        "Enable JavaScript and cookies to continue",
+        "Please turn JavaScript on and reload the page",
+        "Checking your browser before accessing",
+        "Checking if the site connection is secure",
+        "needs to review the security of your connection before proceeding",
+        "Verifying you are human. This may take a few seconds",
+        "Verify you are human by completing the action below",
+        "This website uses a security service to protect against malicious bots",
+        "Trang web này sử dụng dịch vụ bảo mật để chống bot độc hại",
+        "악의적 봇으로부터 보호",
+        "本网站使用安全服务防护恶意自动程序",
+        "此网站使用安全服务来防止恶意机器人",
+        "Этот веб-сайт использует службу безопасности",
+    ),
+    "Cloudflare's refusals and error pages": (
+        "This website is using a security service to protect itself from online attacks",
+        "used Cloudflare to restrict access",
+        "Visit cloudflare.com for more information",
+    ),
+    "Apache and Akamai, heading and first words": (
+        "Not Found The requested URL",
+        "Forbidden You don't have permission to access",
+        "Access Denied You don't have permission to access",
+    ),
+    "Anubis": ("Making sure you're not a bot",),
+    "AWS WAF": ("In order to continue, we need to verify that you're not a robot",),
+    "CloudFront": ("Generated by cloudfront (CloudFront)",),
+    "DataDome": ("Please enable JS and disable any ad blocker",),
+    "Google": ("Our systems have detected unusual traffic from your computer network",),
+    "Imperva": ("Request unsuccessful. Incapsula incident ID",),
+    "PerimeterX": ("Press & Hold to confirm you are",),
+    "Sucuri": ("Sucuri WebSite Firewall - Access Denied",),
+    "Wordfence": ("Your access to this site has been limited by the site owner",),
+}
+"""By their sources, what no novel says in so few words: these count anywhere in a short text."""
+
+_TITLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "Cloudflare's challenge, in the visitor's language": (
+        "Just a moment...",
+        "Chờ một chút...",
+        "잠시만 기다리십시오…",
+        "请稍候…",
+        "Один момент…",
+    ),
+    "Cloudflare's refusals, as FlareSolverr knows them": ("Attention Required! | Cloudflare", "Access denied"),
+    "Cloudflare, for a server in trouble": (
+        *(f"error code: {code}" for code in (502, 504, *range(520, 527), 530, 1006, 1009, 1010, 1015, 1020)),
+        "502: Bad gateway",
+        "504: Gateway time-out",
+        "520: Web server is returning an unknown error",
+        "521: Web server is down",
+        "522: Connection timed out",
+        "523: Origin is unreachable",
+        "524: A timeout occurred",
+        "525: SSL handshake failed",
+        "526: Invalid SSL certificate",
+    ),
+    "older challenges, as FlareSolverr knows them": ("DDoS-Guard", "Checking your browser..."),
+    "Imperva": ("Pardon Our Interruption",),
+    "Vercel": ("Vercel Security Checkpoint",),
+    "CloudFront": ("ERROR: The request could not be satisfied",),
+    "nginx and Apache": (
+        "400 Bad Request",
+        "403 Forbidden",
+        "404 Not Found",
+        "410 Gone",
+        "429 Too Many Requests",
+        "500 Internal Server Error",
+        "502 Bad Gateway",
+        "503 Service Unavailable",
+        "503 Service Temporarily Unavailable",
+        "504 Gateway Time-out",
+    ),
+}
+"""What a novel may well say: these count where they are all there is, or the title of a page with little in it."""
+
+_ALIKE: Final = str.maketrans({"\u2019": "'", "\u200b": None, "\ufeff": None})
+_PAGE: Final = re.compile(
+    r"[\s\ufeff]*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html|head)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_PAGE_TITLE: Final = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
+_HEADING: Final = re.compile(r"\A\s*<h([1-6])\b[^>]*>.*?</h\1\s*>", re.IGNORECASE | re.DOTALL)
+_UNSEEN: Final = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|title|pre)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
+)
+_TAG: Final = re.compile(r"</?[a-z!][^<>]*>", re.IGNORECASE)
+_SERVER: Final = re.compile(r" (?:nginx|openresty|tengine|cloudflare|apache)(?:/[\w.]+)?$")
+
+
+def _plain(text: str) -> str:
+    """As phrases are compared: whatever the case, the widths, the compositions, the dots and the blanks."""
+    return " ".join(normalize("NFKC", text).translate(_ALIKE).casefold().split())
+
+
+def _bare(plain: str) -> str:
+    return plain.strip(" .!。|*-_[](){}【】")
+
+
+_PHRASES: Final = {_plain(phrase): phrase for phrases in _SAID.values() for phrase in phrases}
+_WHOLE: Final = {_bare(_plain(title)): title for titles in _TITLES.values() for title in titles}
 
 
 def placeholder_in(text: str) -> str | None:
-    """The known phrase if the text is no chapter but a placeholder, else None."""
-    short = text.strip().lower() if len(text) < 300 else ""
-    for phrase in ("failed to download chapter body", "just a moment", "本章暂缺"):
-        if phrase in short:
-            return phrase
-    return None
+    """The known phrase, if ``text`` is no chapter but a placeholder for one; None for everything else."""
+    if _PAGE.match(text) and (title := _page_title(text)):
+        return title
+    if len(text) > _MARKED_UP:
+        return None
+    seen = _seen(text, SHORT_BYTES)
+    if seen is None:
+        return None
+    plain = _plain(seen)
+    # lightnovel-crawler writes the chapter's title above whatever it has.
+    below = _HEADING.sub("", text)
+    return _said(plain) or _whole(plain) or (_whole(_plain(_seen(below, SHORT_BYTES) or "")) if below != text else None)
+
+
+def _page_title(text: str) -> str | None:
+    """What the title of a challenge's or an error's page says, if there is not more on it than such a page has."""
+    found = _PAGE_TITLE.search(text, 0, _TITLE_WITHIN)
+    title = _plain(unescape(found[1])) if found else ""
+    # The last part alone: "example.com | 522: Connection timed out".
+    known = _said(title) or _whole(title) or _whole(title.rpartition(" | ")[2])
+    return known if known and _seen(text, _PAGE_BYTES) is not None else None
+
+
+def _seen(text: str, limit: int) -> str | None:
+    """What a reader sees of it, None if that is more than ``limit`` bytes."""
+    if "<" in text:
+        text = _TAG.sub(" ", _UNSEEN.sub(" ", text))
+    if "&" in text:
+        text = unescape(text)
+    seen = " ".join(text.split())
+    return seen if len(seen) <= limit and len(seen.encode(errors="replace")) <= limit else None
+
+
+def _said(plain: str) -> str | None:
+    return next((phrase for known, phrase in _PHRASES.items() if known in plain), None)
+
+
+def _whole(plain: str) -> str | None:
+    return _WHOLE.get(_bare(plain)) or _WHOLE.get(_bare(_SERVER.sub("", plain)))

@@ -49,9 +49,15 @@ def print_direction(storage: str, database: str) -> None:
 def print_verdict(verdict: Verdict) -> None:
     """One file that was validated."""
     mark = "[red]refused[/]" if verdict.refused else "[yellow]warning[/]" if verdict.warnings else "[green]ok[/]"
-    out.print(f"{mark} {escape(verdict.path)}" + ("" if verdict.refused else f" ({verdict.chapters} chapters)"))
+    without_text = f", {verdict.without_text:,} without text yet" if verdict.without_text else ""
+    out.print(
+        f"{mark} {escape(verdict.path)}"
+        + ("" if verdict.refused else f" ({verdict.chapters:,} chapters{without_text})")
+    )
     for line in (*verdict.refused, *verdict.warnings):
         out.print(f"    {escape(line)}")
+    for line in verdict.doubts:
+        out.print(f"    [yellow]doubtful:[/] {escape(line)}")
     if verdict.hint:
         out.print(f"    [dim]{escape(verdict.hint)}[/]")
 

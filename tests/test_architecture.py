@@ -13,7 +13,7 @@ STOREYS = (
     {"models", "commands", "placeholders"},
     {"book_file", "reader", "matching", "plan", "guards", "changes", "changelist"},
     {"contracts"},
-    {"report", "lease", "settings", "logs", "storage.local", "database.sqlstates", "database.idle"}
+    {"report", "lease", "settings", "logs", "storage.local", "database.sqlstates", "database.idle", "doubts"}
     | {"database.embedded_places"},
     {"database.functions", "database.postgres", "database.supabase", "database.migrations", "database.embedded_server"},
     {
@@ -81,7 +81,9 @@ def test_only_settings_reads_the_environment(name: str, tree: ast.Module) -> Non
     assert reads == []
 
 
-@pytest.mark.parametrize("name", ["matching", "plan", "changes", "book_file", "reader", "models", "report"])
+@pytest.mark.parametrize(
+    "name", ["matching", "plan", "changes", "book_file", "reader", "models", "report", "placeholders", "doubts"]
+)
 def test_what_is_pure_touches_nothing_outside(name: str) -> None:
     tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
     roots = {

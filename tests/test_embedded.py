@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +269,8 @@ def test_an_unfinished_initdb_is_repaired(parent: Path, arrives: Callable[..., A
     killed = arrives(folder).told("stay")
     until(lambda: list(folder.glob(".novelsync-initdb-*/PG_VERSION")))
     for child in psutil.Process(killed.process.pid).children(recursive=True):
-        child.kill()
+        with suppress(psutil.NoSuchProcess):  # initdb's own children come and go
+            child.kill()
     killed.killed()
     assert not (folder / "data").exists()
     with EmbeddedPostgres(folder) as handle:
