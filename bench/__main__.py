@@ -4,10 +4,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import against_plain, runs
+from bench import against_plain, matching, runs
 from novelsync.logs import configure_logs
 
-MEASUREMENTS = {"runs": runs.main, "against_plain": against_plain.main}
+MEASUREMENTS = {"matching": matching.main, "runs": runs.main, "against_plain": against_plain.main}
 
 configure_logs("text", "stderr")
 for name in sys.argv[1:] or MEASUREMENTS:
