@@ -242,3 +242,66 @@ def test_a_failed_run_prints_its_report_as_json(run: Run, settled: Library) -> N
     report: dict[str, Any] = json.loads(result.out)
     assert (result.code, report["outcome"], report["success"]) == (3, "failed", False)
     assert "cannot be reached" in report["problems"][0]["message"]
+
+
+def test_a_dry_run_is_a_diff_that_a_person_can_read(run: Run, settled: Library) -> None:
+    book = [chapter(n) for n in range(1, 31)]
+    for slug in ("changed", "gone", "kept", "refused", "renamed"):
+        settled.write(slug, [chapter(f"{slug} {n}", number=n) for n in range(1, 31)])
+    run("sync")
+    changed = [chapter(f"changed {n}", number=n) for n in range(1, 31)]
+    settled.write(
+        "changed", [chapter("new", title="[b]Brand new"), {**changed[0], "title": "\x1b[31mRed"}, *changed[2:]]
+    )
+    settled.write("kept", [chapter("kept 1", number=1)])
+    settled.write("new", book)
+    settled.write_raw("refused", b"{")
+    settled.path("renamed").parent.rename(settled.folder / "better")
+    settled.remove("gone")
+    shown = run("sync", "--dry-run")
+    assert shown.code == 1
+    lines = shown.out.splitlines()
+    assert lines[0].startswith("> better: was renamed")
+    assert lines[1] == "~ changed"
+    assert lines[2:5] == [
+        '    + 1 "[b]Brand new"',
+        '    ~ 2 " [31mRed": was 1, title: "Chapter changed 1" → " [31mRed"',
+        '    - "Chapter changed 2"',
+    ]
+    assert "! gone: missing from storage; stays for now" in lines
+    assert any(line.startswith("! kept: 29 of 30 chapters are no longer in the file") for line in lines)
+    assert '    ! "Chapter kept 2" … "Chapter kept 30", 29 chapters' in lines
+    assert "+ new, 30 chapters" in lines
+    assert any(line.startswith("! refused: the file is cut off") for line in lines)
+    assert lines[-1].startswith("a dry run: nothing was written: 5 novels")
+    document = json.loads(run("sync", "--dry-run", "--json").out)
+    assert [change["mark"] for change in document["changes"]] == [">", "~", "!", "!", "+", "!"]
+
+
+def test_many_changed_chapters_are_counted_and_not_all_listed(run: Run, settled: Library) -> None:
+    settled.write("emma", chapters(30))
+    run("sync")
+    settled.write("emma", [{**each, "title": "x"} for each in chapters(30)])
+    shown = run("sync", "--dry-run").out
+    assert "    ~ … and 20 more; --json has them all" in shown.splitlines()
+    assert len(json.loads(run("sync", "--dry-run", "--json").out)["changes"][0]["chapters"]) == 30
+
+
+def test_what_is_held_is_accepted_on_the_command_line(run: Run, settled: Library, tables: Tables) -> None:
+    settled.write("emma", chapters(9))
+    run("sync")
+    settled.write("emma", chapters(2))
+    held = run("sync")
+    assert (held.code, "`python -m novelsync sync --accept emma`" in held.out) == (1, True)
+    assert run("sync", "--accept", "emma").code == 0
+    assert len(tables.titles("emma")) == 2
+    settled.remove("emma")
+    held = run("sync")
+    assert (held.code, "`python -m novelsync sync --accept-removals 1`" in held.out) == (1, True)
+    assert run("sync", "--accept-removals", "1").code == 0
+    assert tables.titles("emma") == []
+
+
+def test_removals_are_not_accepted_for_single_novels(run: Run, settled: Library) -> None:
+    refused = run("sync", "--slug", "emma", "--accept-removals", "1")
+    assert (refused.code, "only a whole run removes" in refused.err) == (2, True)

@@ -119,6 +119,41 @@ def test_the_published_answers_field_for_field(serve: Serve, library: Library) -
     assert client.head(STATUS).status_code == 200
 
 
+def test_what_is_held_is_shown_rehearsed_and_accepted(serve: Serve, library: Library, tables: Tables) -> None:
+    client, cloud = serve(), serve("sync", K_SERVICE="novelsync-sync")
+    library.write("emma", chapters(9))
+    for slug in "abcd":
+        library.write(slug, chapters(1))
+    client.post(NOVELS)
+    library.write("emma", chapters(2))
+    before = tables.places()
+
+    rehearsed = client.post(f"{NOVELS}?dry_run=1").json()["data"]
+    assert list(rehearsed) == [*REPORT_KEYS, "changes"]
+    assert (rehearsed["run_id"], rehearsed["dry_run"], rehearsed["outcome"]) == (None, True, "partial")
+    assert [(change["mark"], change["slug"]) for change in rehearsed["changes"]] == [("!", "emma")]
+    assert tables.places() == before
+
+    held = client.post(NOVELS).json()
+    assert (held["success"], held["message"]) == (True, "Sync job completed with problems")
+    assert "`python -m novelsync sync --accept emma`" in held["data"]["problems"][0]["hint"]
+    in_cloud = cloud.post(NOVELS).json()["data"]["problems"][0]["hint"]
+    assert f"{cloud.base_url}/api/v1/sync/novels?accept=emma" in in_cloud.replace("//api", "/api")
+    assert client.get(STATUS).json()["verdict"] == "attention"
+
+    accepted = client.post(f"{NOVELS}?accept=emma").json()["data"]
+    assert (accepted["outcome"], accepted["chapters"]["removed"]) == ("ok", 7)
+    assert client.get(STATUS).json()["verdict"] == "ok"
+
+    for slug in "abcd":
+        library.remove(slug)
+    assert "4 of 5 novels" in client.post(NOVELS).json()["data"]["problems"][0]["message"]
+    assert client.post(f"{NOVELS}?accept_removals=3").json()["data"]["novels"]["removed"] == 0
+    assert client.post(f"{NOVELS}?accept_removals=4").json()["data"]["novels"]["removed"] == 4
+    assert client.get(STATUS).json()["removed_novels"] == 4
+    assert client.post(f"{NOVELS}?reread=1&slug=emma").json()["data"]["bytes_read"] > 0
+
+
 def test_what_is_asked_wrongly_is_answered_with_a_hint(serve: Serve) -> None:
     client = serve()
     cases = [

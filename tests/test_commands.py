@@ -1,0 +1,43 @@
+"""Commands in messages work where they are read."""
+
+import shlex
+
+import pytest
+
+from novelsync.commands import as_command_line, as_request, said
+from novelsync.guards import accept_hint, hold_removals
+
+URL = "https://sync.example.run.app/api/v1/sync/novels"
+
+
+def test_on_a_laptop_it_is_a_command_line() -> None:
+    assert "`python -m novelsync sync --accept emma`" in as_command_line(accept_hint("emma", 1))
+
+
+@pytest.mark.parametrize(
+    ("hint", "query"),
+    [
+        (accept_hint("emma", 1), "?accept=emma"),
+        (accept_hint("sách truyện & more", 1), "?accept=s%C3%A1ch+truy%E1%BB%87n+%26+more"),
+        (getattr(hold_removals(9, 10, 0, 0.1), "hint", ""), "?accept_removals=9"),
+        ("`novelsync sync --dry-run --slug a`", "?dry_run=1&slug=a"),
+        ("`novelsync sync`", ""),
+    ],
+)
+def test_in_the_cloud_it_is_a_request(hint: str, query: str) -> None:
+    shown = as_request(URL)(hint)
+    words = shlex.split(shown.split("`")[1])
+    assert words[:3] == ["curl", "-X", "POST"]
+    assert words[-1] == f"{URL}{query}"
+
+
+def test_in_the_cloud_what_no_route_does_stays_a_command() -> None:
+    assert as_request(URL)("`novelsync migrate --adopt`, or wait") == "`novelsync migrate --adopt`, or wait"
+
+
+def test_every_hint_in_a_document_is_written_so_and_nothing_else() -> None:
+    document = {"hint": "`novelsync sync`", "problems": [{"hint": "`novelsync sync`", "message": "`novelsync sync`"}]}
+    assert said(document, as_command_line) == {
+        "hint": "`python -m novelsync sync`",
+        "problems": [{"hint": "`python -m novelsync sync`", "message": "`novelsync sync`"}],
+    }
