@@ -5,6 +5,7 @@ but for what the guards hold back.
 
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from novelsync.guards import USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
 from novelsync.matching import pair_chapters
@@ -45,64 +46,85 @@ def plan_novel(
     """
     afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
     base = former or (None if afresh else known)
-    rows = base.chapters if base else ()
-    pairs = pair_chapters(rows, book.chapters)
-    paired = {k for k in pairs if k is not None}
-    gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
-    published = sum(not row.removed for row in rows)
-    reason = "" if accepted else hold_chapters(published, gone, limits.chapter_removals)
-    kept = gone if reason else []
-    reasons = [reason] if reason else []
-
-    created: list[PlacedChapter] = []
-    changed: list[ChangedChapter] = []
-    moved: list[MovedChapter] = []
-    kept_texts: list[KnownChapter] = []
-    for position, (chapter, row) in enumerate(_order(rows, kept, book.chapters, pairs), start=1):
-        if row is None:
-            created += [PlacedChapter(position, chapter)] if chapter else []
-            continue
-        new_text = bool(chapter and chapter.fetched and chapter.content_hash != row.content_hash)
-        if chapter and new_text and not accepted and (worse := hold_text(row, chapter)):
-            new_text = False
-            reasons += [] if kept_texts else [f"the first, {quoted(row.title)}: {worse}"]
-            kept_texts.append(row)
-        if chapter and (new_text or not _same_labels(row, chapter)):
-            changed.append(ChangedChapter(row, position, chapter, new_text))
-        elif row.position != position:
-            moved.append(MovedChapter(row, position))
-    if kept_texts:
-        reasons[-1] = f"the texts of {counted(len(kept_texts), 'chapter')} stay as they were; {reasons[-1]}"
-
+    plan = _plan_chapters(base.chapters if base else (), book.chapters, limits, accepted=accepted)
     stored = base.fields if base else None
     fields = book.fields_over(stored)
-    removed = [] if kept else gone
-    chapter_count = len(book.chapters) + len(kept)
     restored = base is not None and base.removed
-    holds = base.holds + 1 if base and kept else int(bool(kept))
+    chapter_count = len(book.chapters) + len(plan.kept)
+    miscounted = base is not None and chapter_count != base.chapter_count
+    holds = (base.holds if base else 0) + 1 if plan.kept else 0
     return NovelWrite(
         slug=novel.slug,
         request_id=str(uuid.uuid4()),
         revision=known.revision if known else 0,
         version=novel.version,
         checksum=checksum,
-        visible=bool(fields != stored or created or changed or moved or removed or former or restored)
-        or (base is not None and chapter_count != base.chapter_count),
+        visible=bool(fields != stored or plan.visible or miscounted or former or restored),
         stored=stored,
         fields=None if fields == stored else fields,
         chapter_count=chapter_count,
-        created=created,
-        changed=changed,
-        moved=moved,
-        removed=removed,
-        kept=kept,
-        kept_texts=kept_texts,
+        created=plan.created,
+        changed=plan.changed,
+        moved=plan.moved,
+        removed=plan.removed,
+        kept=plan.kept,
+        kept_texts=plan.kept_texts,
         former=Former(former.slug, former.revision) if former else None,
         restored=restored,
         afresh=afresh,
         holds=holds,
-        problems=_problems(novel.slug, reasons, holds, book.warnings),
+        problems=_problems(novel.slug, plan.held, holds, book.warnings),
     )
+
+
+@dataclass(slots=True)
+class _ChapterPlan:
+    """What becomes of a novel's chapters; the lists are those of `NovelWrite`."""
+
+    created: list[PlacedChapter] = field(default_factory=list)
+    changed: list[ChangedChapter] = field(default_factory=list)
+    moved: list[MovedChapter] = field(default_factory=list)
+    removed: list[KnownChapter] = field(default_factory=list)
+    kept: list[KnownChapter] = field(default_factory=list)
+    kept_texts: list[KnownChapter] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    """Why some are kept."""
+
+    @property
+    def visible(self) -> bool:
+        return bool(self.created or self.changed or self.moved or self.removed)
+
+
+def _plan_chapters(
+    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
+) -> _ChapterPlan:
+    plan = _ChapterPlan()
+    pairs = pair_chapters(rows, chapters)
+    paired = {k for k in pairs if k is not None}
+    gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
+    published = sum(not row.removed for row in rows)
+    if not accepted and (reason := hold_chapters(published, gone, limits.chapter_removals)):
+        plan.kept, plan.held = gone, [reason]
+    else:
+        plan.removed = gone
+    worse = ""
+    for position, (chapter, row) in enumerate(_order(rows, plan.kept, chapters, pairs), start=1):
+        if chapter and row:
+            new_text = chapter.fetched and chapter.content_hash != row.content_hash
+            if new_text and not accepted and (reason := hold_text(row, chapter)):
+                new_text = False
+                plan.kept_texts.append(row)
+                worse = worse or f"the first, {quoted(row.title)}: {reason}"
+            if new_text or not _same_labels(row, chapter):
+                plan.changed.append(ChangedChapter(row, position, chapter, new_text))
+                continue
+        elif chapter:
+            plan.created.append(PlacedChapter(position, chapter))
+        if row and row.position != position:
+            plan.moved.append(MovedChapter(row, position))
+    if worse:
+        plan.held.append(f"the texts of {counted(len(plan.kept_texts), 'chapter')} stay as they were; {worse}")
+    return plan
 
 
 def is_same_novel(known: KnownNovel, book: Book) -> bool:
