@@ -92,8 +92,8 @@ def judge(said: DatabaseStatus, *, stale_after: int, now: datetime) -> tuple[str
     age = (now - runs[0].finished_at).total_seconds()
     if age > stale_after:
         return "stale", [f"the last run finished {age / 60:.0f} minutes ago, over the limit of {stale_after / 60:.0f}"]
-    counts = said.standing.counts
-    reasons = [f"novels {kind}: {counts[kind]}" for kind in ("refused", "held") if counts.get(kind)]
+    looked_at = {"refused": said.standing.counts.get("refused", 0), "held": said.standing.held}
+    reasons = [f"novels {kind}: {count}" for kind, count in looked_at.items() if count]
     deferred = [run.report["novels"]["deferred"] if run.report else 0 for run in runs]
     if len(deferred) > 1 and all(deferred):
         reasons.append(f"runs end before they are done: novels left over: {deferred[0]}, and {deferred[1]} before that")

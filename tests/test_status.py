@@ -25,7 +25,7 @@ def run(outcome: str = "ok", minutes_ago: int = 10, deferred: int = 0, message: 
 
 
 def verdict(*runs: FinishedRun, **counts: int) -> tuple[str, list[str]]:
-    said = DatabaseStatus(0, 0, 0, 0, None, runs, {}, Standing(counts, ()))
+    said = DatabaseStatus(0, 0, 0, 0, None, runs, {}, Standing(counts, (), counts.get("held", 0)))
     return judge(said, stale_after=7800, now=NOON)
 
 

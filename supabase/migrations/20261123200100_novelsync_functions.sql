@@ -624,6 +624,10 @@ create or replace function public.novelsync_absence(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 begin
   perform novelsync.fence(($1 ->> 'run_id')::uuid);
+  -- In the order in which writes lock them.
+  perform from novelsync.files
+  where slug in (select json_array_elements_text($1 -> list) from unnest(array['missing', 'returned', 'forgotten']) as list)
+  order by slug for update;
   update novelsync.files f set missing_since = now()
   where f.slug in (select json_array_elements_text($1 -> 'missing')) and f.missing_since is null
     and not exists (select from novelsync.lease l where l.singleton and f.outside_at >= l.acquired_at);
