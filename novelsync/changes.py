@@ -51,7 +51,7 @@ def plan_novel(
     fields = book.fields_over(stored)
     restored = base is not None and base.removed
     chapter_count = len(book.chapters) + len(plan.kept)
-    miscounted = base is not None and chapter_count != base.chapter_count
+    mislabelled = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
     holds = (base.holds if base else 0) + 1 if plan.kept else 0
     return NovelWrite(
         slug=novel.slug,
@@ -59,7 +59,7 @@ def plan_novel(
         revision=known.revision if known else 0,
         version=novel.version,
         checksum=checksum,
-        visible=bool(fields != stored or plan.visible or miscounted or former or restored),
+        visible=bool(fields != stored or plan.visible or mislabelled or former or restored),
         stored=stored,
         fields=None if fields == stored else fields,
         chapter_count=chapter_count,

@@ -22,6 +22,7 @@ from novelsync.errors import (
     NovelSyncError,
     RunInProgress,
     Unavailable,
+    WriteRejected,
 )
 from novelsync.logs import configure_logs
 from novelsync.models import Options
@@ -208,7 +209,7 @@ def verify(as_json: bool) -> int:
 
 @cli.command()
 @click.option("--slug", metavar="SLUG", help="Only of this novel.")
-@click.option("--older-than", type=click.IntRange(min=0), metavar="DAYS", help="Only what was removed so long ago.")
+@click.option("--older-than", type=click.IntRange(0, 36_500), metavar="DAYS", help="Only what was removed so long ago.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
     """Delete for good what was removed; the only thing that does."""
@@ -219,14 +220,19 @@ def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
         print_removed(removed)
         if not removed.novels and not removed.chapters:
             return OK
+        if forbidding := [each for each in removed.references if each.forbids and each.rows]:
+            keys = ", ".join(f"{each.table}.{each.columns}" for each in forbidding)
+            raise WriteRejected(f"nothing was deleted, because of what points there: {keys}", "delete those rows first")
         if not yes and not sys.stdin.isatty():
             raise click.UsageError("Nothing was deleted: --yes is needed where nobody can be asked.")
         if not yes and not click.confirm("Delete them for good?", err=True):
             return OK
         novels = chapters = 0
-        for piece in database.purge(slug, older_than or 0):
-            novels, chapters = novels + piece.novels, chapters + piece.chapters
-    out.print(f"deleted: {counted(novels, 'novel')}, {counted(chapters, 'chapter')}")
+        try:
+            for piece in database.purge(slug, removed.before):
+                novels, chapters = novels + piece.novels, chapters + piece.chapters
+        finally:
+            out.print(f"deleted: {counted(novels, 'novel')}, {counted(chapters, 'chapter')}")
     return OK
 
 

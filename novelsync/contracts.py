@@ -86,9 +86,11 @@ class Reference:
     """A foreign key of the site that points at novels or chapters."""
 
     table: str
-    column: str
+    columns: str
     rows: int | None
     """Rows of it that point at what would be purged; None if we may not see them."""
+    forbids: bool
+    """As long as there are such rows."""
     then: str
     """What the key says of them in that case."""
 
@@ -99,8 +101,10 @@ class Removed:
 
     novels: int
     chapters: int
-    bytes: int
+    bytes: int = 0
     """Of text, in UTF-8."""
+    before: str = ""
+    """When they had been removed at the latest."""
     references: Sequence[Reference] = ()
 
 
@@ -227,8 +231,12 @@ class Database(Protocol):
     def removed(self, slug: str | None, days: int) -> Removed:
         """What readers have not seen for so many days, of one novel or of all."""
 
-    def purge(self, slug: str | None, days: int) -> Iterator[Removed]:
-        """Deletes that for good, piece by piece; yields what each piece was. Raises `WriteRejected`."""
+    def purge(self, slug: str | None, before: str) -> Iterator[Removed]:
+        """
+        Deletes for good what `removed` counted, piece by piece; yields what each piece was.
+
+        ``before``: as it was answered. Raises `WriteRejected`; the pieces before stay deleted.
+        """
 
     def standing(self, slugs: Sequence[str] | None = None) -> Standing:
         """The problems that stand now, all or those of some novels."""

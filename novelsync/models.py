@@ -163,6 +163,8 @@ class KnownNovel:
     """The published ones in the order of their positions, then the removed ones."""
     chapter_count: int = 0
     """As readers are told."""
+    shown_as: str = ""
+    """The slug that readers are told; empty: its own."""
     removed: bool = False
     """Readers do not see it any more."""
     held: bool = False

@@ -228,7 +228,7 @@ def print_removed(removed: Removed) -> None:
     out.print(f"removed: {novels}, {chapters}, {removed.bytes / 1e6:,.1f} MB of text")
     for reference in removed.references:
         rows = "rows that we may not count" if reference.rows is None else counted(reference.rows, "row")
-        out.print(f"    {escape(reference.table)}.{escape(reference.column)}: {rows} point there; {reference.then}")
+        out.print(f"    {escape(reference.table)}.{escape(reference.columns)}: {rows} point there; {reference.then}")
 
 
 def print_status(answer: Mapping[str, Any]) -> None:

@@ -133,7 +133,7 @@ class Rehearsal:
         self._changes |= {slug: NovelChange(REMOVED, slug, "missing from storage") for slug in novels}
         return list(novels)
 
-    def purge(self, slug: str | None, days: int) -> Iterator[Removed]:
+    def purge(self, slug: str | None, before: str) -> Iterator[Removed]:
         raise NovelSyncError("a rehearsal purges nothing")
 
     def close(self) -> None:

@@ -1,5 +1,8 @@
 """Deleting for good: only what was removed, only when asked, and never without showing what."""
 
+import threading
+
+import psycopg
 import pytest
 
 from novelsync.database import functions
@@ -96,7 +99,7 @@ def test_a_foreign_key_that_forbids_it_is_named(run: Run, removed: Tables) -> No
     refused = run("purge", "--yes")
     assert refused.code == 1
     assert "bookmarks.chapter_id: 2 rows point there; they forbid it" in refused.out
-    assert "bookmarks_chapter_id_fkey" in refused.err
+    assert "nothing was deleted, because of what points there: public.bookmarks.chapter_id" in refused.err
     assert left(removed) == {"emma": 5, "evelina": 2, "persuasion": 4}
 
 
@@ -104,6 +107,49 @@ def test_much_is_deleted_in_pieces(run: Run, removed: Tables, monkeypatch: pytes
     monkeypatch.setattr(functions, "PURGED_CHAPTERS", 2)
     assert "deleted: 1 novel, 6 chapters" in run("purge", "--yes").out
     assert left(removed) == {"emma": 3, "evelina": 2}
+
+
+def test_any_key_that_points_there_is_understood(run: Run, removed: Tables) -> None:
+    removed.connection.execute(
+        "alter table novels add unique (id, slug);"
+        "create table shelf (novel bigint, name text, foreign key (novel, name) references novels (id, slug)"
+        "  on delete cascade);"
+        "insert into shelf select id, slug from novels;"
+        "alter table chapters add next_id bigint references chapters on delete set null"
+    )
+    purged = run("purge", "--yes")
+    assert purged.code == 0, purged.err
+    assert "shelf.novel, name: 1 row point there; they are deleted too" in purged.out
+    assert "chapters.next_id: 0 rows point there" in purged.out
+
+
+def test_what_comes_back_while_it_is_purged_stays(
+    removed: Tables, database: functions.FunctionDatabase, database_url: str
+) -> None:
+    answer = database.removed("emma", 0)
+    writer = psycopg.connect(database_url)
+    writer.execute("select from novelsync.files where slug = 'emma' for update")
+    writer.execute("update chapters set removed_at = null, position = position + 10 where removed_at is not null")
+    purged: list[object] = []
+    purging = threading.Thread(target=lambda: purged.extend(database.purge("emma", answer.before)))
+    purging.start()
+    waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like $$%novelsync_purge%$$"
+    while not removed.connection.execute(waiting).fetchone():
+        assert purging.is_alive()
+    writer.commit()
+    writer.close()
+    purging.join()
+    assert purged == []
+    assert left(removed)["emma"] == 5
+
+
+def test_what_is_removed_after_it_was_shown_is_not_deleted(
+    removed: Tables, database: functions.FunctionDatabase
+) -> None:
+    shown = database.removed(None, 0)
+    removed.connection.execute("update chapters set removed_at = now() where position = 1")
+    pieces = list(database.purge(None, shown.before))
+    assert sum(piece.chapters for piece in pieces) == shown.chapters
 
 
 def test_a_purged_novel_that_comes_back_is_a_new_one(

@@ -27,6 +27,7 @@ def test_equal_tables_are_verified_as_equal(run: Run, settled: Library) -> None:
         ("delete from chapters where position = 2", "+ 2"),
         ("update novels set author = null", "author: nothing → "),
         ("update novels set chapter_count = 99", "~ emma"),
+        ("update novels set slug = 'zzz'", "~ emma"),
         ("insert into chapters (novel_id, position, title) select id, 9, 'more' from novels", '- "more"'),
         ("update novels set removed_at = now()", "is back"),
     ],

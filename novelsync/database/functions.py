@@ -170,15 +170,13 @@ class FunctionDatabase:
 
     def removed(self, slug: str | None, days: int) -> Removed:
         answer = self._call("novelsync_removed", {"slug": slug, "days": days})
-        references = [Reference(r["table"], r["column"], r["rows"], r["then"]) for r in answer["references"]]
-        return Removed(answer["novels"], answer["chapters"], answer["bytes"], references)
+        references = [Reference(**reference) for reference in answer.pop("references")]
+        return Removed(**answer, references=references)
 
-    def purge(self, slug: str | None, days: int) -> Iterator[Removed]:
-        while True:
-            answer = self._call("novelsync_purge", {"slug": slug, "days": days, "limit": PURGED_CHAPTERS})
-            if not answer["chapters"] and not answer["novels"]:
-                return
-            yield Removed(answer["novels"], answer["chapters"], 0)
+    def purge(self, slug: str | None, before: str) -> Iterator[Removed]:
+        request = {"slug": slug, "before": before, "limit": PURGED_CHAPTERS}
+        while (piece := Removed(**self._call("novelsync_purge", request))) != Removed(0, 0):
+            yield piece
 
     def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
         """``staged``: the number of parts that brought the text in already, so that none is sent here."""
@@ -312,6 +310,7 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         fields,
         chapters,
         chapter_count=answer["chapter_count"],
+        shown_as=answer["shown_as"],
         removed=answer["removed"],
         held=answer["held"],
         holds=answer["holds"],

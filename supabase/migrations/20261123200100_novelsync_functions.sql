@@ -227,6 +227,7 @@ begin
       'holds', f.holds,
       'held', exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'held'),
       'chapter_count', coalesce(n.chapter_count, 0),
+      'shown_as', coalesce(n.slug, f.slug),
       'novel', case when w.whole and n.id is not null then
         json_build_object('title', n.title, 'author', n.author, 'description', n.description,
                           'cover_url', n.cover_url, 'status', n.status) end,
@@ -492,7 +493,7 @@ begin
          as n(slug, visible, staged, fields, chapter_count, place)
     join novelsync.files f on f.slug = n.slug
     where f.novel_id is null and n.visible and n.staged = 0 and v_outcomes[n.place] is null
-    on conflict do nothing
+    on conflict (slug) where removed_at is null do nothing
     returning id, slug)
   update novelsync.files f set novel_id = made.id from made where f.slug = made.slug;
 
@@ -673,81 +674,96 @@ end
 $$;
 
 -- What readers no longer see, and what purging it would come to.
--- In: slug (null: of all novels), days (removed at least so long ago). Out: novels, chapters, bytes (of text),
--- references: the foreign keys that point at these tables, with the rows that point at what would go (null: not ours to see).
+-- In: slug (null: of all novels), days (removed at least so long ago).
+-- Out: novels, chapters, bytes (of text), before (the moment that "days" leads to, for novelsync_purge),
+-- references: the foreign keys that point at these rows: table, columns, rows (null: not ours to see), forbids, then.
 create or replace function public.novelsync_removed(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_slug constant text := $1 ->> 'slug';
   v_before constant timestamptz := now() - make_interval(days => coalesce(($1 ->> 'days')::integer, 0));
-  v_answer json;
-  v_references json[] := '{}';
+  v_answer jsonb;
+  v_references jsonb := '[]';
   v_key record;
   v_rows bigint;
 begin
-  select json_build_object(
+  select jsonb_build_object(
     'novels', (select count(*) from public.novels n where n.removed_at <= v_before and (v_slug is null or n.slug = v_slug)),
-    'chapters', count(*), 'bytes', coalesce(sum(octet_length(c.content)), 0))
+    'chapters', count(*), 'bytes', coalesce(sum(octet_length(c.content)), 0), 'before', v_before)
   into v_answer
   from public.chapters c join public.novels n on n.id = c.novel_id
   where least(c.removed_at, n.removed_at) <= v_before and (v_slug is null or n.slug = v_slug);
 
   for v_key in
-    select k.conrelid::regclass::text as "table", a.attname as "column", k.confrelid = 'public.novels'::regclass as to_novels,
+    select k.conrelid::regclass::text as "table", k.confrelid = 'public.novels'::regclass as to_novels,
+           string_agg(quote_ident(a.attname), ', ' order by p.place) as columns,
+           string_agg(format('r.%I = t.%I', f.attname, a.attname), ' and ' order by p.place) as points,
+           k.confdeltype in ('a', 'r') as forbids,
            case k.confdeltype when 'c' then 'they are deleted too' when 'n' then 'their reference becomes null'
                               when 'd' then 'their reference becomes its default' else 'they forbid it' end as then_
     from pg_catalog.pg_constraint k
-    join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+    cross join lateral unnest(k.conkey, k.confkey) with ordinality as p(here, there, place)
+    join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = p.here
+    join pg_catalog.pg_attribute f on f.attrelid = k.confrelid and f.attnum = p.there
     where k.contype = 'f' and k.confrelid in ('public.novels'::regclass, 'public.chapters'::regclass)
-      and k.conrelid <> 'public.chapters'::regclass
+      and not (k.conrelid = 'public.chapters'::regclass and k.confrelid = 'public.novels'::regclass)
       and k.connamespace <> 'novelsync'::regnamespace
-    order by 1, 2
+    group by k.oid, k.conrelid, k.confrelid, k.confdeltype
+    order by 1, 3
   loop
     begin
-      execute format(
-        'select count(*) from %s t where exists (%s)', v_key."table",
-        case when v_key.to_novels then format(
-          'select from public.novels n where n.id = t.%I and n.removed_at <= $1 and ($2 is null or n.slug = $2)', v_key."column")
-        else format(
-          'select from public.chapters c join public.novels n on n.id = c.novel_id
-           where c.id = t.%I and least(c.removed_at, n.removed_at) <= $1 and ($2 is null or n.slug = $2)', v_key."column")
-        end) into v_rows using v_before, v_slug;
+      execute format('select count(*) from %s t where exists (%s and %s)', v_key."table",
+        case when v_key.to_novels
+             then 'select from public.novels r where r.removed_at <= $1 and ($2 is null or r.slug = $2)'
+             else 'select from public.chapters r join public.novels n on n.id = r.novel_id
+                   where least(r.removed_at, n.removed_at) <= $1 and ($2 is null or n.slug = $2)' end,
+        v_key.points) into v_rows using v_before, v_slug;
     exception when insufficient_privilege then
       v_rows := null;
     end;
-    v_references := v_references || json_build_object(
-      'table', v_key."table", 'column', v_key."column", 'rows', v_rows, 'then', v_key.then_);
+    v_references := v_references || jsonb_build_object(
+      'table', v_key."table", 'columns', v_key.columns, 'rows', v_rows, 'forbids', v_key.forbids, 'then', v_key.then_);
   end loop;
-  return (v_answer::jsonb || jsonb_build_object('references', to_jsonb(v_references)))::json;
+  return (v_answer || jsonb_build_object('references', v_references))::json;
 end
 $$;
 
--- Deletes, for good, what novelsync_removed counts, a piece per call. In: slug, days, limit (chapters).
+-- Deletes, for good, what novelsync_removed counts, a piece per call. In: slug, before, limit (chapters).
 -- Out: novels and chapters that were deleted; nothing is left once both are 0.
 create or replace function public.novelsync_purge(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_slug constant text := $1 ->> 'slug';
-  v_before constant timestamptz := now() - make_interval(days => coalesce(($1 ->> 'days')::integer, 0));
-  v_chapters bigint;
-  v_novels bigint := 0;
+  v_before constant timestamptz := ($1 ->> 'before')::timestamptz;
+  v_chapters novelsync.chapter_id[];
+  v_novels novelsync.novel_id[];
+  v_deleted bigint;
 begin
-  -- What is being planned on these rows is planned anew.
-  with gone as (
+  select array_agg(c.id), array_agg(distinct c.novel_id) into v_chapters, v_novels
+  from (
     select c.id, c.novel_id
     from public.chapters c join public.novels n on n.id = c.novel_id
     where least(c.removed_at, n.removed_at) <= v_before and (v_slug is null or n.slug = v_slug)
-    limit ($1 ->> 'limit')::integer
-  ), revised as (
-    update novelsync.files f set revision = f.revision + 1 where f.novel_id in (select novel_id from gone)
-  )
-  delete from public.chapters c using gone where c.id = gone.id;
-  get diagnostics v_chapters = row_count;
-  if v_chapters = 0 then
-    delete from public.novels n where n.removed_at <= v_before and (v_slug is null or n.slug = v_slug);
-    get diagnostics v_novels = row_count;
+    limit ($1 ->> 'limit')::integer) c;
+  if v_chapters is null then
+    select array_agg(n.id) into v_novels
+    from public.novels n where n.removed_at <= v_before and (v_slug is null or n.slug = v_slug);
   end if;
-  return json_build_object('novels', v_novels, 'chapters', v_chapters);
+
+  -- Who writes these novels has ended now, or waits; and what was planned on them is planned anew. What came back in
+  -- the meantime is seen by the next statement.
+  perform from novelsync.files where novel_id = any (v_novels) order by slug for update;
+  update novelsync.files set revision = revision + 1 where novel_id = any (v_novels);
+
+  if v_chapters is not null then
+    delete from public.chapters c using public.novels n
+    where c.id = any (v_chapters) and n.id = c.novel_id and least(c.removed_at, n.removed_at) <= v_before;
+    get diagnostics v_deleted = row_count;
+    return json_build_object('novels', 0, 'chapters', v_deleted);
+  end if;
+  delete from public.novels n where n.id = any (v_novels) and n.removed_at <= v_before;
+  get diagnostics v_deleted = row_count;
+  return json_build_object('novels', v_deleted, 'chapters', 0);
 end
 $$;
 
