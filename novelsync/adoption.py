@@ -36,13 +36,13 @@ class Proposal:
     """Slugs, with the reason."""
 
 
-def propose(connection: Connection, storage: Storage, readers: str, *, max_file_bytes: int, limits: Limits) -> Proposal:
+def propose(connection: Connection, storage: Storage, *, max_file_bytes: int, limits: Limits) -> Proposal:
     """
     Reads storage and tables, and changes nothing; every file is read twice.
 
     Raises `DatabaseNotReady` if the tables cannot be taken over, `StorageUnavailable`.
     """
-    existing = None if existing_tables.is_ours(connection) else existing_tables.look(connection, readers)
+    existing = None if existing_tables.is_ours(connection) else existing_tables.look(connection)
     rows = existing_tables.novels(connection, existing)
     if existing is None and not rows:
         raise DatabaseNotReady("there is nothing to take over: every row is NovelSync's already", "`novelsync sync`")
@@ -65,12 +65,20 @@ def propose(connection: Connection, storage: Storage, readers: str, *, max_file_
     proposal.unpaired_folders += [
         (slug, _why(by_row[title], by_folder[title])) for slug, title in titles.items() if slug not in proposal.pairs
     ]
-    for novel, book in _books(storage, max_file_bytes):
-        row = proposal.pairs.get(novel.slug)
-        if row and isinstance(book, Book):
-            chapters = existing_tables.chapters(connection, existing, row.id)
-            known = KnownNovel(novel.slug, 0, False, row.fields, chapters, chapter_count=len(chapters))
-            proposal.writes.append(plan_novel(novel, "", book, known, limits=limits))
+    if not proposal.pairs:
+        raise DatabaseNotReady(
+            f"no row of novels has the title of a folder in {storage.location}, and nothing was changed",
+            "is NOVELSYNC_STORAGE right? Titles must be exactly alike, and unique on both sides",
+        )
+    slugs = {row.id: slug for slug, row in proposal.pairs.items()}
+    stored = {slugs[id_]: rows for id_, rows in existing_tables.chapters(connection, existing) if id_ in slugs}
+    for slug, row in proposal.pairs.items():
+        found = storage.find(slug)
+        file = _book(storage, found, max_file_bytes) if found else None
+        if found and isinstance(file, Book):
+            chapters = stored.get(slug, [])
+            known = KnownNovel(slug, 0, same=False, fields=row.fields, chapters=chapters, chapter_count=len(chapters))
+            proposal.writes.append(plan_novel(found, "", file, known, limits=limits))
     return proposal
 
 
@@ -99,10 +107,16 @@ def _why(rows: int, folders: int) -> str:
 
 def _books(storage: Storage, max_file_bytes: int) -> Iterator[tuple[StoredNovel, Book | BookRefused]]:
     for novel in storage.listing():
-        try:
-            check_size(novel.size, max_file_bytes)
-            data = storage.read(novel)
-            if data is not None:
-                yield novel, read_book(data)
-        except BookRefused as refusal:
-            yield novel, refusal
+        book = _book(storage, novel, max_file_bytes)
+        if book is not None:
+            yield novel, book
+
+
+def _book(storage: Storage, novel: StoredNovel, max_file_bytes: int) -> Book | BookRefused | None:
+    """None if the file is being written just now."""
+    try:
+        check_size(novel.size, max_file_bytes)
+        data = storage.read(novel)
+        return None if data is None else read_book(data)
+    except BookRefused as refusal:
+        return refusal

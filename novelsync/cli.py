@@ -264,13 +264,7 @@ def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
             storage = open_storage(settings.storage)
             print_direction(storage.location, name)
             with existing_tables.opened(conninfo, name) as connection:
-                proposal = propose(
-                    connection,
-                    storage,
-                    readers,
-                    max_file_bytes=settings.max_file_bytes,
-                    limits=settings.limits,
-                )
+                proposal = propose(connection, storage, max_file_bytes=settings.max_file_bytes, limits=settings.limits)
                 if not dry_run:
                     existing_tables.adopt(connection, proposal.existing, readers, proposal.pairs)
             print_adopted(proposal, dry_run=dry_run)

@@ -7,7 +7,7 @@ command line on a laptop and a request in the cloud when it is shown.
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -22,23 +22,34 @@ def as_command_line(text: str) -> str:
     return _COMMAND.sub(r"`python -m novelsync \1`", text)
 
 
-def as_request(url: str) -> Say:
-    """For whoever has the deployed function; ``url``: of its sync route."""
+def as_request(path: str, root: str = "") -> Say:
+    """
+    For whoever has the deployed functions. ``path``: of the sync route.
+
+    ``root``: where the function that has it is, as ``https://host``; empty if that is not known here.
+    """
 
     def say(text: str) -> str:
-        return _COMMAND.sub(lambda found: _curl(url, shlex.split(found[1])) or found[0], text)
+        return _COMMAND.sub(lambda found: _request(path, root, found[1]) or found[0], text)
 
     return say
 
 
-def _curl(url: str, words: Sequence[str]) -> str:
+def _request(path: str, root: str, command: str) -> str:
     """Empty for what no route does."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a slug with a backtick ends the command too early
+        return ""
     if words[0] != "sync":
         return ""
     rest = iter(words[1:])
     query = [(word[2:].replace("-", "_"), "1" if word in _FLAGS else next(rest, "")) for word in rest]
-    address = shlex.quote(f"{url}?{urlencode(query)}" if query else url)
-    return f'`curl -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" {address}`'
+    address = f"{path}?{urlencode(query)}" if query else path
+    if not root:
+        return f"`POST {address}` to the function sync"
+    header = '-H "Authorization: Bearer $(gcloud auth print-identity-token)"'
+    return f"`curl -X POST {header} {shlex.quote(root + address)}`"
 
 
 def said(document: Any, say: Say) -> Any:

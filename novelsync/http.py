@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import structlog
 from flask import Request, Response
 
-from novelsync.commands import as_command_line, as_request, said
+from novelsync.commands import Say, as_command_line, as_request, said
 from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError, Unavailable
 from novelsync.models import Options
 from novelsync.report import Outcome, Report, timestamp
@@ -81,10 +81,7 @@ def answer(request: Request, door: Door) -> Response:
             structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
             _check_origin(request, in_cloud=parts.settings.in_cloud)
             status, document = act(parts, request)
-            in_cloud = parts.settings.in_cloud
-            return _json(
-                status, said(document, as_request(f"{request.url_root}{NOVELS[1:]}") if in_cloud else as_command_line)
-            )
+            return _json(status, said(document, _say(parts, request, door)))
         except Refused as refusal:
             headers = {"Allow": refusal.allow} if refusal.allow else {}
             return _json(refusal.status, _failure(refusal.message, refusal.hint), headers)
@@ -97,12 +94,21 @@ def answer(request: Request, door: Door) -> Response:
             return _json(500, _failure("something is wrong in NovelSync itself", "the log has the details"))
 
 
+def _say(parts: Parts, request: Request, door: Door) -> Say:
+    if not parts.settings.in_cloud:
+        return as_command_line
+    has_it = any(route.path == NOVELS for route in door.routes)
+    return as_request(NOVELS, request.url_root.rstrip("/") if has_it else "")
+
+
 # Routes -----------------------------------------------------------------------------
 
 
 def _sync(parts: Parts, request: Request) -> Answer:
-    given = _parameters(request, "dry_run", "slug", "reread", "accept", "accept_removals")
+    given = _parameters(request, *_SYNC_PARAMETERS)
     slugs, removals = given.getlist("slug"), given.get("accept_removals")
+    if not all(slug and "\0" not in slug for slug in (*slugs, *given.getlist("accept"))):
+        raise Refused(400, "a slug is empty, or holds a NUL", "it is the name of the novel's folder")
     if removals is not None and (slugs or not re.fullmatch("[1-9][0-9]{0,8}", removals)):
         hint = "the number that was shown; and only a whole run removes, so no slug beside it"
         raise Refused(400, f"accept_removals is {removals!r}" + (" beside a slug" if slugs else ""), hint)
@@ -180,12 +186,23 @@ def _route(request: Request, door: Door) -> Act:
     raise Refused(404, f"there is no {request.path}", f"there is: {known}")
 
 
+_SYNC_PARAMETERS: Final = ("dry_run", "slug", "reread", "accept", "accept_removals")
+_REPEATABLE: Final = ("slug", "accept")
+
+
 def _parameters(request: Request, *allowed: str) -> Any:
-    """The query's parameters. Refuses one that is not known: a misspelled one would quietly do the wrong thing."""
+    """The query's. Refuses what would quietly do the wrong thing: a misspelled one, one given twice or in the body."""
     unknown = [name for name in request.args if name not in allowed]
     if unknown:
         hint = f"known here: {', '.join(allowed)}" if allowed else "there are none here"
         raise Refused(400, f"unknown parameter: {', '.join(unknown)}", hint)
+    twice = [name for name, values in request.args.lists() if len(values) > 1 and name not in _REPEATABLE]
+    if twice:
+        raise Refused(400, f"given twice: {', '.join(twice)}", "once is enough")
+    body = request.get_json(force=True, silent=True)
+    misplaced = [name for name in _SYNC_PARAMETERS if name in request.form or (isinstance(body, dict) and name in body)]
+    if misplaced:
+        raise Refused(400, f"in the body: {', '.join(misplaced)}", "parameters go into the address, behind a ?")
     return request.args
 
 

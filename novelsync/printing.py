@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from typing import Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -17,10 +17,16 @@ from novelsync.commands import as_command_line, said
 from novelsync.contracts import Removed
 from novelsync.errors import NovelSyncError
 from novelsync.validation import Verdict
-from novelsync.wording import counted, quoted
+from novelsync.wording import counted, printable, quoted
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def escape(text: str) -> str:
+    """What comes from files, folders and databases: no markup, and nothing that a terminal would obey."""
+    return markup.escape(printable(text))
+
 
 READERS = {
     "anon": "everybody who has the site's key (anon, authenticated)",

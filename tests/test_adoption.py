@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from bench import plain
@@ -202,27 +203,34 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(run: Run, site: Tables, l
     assert adopted.out.splitlines()[:-1] == rehearsed.out.splitlines()[:-1]
 
 
-@pytest.mark.usefixtures("site", "library")
+@pytest.mark.usefixtures("site")
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
         ("alter table chapters rename content to body", "public.chapters has no column content"),
         ("drop table chapters", "there is no table public.chapters"),
         ("alter table chapters alter number type text", "chapters.number is text, and must be numeric"),
-        ("alter table chapters add chapter_number integer not null", "chapters.chapter_number is not null"),
+        (
+            "alter table chapters add n integer not null default 0; alter table chapters alter n drop default",
+            "chapters.n is not null",
+        ),
         ("alter table novels drop constraint novels_pkey cascade", "novels.id is not unique"),
         ("alter table novels add removed_at boolean", "novels.removed_at is boolean"),
+        ("alter table novels add slug text generated always as (title) stored", "novels.slug is generated"),
+        ("alter table chapters add position int, add unique (novel_id, position)", "keeps positions unique"),
+        ("create view v as select title from novels", "cannot alter type of a column used by a view"),
+        ("create role w; grant select on chapters to w", "w may read chapters and not novels"),
     ],
 )
 def test_tables_that_cannot_be_taken_over_are_left_as_they_are(
-    run: Run,
-    site: Tables,
-    statement: str,
-    said: str,
+    run: Run, site: Tables, library: Library, statement: str, said: str
 ) -> None:
     make_tables(site, "uuid", "default gen_random_uuid()")
+    put(site, "Emma", *chapters(2))
+    library.write("emma", chapters(2), title="Emma")
     site.connection.execute(statement)  # type: ignore[arg-type]
     refused = run("migrate", "--adopt")
+    site.connection.execute("drop owned by w; drop role w" if "role w" in statement else "select")
     assert refused.code == 2
     assert said in refused.err
     assert "nothing was changed" in refused.err
@@ -258,6 +266,7 @@ def test_what_is_removed_is_hidden_whatever_the_sites_policies_allow(
 def test_a_rule_that_a_file_may_break_is_named(run: Run, site: Tables, library: Library) -> None:
     make_tables(site, "uuid", "default gen_random_uuid()")
     site.connection.execute("alter table chapters add unique (novel_id, title)")
+    put(site, "Emma", *chapters(2))
     library.write("emma", chapters(2), title="Emma")
     adopted = run("migrate", "--adopt")
     assert "keeps novel_id, title of chapters unique" in adopted.out
@@ -282,3 +291,104 @@ def test_rows_and_folders_are_paired_by_titles_that_are_unique_on_both_sides() -
 def test_a_row_that_has_a_folders_name_as_its_slug_is_its() -> None:
     pairs = pair_by_title([row("1", "A", "b"), row("2", "A", None)], {"a": "A", "b": "B"})
     assert {slug: novel.id for slug, novel in pairs.items()} == {"b": "1", "a": "2"}
+
+
+@pytest.fixture
+def emma(site: Tables, library: Library) -> Tables:
+    """A site with one novel of twelve chapters, whose folder has one more."""
+    make_tables(site, "uuid", "default gen_random_uuid()")
+    put(site, "Emma", *chapters(12))
+    library.write("emma", chapters(13), title="Emma")
+    return site
+
+
+def test_a_storage_in_which_nothing_has_a_counterpart_is_taken_for_a_mistake(
+    run: Run, emma: Tables, library: Library
+) -> None:
+    library.remove("emma")
+    refused = run("migrate", "--adopt")
+    assert (refused.code, "is NOVELSYNC_STORAGE right?" in refused.err) == (2, True)
+    assert emma.rows("select to_regnamespace('novelsync')") == [(None,)]
+
+
+def test_a_folder_that_was_refused_can_be_paired_once_it_is_mended(run: Run, emma: Tables, library: Library) -> None:
+    put(emma, "Persuasion", *chapters(2))
+    library.write_raw("persuasion", b"{")
+    run("migrate", "--adopt")
+    assert run("sync").code == 1
+    before = ids(emma)
+    library.write("persuasion", chapters(2), title="Persuasion")
+    assert "1 novel paired, 0 rows and 0 folders not" in run("migrate", "--adopt").out
+    assert run("sync").code == 0
+    assert ids(emma) == before
+
+
+def test_who_may_do_what_stays_as_it_was(run: Run, emma: Tables) -> None:
+    emma.connection.execute(
+        "drop role if exists webapp; create role webapp; grant select, insert, update on novels, chapters to webapp;"
+        "grant select (id, title) on chapters to anon; grant select (id, title) on novels to anon"
+    )
+    assert run("migrate", "--adopt").code == 0
+    run("sync")
+    emma.connection.execute("update chapters set removed_at = now() where position = 2")
+    try:
+        with emma.connection.transaction():
+            emma.connection.execute("set local role webapp")
+            assert emma.rows("select count(*) from chapters") == [(12,)]
+            emma.connection.execute("insert into novels (title, author) values ('Mine', 'me')")
+        with emma.connection.transaction():
+            emma.connection.execute("set local role anon")
+            assert emma.rows("select count(title) from chapters") == [(12,)]
+        for column, may in (("title", True), ("content", False)):
+            query = f"select has_column_privilege('anon', 'chapters', '{column}', 'select')"
+            assert emma.rows(query) == [(may,)]
+    finally:
+        emma.connection.execute("drop owned by webapp; drop role webapp")
+
+
+def test_defaults_stay_and_no_trigger_of_the_site_fires(run: Run, emma: Tables) -> None:
+    emma.connection.execute(
+        "create type st as enum ('ongoing', 'done'); alter table novels drop column status;"
+        "alter table novels add status st not null default 'ongoing';"
+        "create table log (n int); create function note() returns trigger language plpgsql as"
+        " $$ begin insert into public.log values (1); return new; end $$;"
+        "create trigger t after update on chapters for each row execute function note()"
+    )
+    assert run("migrate", "--adopt").code == 0
+    assert emma.rows("select count(*) from log") == [(0,)]
+    emma.connection.execute("insert into novels (title, author) values ('Mine', 'me')")
+    assert emma.rows("select status from novels where title = 'Mine'") == [("ongoing",)]
+    assert run("sync").code == 0
+    assert emma.rows("select count(*) > 0 from log") == [(True,)], "and fires again afterwards"
+
+
+def test_what_is_shown_before_is_what_the_sync_then_does(run: Run, emma: Tables, library: Library) -> None:
+    other = [chapter(f"other {n}", title=f"Other {n}", number=n + 100) for n in range(2, 12)]
+    library.write("emma", [chapter(1), *other, chapter(12)], title="Emma")
+    assert "12 chapters known by their ids, 0 new" in run("migrate", "--adopt").out
+    before = {id_ for (id_,) in emma.rows("select id from chapters")}
+    run("sync")
+    assert {id_ for (id_,) in emma.rows("select id from chapters where removed_at is null")} == before
+
+
+def test_ids_from_a_sequence_that_lags_behind_go_on_behind_the_last_one(
+    run: Run, site: Tables, library: Library
+) -> None:
+    site.connection.execute("create sequence mine")
+    make_tables(site, "bigint", "default nextval('mine')")
+    put(site, "Emma", *chapters(5))
+    site.connection.execute("update chapters set id = id + 1000; select setval('mine', 1)")
+    library.write("emma", chapters(7), title="Emma")
+    library.write("new", chapters(3), title="New")
+    assert run("migrate", "--adopt").code == 0
+    synced = run("sync")
+    assert synced.code == 0, synced.out
+    assert len(site.titles("emma")) == 7
+
+
+def test_tables_in_use_are_not_waited_for_without_end(run: Run, emma: Tables, empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url) as reader:
+        reader.execute("select from novels")
+        refused = run("migrate", "--adopt")
+        assert (refused.code, "somebody is using the tables" in refused.err) == (3, True)
+    assert run("migrate", "--adopt").code == 0

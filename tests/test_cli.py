@@ -72,6 +72,16 @@ def test_text_from_files_is_shown_as_it_is_and_never_as_markup(run: Run, settled
     assert "refused [bold]: " in run("sync").out
 
 
+def test_nothing_in_a_folders_name_reaches_the_terminal_as_a_command(run: Run, settled: Library) -> None:
+    settled.write("e\x1b[31mvil", chapters(9))
+    settled.write_raw("w\x1b[31morse", b"{")
+    outputs = [run("sync"), run("sync", "--dry-run"), run("status"), run("verify"), run("validate")]
+    outputs.append(run("sync", "--slug", "\x1b[31m"))
+    settled.write("e\x1b[31mvil", chapters(2))
+    outputs += [run("sync"), run("sync", "--dry-run")]
+    assert not any("\x1b" in result.out + result.err for result in outputs)
+
+
 def test_one_slug_is_synced_alone(run: Run, settled: Library, tables: Tables) -> None:
     settled.write("emma", chapters(2))
     settled.write("other", chapters(2))

@@ -7,7 +7,7 @@ import pytest
 from novelsync.commands import as_command_line, as_request, said
 from novelsync.guards import accept_hint, hold_removals
 
-URL = "https://sync.example.run.app/api/v1/sync/novels"
+ROOT, PATH = "https://sync.example.run.app", "/api/v1/sync/novels"
 
 
 def test_on_a_laptop_it_is_a_command_line() -> None:
@@ -25,14 +25,14 @@ def test_on_a_laptop_it_is_a_command_line() -> None:
     ],
 )
 def test_in_the_cloud_it_is_a_request(hint: str, query: str) -> None:
-    shown = as_request(URL)(hint)
+    shown = as_request(PATH, ROOT)(hint)
     words = shlex.split(shown.split("`")[1])
     assert words[:3] == ["curl", "-X", "POST"]
-    assert words[-1] == f"{URL}{query}"
+    assert words[-1] == f"{ROOT}{PATH}{query}"
 
 
 def test_in_the_cloud_what_no_route_does_stays_a_command() -> None:
-    assert as_request(URL)("`novelsync migrate --adopt`, or wait") == "`novelsync migrate --adopt`, or wait"
+    assert as_request(PATH, ROOT)("`novelsync migrate --adopt`, or wait") == "`novelsync migrate --adopt`, or wait"
 
 
 def test_every_hint_in_a_document_is_written_so_and_nothing_else() -> None:
@@ -41,3 +41,13 @@ def test_every_hint_in_a_document_is_written_so_and_nothing_else() -> None:
         "hint": "`python -m novelsync sync`",
         "problems": [{"hint": "`python -m novelsync sync`", "message": "`novelsync sync`"}],
     }
+
+
+def test_where_the_function_that_does_it_is_not_known_it_is_named() -> None:
+    hint = as_request(PATH)(accept_hint("emma", 1))
+    assert hint.endswith("`POST /api/v1/sync/novels?accept=emma` to the function sync")
+
+
+def test_a_slug_with_a_backtick_leaves_the_hint_as_it_is() -> None:
+    hint = accept_hint("t`k", 1)
+    assert as_request(PATH, ROOT)(hint) == hint

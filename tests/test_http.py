@@ -140,6 +140,8 @@ def test_what_is_held_is_shown_rehearsed_and_accepted(serve: Serve, library: Lib
     in_cloud = cloud.post(NOVELS).json()["data"]["problems"][0]["hint"]
     assert f"{cloud.base_url}/api/v1/sync/novels?accept=emma" in in_cloud.replace("//api", "/api")
     assert client.get(STATUS).json()["verdict"] == "attention"
+    elsewhere = serve("status", K_SERVICE="novelsync-status").get(STATUS).json()["problems"][0]["hint"]
+    assert "`POST /api/v1/sync/novels?accept=emma` to the function sync" in elsewhere
 
     accepted = client.post(f"{NOVELS}?accept=emma").json()["data"]
     assert (accepted["outcome"], accepted["chapters"]["removed"]) == ("ok", 7)
@@ -168,6 +170,13 @@ def test_what_is_asked_wrongly_is_answered_with_a_hint(serve: Serve) -> None:
         ("GET", f"{STATUS}?check=yes", 400, "1 or strict"),
         ("POST", f"{NOVELS}/background?slug=a", 400, "there are none here"),
     ]
+    cases += [
+        ("POST", f"{NOVELS}?slug=", 400, "the name of the novel's folder"),
+        ("POST", f"{NOVELS}?accept=%00", 400, "the name of the novel's folder"),
+        ("POST", f"{NOVELS}?dry_run=0&dry_run=1", 400, "once is enough"),
+    ]
+    for body in ({"data": {"dry_run": "1"}}, {"json": {"dry_run": True}}):
+        assert "go into the address" in client.post(NOVELS, **body).json()["hint"]
     for method, path, code, hint in cases:
         answer = client.request(method, path)
         assert answer.status_code == code, path

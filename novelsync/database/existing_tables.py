@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import psycopg
@@ -16,7 +18,7 @@ from psycopg import sql
 
 from novelsync.database.migrations import apply_missing
 from novelsync.database.postgres import connect, translated_errors
-from novelsync.errors import DatabaseNotReady
+from novelsync.errors import DatabaseNotReady, DatabaseUnavailable
 from novelsync.models import KnownChapter, NovelFields, url_hash
 
 Connection = psycopg.Connection[Any]
@@ -84,8 +86,18 @@ class _Column:
     name: str
     type: str
     not_null: bool
-    filled: bool
-    """By itself: it has a default, is an identity or is generated."""
+    default: str | None
+    """An expression."""
+    automatic: bool
+    """An identity."""
+    generated: bool
+    length: int | None
+    """Of a ``varchar``."""
+
+    @property
+    def filled(self) -> bool:
+        """By itself."""
+        return self.default is not None or self.automatic or self.generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +127,9 @@ def opened(conninfo: str, database: str) -> Iterator[Connection]:
         yield connection
 
 
-def look(connection: Connection, readers: str) -> Existing:
+def look(connection: Connection) -> Existing:
     """
-    What has to be done to the tables; ``readers`` as for a migration, for tables without row-level security.
+    What has to be done to the tables.
 
     Raises `DatabaseNotReady` with every reason why they cannot be taken over.
     """
@@ -129,11 +141,14 @@ def look(connection: Connection, readers: str) -> Existing:
         if name not in columns[table]
     ]
     if reasons:
-        raise _cannot(reasons)
+        raise _cannot(reasons, "" if any(columns.values()) else "make tables with `novelsync migrate`")
     reasons = [reason for table in _COLUMNS for reason in _obstacles(connection, table, columns[table])]
     if columns["novels"]["id"].type != columns["chapters"]["novel_id"].type:
         types = f"{columns['chapters']['novel_id'].type}, and novels.id is {columns['novels']['id'].type}"
         reasons.append(f"chapters.novel_id is {types}")
+    blind = set(_grantees(connection, "chapters", "select")) - set(_grantees(connection, "novels", "select"))
+    if blind - {"public"} and "public" not in _grantees(connection, "novels", "select"):
+        reasons.append(f"{', '.join(sorted(blind))} may read chapters and not novels: grant select on novels, too")
     orphans = _one(
         connection,
         "select count(*) from public.chapters c where not exists (select from public.novels n where n.id = c.novel_id)",
@@ -142,11 +157,13 @@ def look(connection: Connection, readers: str) -> Existing:
         reasons.append(f"{orphans} rows of public.chapters belong to no row of public.novels")
     if reasons:
         raise _cannot(reasons)
-    alterations = [statement for table in _COLUMNS for statement in _fit_columns(table, columns[table])]
+    alterations = [f"alter table public.{table} disable trigger user" for table in _COLUMNS]
+    alterations += [statement for table in _COLUMNS for statement in _fit_columns(connection, table, columns[table])]
     alterations += _fill(columns)
+    alterations += [f"alter table public.{table} enable trigger user" for table in _COLUMNS]
     alterations += _constraints(connection)
-    alterations += [statement for table in _COLUMNS for statement in _access(connection, table, readers)]
-    return Existing(columns, alterations, [*_unique_rules(connection)])
+    alterations += [statement for table in _COLUMNS for statement in _access(connection, table)]
+    return Existing(columns, alterations, [*_remarks(connection, columns)])
 
 
 def novels(connection: Connection, existing: Existing | None) -> list[ExistingNovel]:
@@ -157,7 +174,9 @@ def novels(connection: Connection, existing: Existing | None) -> list[ExistingNo
         sql.SQL("{}::text").format(sql.Identifier(name)) if name in present else sql.SQL("null") for name in names
     )
     unknown = sql.SQL(
-        "" if existing else " where removed_at is null and id not in (select novel_id from novelsync.files)"
+        ""
+        if existing
+        else " n where removed_at is null and not exists (select from novelsync.files f where f.novel_id = n.id)"
     )
     rows = connection.execute(
         sql.SQL("select id::text, {} from public.novels{} order by id").format(wanted, unknown)
@@ -165,22 +184,29 @@ def novels(connection: Connection, existing: Existing | None) -> list[ExistingNo
     return [ExistingNovel(id_, slug, NovelFields(title or "", *rest)) for id_, slug, title, *rest in rows]
 
 
-def chapters(connection: Connection, existing: Existing | None, novel_id: str) -> list[KnownChapter]:
-    """A novel's rows in the order they are to have, as the matching wants them."""
+def chapters(connection: Connection, existing: Existing | None) -> Iterator[tuple[str, list[KnownChapter]]]:
+    """Novel by novel, the id and the rows in the order they are to have, as the matching wants them; one query."""
     present = set(_COLUMNS["chapters"]) if existing is None else existing.columns["chapters"].keys()
-    number = sql.SQL("number::text" if "number" in present else "null::text")
-    url = sql.SQL("coalesce(url::text, '')" if "url" in present else "''")
-    order = sql.SQL("position, " if existing is None else _order(existing.columns["chapters"]))
     query = sql.SQL(
-        "select id::text, {}, coalesce(title::text, ''), {}, sha256(convert_to(coalesce(content::text, ''), 'UTF8')),"
-        " octet_length(coalesce(content::text, ''))"
-        " from public.chapters where novel_id::text = %s order by {} id"
+        "select t.novel_id::text, t.id::text, {}, coalesce(t.title::text, ''), {},"
+        " sha256(convert_to(coalesce(t.content::text, ''), 'UTF8')), octet_length(coalesce(t.content::text, ''))"
+        " from public.chapters t {} order by t.novel_id, {} t.id"
+    ).format(
+        sql.SQL("t.number::text" if "number" in present else "null::text"),
+        sql.SQL("coalesce(t.url::text, '')" if "url" in present else "''"),
+        sql.SQL("" if existing else "where t.removed_at is null"),
+        sql.SQL(_order(existing.columns["chapters"]) if existing else "t.position, "),
     )
-    rows = connection.execute(query.format(number, url, order), [novel_id]).fetchall()
-    return [
-        KnownChapter(id_, n, None if number is None else Decimal(number), title, url_hash(url), bytes(hash_), size)
-        for n, (id_, number, title, url, hash_, size) in enumerate(rows, start=1)
-    ]
+    with connection.transaction(), connection.cursor("chapters") as cursor:
+        for novel_id, rows in groupby(cursor.execute(query), key=itemgetter(0)):
+            yield novel_id, [_known(place, *row[1:]) for place, row in enumerate(rows, start=1)]
+
+
+def _known(
+    place: int, id_: str, number: str | None, title: str, url: str, content_hash: bytes, size: int
+) -> KnownChapter:
+    exact = None if number is None else Decimal(number)
+    return KnownChapter(id_, place, exact, title, url_hash(url), bytes(content_hash), size)
 
 
 def is_ours(connection: Connection) -> bool:
@@ -197,118 +223,171 @@ def adopt(connection: Connection, existing: Existing | None, readers: str, pairs
     """
     Makes the tables ours and pairs folders with rows, in one transaction; the next sync reads those novels' files.
 
-    ``pairs``: slugs to rows.
+    ``pairs``: slugs to rows. Raises `DatabaseNotReady` if a statement fails; nothing was changed then.
     """
     with connection.transaction():
-        if existing:
-            connection.execute("set local client_min_messages = warning")
-            connection.execute("create schema if not exists novelsync")
-            for table, domain in (("novels", "novel_id"), ("chapters", "chapter_id")):
-                type_ = existing.columns[table]["id"].type
-                connection.execute(f"create domain novelsync.{domain} as {type_}")
-            for role in ("anon", "authenticated", "service_role"):
-                if not _one(connection, "select exists (select from pg_catalog.pg_roles where rolname = %s)", role):
-                    connection.execute(f"create role {role} nologin")
-            for statement in existing.alterations:
-                connection.execute(statement)
+        # A site that is waiting for us waits for a few seconds, and not behind us for ever.
+        connection.execute("set local lock_timeout = '5s'; set local statement_timeout = 0")
+        statements = [] if existing is None else [*_foundation(connection, existing), *existing.alterations]
+        for statement in statements:
+            _carry_out(connection, statement)
         apply_missing(connection, readers)
         for slug, novel in pairs.items():
             connection.execute(
-                "insert into novelsync.files (slug, novel_id) select %s, id from public.novels where id::text = %s",
+                "insert into novelsync.files (slug, novel_id) select %s, id from public.novels where id::text = %s"
+                " on conflict (slug) do update set novel_id = excluded.novel_id, version = ''",
                 [slug, novel.id],
             )
             connection.execute("update public.novels set slug = %s where id::text = %s", [slug, novel.id])
 
 
+def _foundation(connection: Connection, existing: Existing) -> Iterator[str]:
+    yield "set local client_min_messages = warning"
+    yield "lock table public.novels, public.chapters in access exclusive mode"
+    yield "create schema if not exists novelsync"
+    for table, domain in (("novels", "novel_id"), ("chapters", "chapter_id")):
+        yield f"create domain novelsync.{domain} as {existing.columns[table]['id'].type}"
+    for role in ("anon", "authenticated", "service_role"):
+        if not _one(connection, "select exists (select from pg_catalog.pg_roles where rolname = %s)", role):
+            yield f"create role {role} nologin"
+
+
+def _carry_out(connection: Connection, statement: str) -> None:
+    try:
+        connection.execute(statement)
+    except psycopg.errors.LockNotAvailable as error:
+        raise DatabaseUnavailable(
+            "somebody is using the tables, so they could not be locked; nothing was changed",
+            "try again; pg_stat_activity shows who has an open transaction",
+        ) from error
+    except psycopg.Error as error:
+        said = " ".join((error.diag.message_primary or str(error)).split())
+        raise DatabaseNotReady(
+            f"the tables cannot be taken over, and nothing was changed: {said}, at: {statement}",
+            "take away for a while what stands in the way (a view, a policy, a constraint), or alter the column first",
+        ) from error
+
+
 # What is in the way -------------------------------------------------------------------
 
 
-def _cannot(reasons: Sequence[str]) -> DatabaseNotReady:
+def _cannot(reasons: Sequence[str], hint: str = "") -> DatabaseNotReady:
     return DatabaseNotReady(
         f"the tables cannot be taken over, and nothing was changed: {'; '.join(reasons)}",
-        "mend it with alter table (add, rename or convert the column), or let NovelSync fill tables of its own",
+        hint or "mend it with alter table (add, rename or convert the column), or let NovelSync fill tables of its own",
     )
 
 
 def _columns(connection: Connection, table: str) -> Mapping[str, _Column]:
     rows = connection.execute(
         "select a.attname, format_type(a.atttypid, null), a.attnotnull,"
-        " a.atthasdef or a.attidentity <> '' or a.attgenerated <> ''"
-        " from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid"
-        " where a.attrelid = to_regclass(%s) and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped",
+        " case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,"
+        " a.attidentity <> '', a.attgenerated <> '', nullif(a.atttypmod, -1) - 4"
+        " from pg_catalog.pg_attribute a"
+        " left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum"
+        " where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped",
         [f"public.{table}"],
     ).fetchall()
-    return {name: _Column(name, type_, not_null, filled) for name, type_, not_null, filled in rows}
+    return {row[0]: _Column(*row) for row in rows}
 
 
 def _obstacles(connection: Connection, table: str, columns: Mapping[str, _Column]) -> Iterator[str]:
-    if columns["id"].type not in _ID_TYPES:
-        yield f"{table}.id is {columns['id'].type}, and can be {', '.join(_ID_TYPES)}"
-    unique = _one(
+    kind, owned = _row(
         connection,
-        "select exists (select from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid"
-        " and a.attnum = i.indkey[0] where i.indrelid = %s::regclass and i.indisunique and i.indnatts = 1"
-        " and i.indpred is null and a.attname = 'id')",
+        "select relkind::text, pg_has_role(current_user, relowner, 'usage') from pg_catalog.pg_class"
+        " where oid = %s::regclass",
         f"public.{table}",
     )
-    if not unique:
+    if kind != "r":
+        yield f"public.{table} is no plain table (a view, or partitioned)"
+    if not owned:
+        yield f"public.{table} is owned by another role: connect as its owner"
+    id_ = columns["id"]
+    if id_.type not in _ID_TYPES:
+        yield f"{table}.id is {id_.type}, and can be {', '.join(_ID_TYPES)}"
+    if not id_.filled and id_.length is not None and id_.length < _UUID_LENGTH:
+        yield f"{table}.id is too short for new ids of {_UUID_LENGTH} characters: make it text"
+    if not _one(connection, _UNIQUE_ID, f"public.{table}"):
         yield f"{table}.id is not unique"
     for name, column in columns.items():
-        if name in _COLUMNS[table]:
-            wanted = _COLUMNS[table][name][0]
-            if not _fits(column.type, wanted) and wanted != "text" and column.type not in _CONVERTIBLE.get(wanted, ()):
-                yield f"{table}.{name} is {column.type}, and must be {wanted}"
-        elif column.not_null and not column.filled and name not in ("id", "novel_id"):
+        wanted = _COLUMNS[table].get(name, ("", ""))[0]
+        if wanted and column.generated:
+            yield f"{table}.{name} is generated, and NovelSync writes it"
+        elif wanted and not _fits(column.type, wanted) and not _convertible(column.type, wanted):
+            yield f"{table}.{name} is {column.type}, and must be {wanted}"
+        elif not wanted and column.not_null and not column.filled and name not in ("id", "novel_id"):
             yield f"{table}.{name} is not null and has no default, and NovelSync does not fill it"
+    for index, on, unique in connection.execute(_INDEXES, [f"public.{table}"]):
+        if index == "chapters_position":
+            yield f"an index of {table} is called {index}, as NovelSync's must be: rename it"
+        if unique and "position" in on:
+            yield f"{index} keeps positions unique at every moment, and they move: drop it, NovelSync has its own"
+    if "slug" in columns:
+        repeated = _one(
+            connection,
+            "select string_agg(slug, ', ') from (select slug::text as slug from public.novels where slug::text <> ''"
+            " group by 1 having count(*) > 1 limit 5) s",
+        )
+        if repeated:
+            yield f"novels.slug repeats: {repeated}"
+
+
+_UUID_LENGTH: Final = 36
+
+_UNIQUE_ID: Final = (
+    "select exists (select from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid"
+    " and a.attnum = i.indkey[0] where i.indrelid = %s::regclass and i.indisunique and i.indnatts = 1"
+    " and i.indpred is null and a.attname = 'id')"
+)
+
+_INDEXES: Final = (
+    "select c.relname, array(select a.attname::text from unnest(i.indkey::smallint[]) with ordinality as k(n, place)"
+    " join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.n order by place), i.indisunique"
+    " from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
+    " where i.indrelid = %s::regclass order by 1"
+)
+
+
+def _convertible(type_: str, wanted: str) -> bool:
+    return wanted == "text" or type_ in _CONVERTIBLE.get(wanted, ())
 
 
 def _fits(type_: str, wanted: str) -> bool:
     return type_ in (wanted, _FULL_NAMES.get(wanted)) or type_ in _FINE[wanted]
 
 
-def _unique_rules(connection: Connection) -> Iterator[str]:
-    rows = connection.execute(
-        "select i.indexrelid::regclass::text, i.indrelid::regclass::text,"
-        " (select string_agg(a.attname, ', ') from pg_catalog.pg_attribute a"
-        "  where a.attrelid = i.indrelid and a.attnum = any (i.indkey::smallint[]))"
-        " from pg_catalog.pg_index i"
-        " where i.indrelid in ('public.novels'::regclass, 'public.chapters'::regclass) and i.indisunique"
-        " and not exists (select from pg_catalog.pg_attribute a where a.attrelid = i.indrelid and a.attname = 'id'"
-        "                 and a.attnum = any (i.indkey::smallint[])) order by 1"
-    ).fetchall()
-    for index, table, columns in rows:
-        yield f"{index} keeps {columns} of {table} unique: files that repeat them are refused until it is dropped"
+def _remarks(connection: Connection, columns: Mapping[str, Mapping[str, _Column]]) -> Iterator[str]:
+    for table in _COLUMNS:
+        for index, on, unique in connection.execute(_INDEXES, [f"public.{table}"]):
+            if unique and "id" not in on:
+                yield (
+                    f"{index} keeps {', '.join(on)} of {table} unique: novels whose file repeats that, or whose"
+                    " chapters are renumbered or replaced, are refused until it is dropped"
+                )
+    if "position" not in columns["chapters"] or columns["chapters"]["position"].filled:
+        yield "chapters.position has no default: what else inserts chapters must give it"
 
 
 # What is altered ----------------------------------------------------------------------
 
 
-def _fit_columns(table: str, columns: Mapping[str, _Column]) -> Iterator[str]:
-    if not columns["id"].filled:
-        default = _ID_TYPES[columns["id"].type]
-        if default:
-            yield f"alter table public.{table} alter column id set default {default}"
-        else:
-            yield f"alter table public.{table} alter column id set not null"
-            yield f"alter table public.{table} alter column id add generated by default as identity"
-            yield (
-                f"select setval(pg_get_serial_sequence('public.{table}', 'id'), coalesce(max(id), 0) + 1, false)"
-                f" from public.{table}"
-            )
+def _fit_columns(connection: Connection, table: str, columns: Mapping[str, _Column]) -> Iterator[str]:
+    yield from _fit_id(connection, table, columns["id"])
     for name, (wanted, rule) in _COLUMNS[table].items():
         column = columns.get(name)
         if column is None:
             yield f"alter table public.{table} add column {name} {wanted} {rule}".strip()
             continue
         alter = f"alter table public.{table} alter column {name}"
+        kept = f"({column.default})::{wanted}" if column.default else ""
         if not _fits(column.type, wanted):
-            if column.filled:
+            if kept:
                 yield f"{alter} drop default"
             as_utc = " at time zone 'UTC'" if wanted == "timestamptz" else f"::{wanted}"
             yield f"{alter} type {wanted} using {name}{as_utc}"
         default = rule.partition("default ")[2]
-        if default:
-            yield f"{alter} set default {default}"
+        if default or (kept and not _fits(column.type, wanted)):
+            yield f"{alter} set default {default or kept}"
         if rule.startswith("not null"):
             if not column.not_null:
                 yield f"update public.{table} set {name} = {default or repr('')} where {name} is null"
@@ -317,18 +396,47 @@ def _fit_columns(table: str, columns: Mapping[str, _Column]) -> Iterator[str]:
             yield f"{alter} drop not null"
 
 
+def _fit_id(connection: Connection, table: str, id_: _Column) -> Iterator[str]:
+    """New rows get ids of their own, which no row has."""
+    default = _ID_TYPES[id_.type]
+    if not id_.filled and default:
+        yield f"alter table public.{table} alter column id set default {default}"
+    elif not id_.filled:
+        yield f"alter table public.{table} alter column id set not null"
+        yield f"alter table public.{table} alter column id add generated by default as identity"
+    if default:
+        return
+    # A default may use a sequence that no column owns.
+    sequence = _one(
+        connection,
+        "select coalesce(pg_get_serial_sequence(%s, 'id'), (select d.refobjid::regclass::text"
+        " from pg_catalog.pg_depend d join pg_catalog.pg_class c on c.oid = d.refobjid and c.relkind = 'S'"
+        " join pg_catalog.pg_attrdef a on a.oid = d.objid and d.classid = 'pg_attrdef'::regclass"
+        " where a.adrelid = %s::regclass limit 1))",
+        *[f"public.{table}"] * 2,
+    )
+    named = f"'{sequence}'" if sequence else f"pg_get_serial_sequence('public.{table}', 'id')"
+    if sequence:
+        yield f"grant usage, select on sequence {sequence} to service_role"
+    yield f"select setval({named}, greatest(nextval({named}), coalesce(max(id), 0) + 1), false) from public.{table}"
+
+
 def _order(columns: Mapping[str, _Column]) -> str:
     """How the site most probably shows its chapters."""
     known = ("position", "number", "created_at")
-    return "".join(f"{name} nulls last, " for name in known if name in columns)
+    return "".join(f"t.{name} nulls last, " for name in known if name in columns)
 
 
 def _fill(columns: Mapping[str, Mapping[str, _Column]]) -> Iterator[str]:
     updated = "updated_at" if "updated_at" in columns["chapters"] else "now()"
     yield (
-        "update public.chapters t set position = r.place, content_hash = sha256(convert_to(t.content, 'UTF8')),"
-        f" content_updated_at = coalesce({updated}, now()) from (select id, row_number() over (partition by novel_id"
-        f" order by {_order(columns['chapters'])}id) as place from public.chapters) r where r.id = t.id"
+        "update public.chapters c set position = r.place, content_hash = sha256(convert_to(c.content, 'UTF8')),"
+        f" content_updated_at = coalesce(c.{updated}, now())"
+        if updated != "now()"
+        else "update public.chapters c set position = r.place, content_hash = sha256(convert_to(c.content, 'UTF8'))"
+    ) + (
+        f" from (select t.id, row_number() over (partition by t.novel_id order by {_order(columns['chapters'])}t.id)"
+        " as place from public.chapters t) r where r.id = c.id"
     )
     yield "alter table public.chapters alter column position drop default"
     yield (
@@ -336,10 +444,12 @@ def _fill(columns: Mapping[str, Mapping[str, _Column]]) -> Iterator[str]:
         " from (select novel_id, count(*) as n, max(created_at) as last from public.chapters group by novel_id) c"
         " where c.novel_id = n.id"
     )
+    if "slug" in columns["novels"]:
+        yield "update public.novels set slug = null where slug = ''"
 
 
 def _constraints(connection: Connection) -> Iterator[str]:
-    yield "create unique index novels_slug on public.novels (slug) where removed_at is null"
+    yield "create unique index on public.novels (slug) where removed_at is null"
     yield "create index if not exists novels_updated_at on public.novels (updated_at desc) where removed_at is null"
     yield (
         "create index if not exists novels_last_chapter_at on public.novels (last_chapter_at desc nulls last)"
@@ -351,7 +461,8 @@ def _constraints(connection: Connection) -> Iterator[str]:
         " exclude using btree (novel_id with =, position with =) where (removed_at is null)"
         " deferrable initially deferred"
     )
-    yield "create index if not exists chapters_novel_id on public.chapters (novel_id)"
+    if not any(on[:1] == ["novel_id"] for _, on, _ in connection.execute(_INDEXES, ["public.chapters"])):
+        yield "create index on public.chapters (novel_id)"
     yield "alter table public.chapters alter column novel_id set not null"
     referenced = _one(
         connection,
@@ -362,30 +473,64 @@ def _constraints(connection: Connection) -> Iterator[str]:
         yield "alter table public.chapters add foreign key (novel_id) references public.novels (id)"
 
 
-def _access(connection: Connection, table: str, readers: str) -> Iterator[str]:
-    """What readers may see. The site's policies stay; what is removed is hidden by one that only takes away."""
-    visible = "removed_at is null"
+def _access(connection: Connection, table: str) -> Iterator[str]:
+    """
+    Who may do what stays as it is, but that what was removed is hidden from all but NovelSync and the owner.
+
+    Tables without row-level security get it, with a policy for each privilege that somebody has.
+    """
+    shown = "removed_at is null"
     if table == "chapters":
-        visible += " and exists (select from public.novels n where n.id = novel_id and n.removed_at is null)"
+        shown += " and exists (select from public.novels n where n.id = novel_id and n.removed_at is null)"
     secured = _one(
         connection, "select relrowsecurity from pg_catalog.pg_class where oid = %s::regclass", f"public.{table}"
     )
     yield f"grant select, insert, update, delete on public.{table} to service_role"
-    sequence = _one(connection, "select pg_get_serial_sequence(%s, 'id')", f"public.{table}")
-    if sequence:
-        yield f"grant usage, select on sequence {sequence} to service_role"
     yield f'create policy "novelsync writes" on public.{table} for all to service_role using (true) with check (true)'
+    yield (
+        f'create policy "novelsync hides what was removed" on public.{table} as restrictive for select to public'
+        f" using ((select pg_has_role('service_role', 'usage')) or ({shown}))"
+    )
+    if table == "novels":
+        # The policy on chapters looks at these two columns with the rights of whoever reads.
+        for role in _grantees(connection, table, "select"):
+            yield f"grant select (id, removed_at) on public.novels to {_role(role)}"
     if secured:
-        yield (
-            f'create policy "novelsync hides what was removed" on public.{table} as restrictive'
-            f" for select to anon, authenticated using ({visible})"
-        )
         return
+    for privilege, rule in _RULES.items():
+        for role in _grantees(connection, table, privilege):
+            name = sql.Identifier(f"{role} may {privilege} as before").as_string()
+            yield f"create policy {name} on public.{table} for {privilege} to {_role(role)} {rule}"
     yield f"alter table public.{table} enable row level security"
-    roles = {"anon": "anon, authenticated", "authenticated": "authenticated", "none": ""}[readers]
-    if roles:
-        yield f"grant select on public.{table} to {roles}"
-        yield f'create policy "readers see published {table}" on public.{table} for select to {roles} using ({visible})'
+
+
+_RULES: Final = {
+    "select": "using (true)",
+    "insert": "with check (true)",
+    "update": "using (true) with check (true)",
+    "delete": "using (true)",
+}
+
+
+def _grantees(connection: Connection, table: str, privilege: str) -> list[str]:
+    """Roles that were granted a privilege on a table or on a column of it; its owner and NovelSync's own apart."""
+    rows = connection.execute(
+        "select distinct case when p.grantee = 0 then 'public' else p.grantee::regrole::text end"
+        " from pg_catalog.pg_class c left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attacl is not null"
+        " cross join lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(a.attacl)) p"
+        " where c.oid = %s::regclass and lower(p.privilege_type) = %s and p.grantee <> c.relowner"
+        " and p.grantee <> coalesce(to_regrole('service_role'), 0) order by 1",
+        [f"public.{table}", privilege],
+    ).fetchall()
+    return [role.strip('"') for (role,) in rows]
+
+
+def _role(name: str) -> str:
+    return "public" if name == "public" else sql.Identifier(name).as_string()
+
+
+def _row(connection: Connection, query: str, *parameters: str) -> tuple[Any, ...]:
+    return connection.execute(query, parameters).fetchone() or ()
 
 
 def _one(connection: Connection, query: str, *parameters: str) -> Any:
