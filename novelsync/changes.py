@@ -127,14 +127,22 @@ def _plan_chapters(
     return plan
 
 
-def is_same_novel(known: KnownNovel, book: Book) -> bool:
-    """Whether what comes back under the slug of a removed novel is that novel."""
+def shares_text(known: KnownNovel, book: Book) -> bool:
+    """Whether any text of the file is one of the stored ones."""
     texts = {row.content_hash for row in known.chapters if row.content_bytes}
+    return known.same or any(chapter.fetched and chapter.content_hash in texts for chapter in book.chapters)
+
+
+def is_same_novel(known: KnownNovel, book: Book) -> bool:
+    """
+    Whether what comes back under the slug of a removed novel is that novel.
+
+    Where there is nothing to compare (a crawler that writes the chapters later), it is.
+    """
     names = {(row.number, row.title) for row in known.chapters if row.number is not None and row.title}
-    return known.same or any(
-        (chapter.fetched and chapter.content_hash in texts) or (chapter.number, chapter.title) in names
-        for chapter in book.chapters
-    )
+    told = [chapter for chapter in book.chapters if chapter.fetched or (chapter.number is not None and chapter.title)]
+    same_name = any((chapter.number, chapter.title) in names for chapter in told)
+    return not told or not known.chapters or same_name or shares_text(known, book)
 
 
 def plan_same_bytes(novel: StoredNovel, checksum: str, revision: int) -> NovelWrite:

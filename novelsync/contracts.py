@@ -192,14 +192,12 @@ class Database(Protocol):
         ``whole``. ``verify``: the texts themselves are hashed; a row whose hash is not its text's has an empty one.
         """
 
-    def former_names(
-        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] | None = None
-    ) -> Mapping[str, str]:
+    def former_names(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         """
         Which of these novels is one that went missing under another slug: slug to former slug, each at most once.
 
         ``novels``: new ones, as read; None: stored ones, seen first in the last 7 days and later than what they may be.
-        ``missing``: slugs; None: those that are marked so, and were not removed more than 7 days ago.
+        ``missing``: slugs besides those that are marked so, and were not removed more than 7 days ago.
         """
 
     def write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> Sequence[WriteOutcome]:
@@ -238,8 +236,14 @@ class Database(Protocol):
         ``before``: as it was answered. Raises `WriteRejected`; the pieces before stay deleted.
         """
 
-    def standing(self, slugs: Sequence[str] | None = None) -> Standing:
-        """The problems that stand now, all or those of some novels."""
+    def standing(
+        self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
+    ) -> Standing:
+        """
+        The problems that stand now: all, or those of some novels, ``without`` those of others.
+
+        What is missing has none, unless it is said to be ``present``.
+        """
 
     def status(self) -> DatabaseStatus:
         """What a person wants to know."""

@@ -30,14 +30,13 @@ class Departures:
         if plan.newly_missing or plan.returned or plan.forgotten:
             self._database.note_absence(self._report.run_id, plan.newly_missing, plan.returned, plan.forgotten)
 
-    def renamed(self, plan: Plan, listing: Listing, begun: Begun) -> Mapping[str, str]:
+    def renamed(self, plan: Plan, listing: Listing) -> Mapping[str, str]:
         """
         Stored novels that are what went missing under another name: a folder was copied, then deleted.
 
         Slug to former slug. They are added to what is read, to be compared with the older rows.
         """
-        # What is held is looked for once, because it may be missing for long.
-        if not plan.newly_missing and (begun.hold or not plan.due(self._limits.grace)):
+        if not plan.missing:
             return {}
         former = self._database.former_names(None)
         unread = former.keys() - {novel.slug for novel in plan.to_read}
@@ -54,23 +53,31 @@ class Departures:
         """
         report = self._report
         missing = [file for file in plan.missing if file.slug not in report.formers]
-        hold = hold_removals(len(missing), plan.stored, begun.removed_lately, self._limits.removals)
-        due = {file.slug: file.revision for file in plan.due(self._limits.grace) if file in missing}
-        if accepted is not None and accepted == len(missing):
-            hold, due = None, {file.slug: file.revision for file in missing}
-        elif accepted is not None:
-            said = f"{len(missing)} novels are missing, and not {accepted}, so no removal was accepted"
-            report.warn("", said)
-        # Where time ran out, the new name of a missing novel may not have been read yet.
-        going = {} if hold or report.deferred else due
+        report.missing = len(missing)
+        meant = accepted is not None and accepted == len(missing)
+        if accepted is not None and not meant:
+            report.warn("", f"{len(missing)} novels are missing, and not {accepted}, so no removal was accepted")
+        if report.deferred:
+            # Where time ran out, the new name of a missing novel may not have been read yet.
+            if meant:
+                report.warn("", "some novels were left over, so no removal was accepted; run it again")
+            return
+        hold = None
+        if not meant:
+            hold = hold_removals(len(missing), plan.stored, begun.removed_lately, self._limits.removals)
+        going = {
+            file.slug: file.revision
+            for file in (() if hold else missing)
+            if meant or (file.missing_for or 0) >= self._limits.grace
+        }
         gone = {slug: revision for slug, revision in going.items() if self._storage.find(slug) is None}
         removed: Sequence[str] = ()
         if gone or hold != begun.hold:
-            removed = self._database.remove(report.run_id, gone, accepted=accepted is not None, hold=hold)
+            removed = self._database.remove(report.run_id, gone, accepted=meant, hold=hold)
         for slug in removed:
             log.info("novel_removed", slug=slug)
         report.removed = len(removed)
-        report.missing = len(missing) - len(removed)
+        report.missing -= len(removed)
         # What was removed lately counts for a day, and after that less may have to be held.
         if report.missing and (hold is None or begun.removed_lately):
             report.settled = False

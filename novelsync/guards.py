@@ -57,11 +57,10 @@ def hold_chapters(published: int, gone: Sequence[KnownChapter], limit: float) ->
 
 def hold_text(row: KnownChapter, chapter: BookChapter) -> str:
     """Whether the row's text must stay, because the file's is no better."""
-    if row.content_bytes == 0:
+    if row.content_bytes == 0 or (row.short_text is not None and placeholder_in(row.short_text)):
         return ""
     text = chapter.text()
-    phrase = placeholder_in(text)
-    if phrase and not (row.short_text is not None and placeholder_in(row.short_text)):
+    if phrase := placeholder_in(text):
         return f"the file has a placeholder, {quoted(phrase)}"
     # Long texts are compared in bytes: to count their characters, the database would have to unpack them.
     old, new = row.content_bytes, chapter.content_bytes

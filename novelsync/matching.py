@@ -37,8 +37,7 @@ def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -
 
 def fingerprint(checksum: str, book: Book) -> Fingerprint:
     """What tells this file's novel from another; ``checksum``: of its bytes."""
-    texts = (chapter.content_hash for chapter in book.chapters if chapter.content_bytes >= MIN_TELLING_BYTES)
-    return Fingerprint(checksum, frozenset(texts))
+    return Fingerprint(checksum, frozenset(chapter.content_hash for chapter in book.chapters if chapter.fetched))
 
 
 def _pair_by_features(

@@ -178,7 +178,7 @@ class Fingerprint(NamedTuple):
 
     checksum: str
     texts: frozenset[bytes]
-    """Hashes of those texts that are long enough to tell."""
+    """Hashes of all texts there are."""
 
 
 # What is asked for ----------------------------------------------------------------

@@ -72,10 +72,6 @@ class Plan:
         """Missing for the first time, so that they are not marked yet."""
         return [file.slug for file in self.missing if file.missing_for is None]
 
-    def due(self, grace: float) -> list[KnownFile]:
-        """Missing for at least so many seconds."""
-        return [file for file in self.missing if (file.missing_for or 0) >= grace]
-
 
 def listing_order(slug: str) -> bytes:
     # Cloud Storage sorts whole object names, so "a-b/…" comes before "a/…": compare with the slash on.

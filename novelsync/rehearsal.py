@@ -28,6 +28,7 @@ class Rehearsal:
         self._marked: set[str] = set()
         self._missing: list[str] = []
         self._returned: set[str] = set()
+        self._forgotten: list[str] = []
         self._stood: Hold | None = None
         self._hold: Hold | None = None
 
@@ -58,23 +59,24 @@ class Rehearsal:
     def known_novels(
         self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
     ) -> Mapping[str, KnownNovel]:
-        return self._database.known_novels(checksums, whole=whole, verify=verify)
+        # What goes on under another name is no longer known under this one.
+        left = {slug: checksum for slug, checksum in checksums.items() if slug not in self._formers}
+        return self._database.known_novels(left, whole=whole, verify=verify)
 
-    def former_names(
-        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] | None = None
-    ) -> Mapping[str, str]:
-        former = self._database.former_names(novels, self._missing if missing is None else missing)
+    def former_names(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+        former = self._database.former_names(novels, [*self._missing, *missing])
         with self._guard:
             return {slug: name for slug, name in former.items() if name not in self._formers | self._returned}
 
-    def standing(self, slugs: Sequence[str] | None = None) -> Standing:
-        stood = self._database.standing(slugs)
-        answered = {slug for slug, problems in self._written.items() if problems is not None}.union(self._missing)
-        gone = self._database.standing(list(answered))
+    def standing(
+        self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
+    ) -> Standing:
+        answered = {slug for slug, problems in self._written.items() if problems is not None}
+        answered.update(self._missing, self._forgotten, self._formers, without)
+        stood = self._database.standing(slugs, without=list(answered), present=[*self._returned, *present])
+        old = [problem for problem in stood.problems if problem.slug]
         new = [problem for problems in self._written.values() for problem in problems or ()]
-        old = [problem for problem in stood.problems if problem.slug and problem.slug not in answered]
-        counts, held = Counter(stood.counts), stood.held - gone.held
-        counts.subtract(gone.counts)
+        counts, held = Counter(stood.counts), stood.held
         if slugs is None:
             counts.subtract([ProblemKind.HELD.value] if self._stood else [])
             held += (self._hold.novels if self._hold else 0) - (self._stood.novels if self._stood else 0)
@@ -82,7 +84,7 @@ class Rehearsal:
         counts.update(problem.kind.value for problem in new)
         held += sum(bool(problem.slug) and problem.kind is ProblemKind.HELD for problem in new)
         kinds = list(ProblemKind)
-        shown = sorted([*old, *new], key=lambda problem: (kinds.index(problem.kind), problem.slug))
+        shown = sorted([*old, *new], key=lambda problem: (kinds.index(problem.kind), problem.slug.encode()))
         return Standing({kind: count for kind, count in counts.items() if count}, shown[:100], held)
 
     def status(self) -> DatabaseStatus:
@@ -127,6 +129,7 @@ class Rehearsal:
     ) -> None:
         self._missing += missing
         self._returned.update(returned)
+        self._forgotten += forgotten
 
     def remove(self, run_id: str, novels: Mapping[str, int], *, accepted: bool, hold: Hold | None) -> Sequence[str]:
         self._hold = hold

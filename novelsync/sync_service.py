@@ -192,7 +192,7 @@ class SyncService:
         report.missing, report.refused_before = len(plan.missing), plan.refused
         departures = Departures(self._storage, self._database, self._limits, report)
         departures.mark(plan)
-        renamed = departures.renamed(plan, listing, begun)
+        renamed = departures.renamed(plan, listing)
         errand = Errand(report.run_id, options, renamed, missing=bool(plan.missing or plan.removed))
         ending.resume_at = self._carry_over(plan, errand, report, deadline, progress)
         departures.remove(plan, begun, options.accept_removals)

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import structlog
 
-from novelsync.changes import is_same_novel, plan_novel, plan_refusal, plan_same_bytes
+from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes, shares_text
 from novelsync.contracts import Database, Storage, WriteOutcome
 from novelsync.errors import BookRefused, StorageUnavailable, WriteRejected
 from novelsync.guards import Limits
@@ -234,10 +234,12 @@ class Transfer:
         new = {
             file.novel.slug: fingerprint(file.checksum or "", file.book)
             for file in files
-            if isinstance(file.book, Book) and _is_new(known.get(file.novel.slug), file.book)
+            if isinstance(file.book, Book) and _may_be_renamed(known.get(file.novel.slug), file.book)
         }
         if errand.missing and new:
             names |= self._database.former_names(new)
+        # Only what is gone from its old place goes on in the new one; a listing may have missed it.
+        names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}
         stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
         return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
 
@@ -280,8 +282,9 @@ def _why_not_accepted(known: KnownNovel | None) -> str:
     return "" if known.same else "its file has changed since it was shown, so nothing was accepted"
 
 
-def _is_new(known: KnownNovel | None, book: Book) -> bool:
-    return known is None or known.fields is None or (known.removed and not is_same_novel(known, book))
+def _may_be_renamed(known: KnownNovel | None, book: Book) -> bool:
+    """It has nothing that readers see; and if it had once, then no text of that."""
+    return known is None or known.fields is None or (known.removed and not shares_text(known, book))
 
 
 def _result(write: NovelWrite, book: Book, bytes_read: int, remark: str) -> NovelResult:

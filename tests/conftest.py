@@ -21,6 +21,7 @@ from novelsync.database.embedded_places import programs_folder
 from novelsync.database.functions import FunctionDatabase, Road
 from novelsync.database.migrations import migrate
 from novelsync.database.postgres import PostgresRoad
+from novelsync.guards import Limits
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.library import Library
@@ -238,6 +239,12 @@ def library(tmp_path: Path) -> Library:
 @pytest.fixture
 def service(library: Library, database: FunctionDatabase) -> SyncService:
     return make_service(library, database)
+
+
+@pytest.fixture
+def prompt(library: Library, database: FunctionDatabase) -> SyncService:
+    """A service that waits for no grace to pass."""
+    return make_service(library, database, limits=Limits(grace=0))
 
 
 def make_service(library: Library, database: FunctionDatabase, **options: Any) -> SyncService:

@@ -1,6 +1,5 @@
 """Nothing good is lost: removal, its guards, and what a person sees of them."""
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,56 +8,13 @@ import pytest
 
 from novelsync.database.functions import FunctionDatabase
 from novelsync.guards import Limits
-from novelsync.models import Options
-from novelsync.report import Report
+from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingRoad, Tables, make_service
+from tests.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
 from tests.library import Library, chapter, chapters, text_of
 
-AT_ONCE = Limits(grace=0)
-
-
-def synced(service: SyncService, outcome: str = "ok", **options: Any) -> dict[str, Any]:
-    report = service.sync_all_novels("cli", options=Options(**options)).as_dict()
-    assert report["outcome"] == outcome, report
-    return report
-
-
-def nonzero(counts: dict[str, int]) -> dict[str, int]:
-    return {word: count for word, count in counts.items() if count}
-
-
-def messages(report: dict[str, Any]) -> list[str]:
-    return [f"{problem['kind']} {problem['message']}" for problem in report["problems"]]
-
-
-def published(tables: Tables) -> list[str]:
-    return [slug for (slug,) in tables.rows("select slug from novels where removed_at is null order by slug")]
-
-
-def hours_pass(tables: Tables, hours: float) -> None:
-    """As if everything that was remembered had been so for that much longer."""
-    tables.connection.execute(
-        "update novelsync.files set missing_since = missing_since - t, removed_at = removed_at - t,"
-        " first_seen = first_seen - t from (select make_interval(mins => %s)) as passed(t)",
-        [int(hours * 60)],
-    )
-
-
-@pytest.fixture
-def prompt(library: Library, database: FunctionDatabase) -> SyncService:
-    """A service that waits for no grace to pass."""
-    return make_service(library, database, limits=AT_ONCE)
-
-
-def fill(library: Library, count: int, length: int = 2) -> list[str]:
-    slugs = [f"novel-{n:03}" for n in range(count)]
-    for slug in slugs:
-        library.write(slug, [chapter(f"{slug} {n}", number=n) for n in range(length)])
-    return slugs
-
-
-# Removal ------------------------------------------------------------------------------
+# Removal -----------------------------------------------------------------------------
 
 
 def test_a_missing_novel_waits_out_its_grace_and_keeps_its_text(
@@ -110,7 +66,6 @@ def test_a_novel_that_is_gone_for_an_hour_never_leaves(library: Library, service
 
 
 def test_what_turns_up_at_the_last_look_stays(library: Library, database: FunctionDatabase, tables: Tables) -> None:
-    from novelsync.storage.local import LocalStorage
     from novelsync.sync_service import SyncService
 
     class Late(LocalStorage):
@@ -158,6 +113,40 @@ def test_another_novel_under_a_removed_slug_is_a_new_one(library: Library, promp
     }
 
 
+def test_a_removed_novel_that_comes_back_without_chapters_is_the_same_novel(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    fill(library, 20)
+    synced(prompt)
+    ids = tables.ids("novel-007")
+    data = library.path("novel-007").read_bytes()
+    library.remove("novel-007")
+    synced(prompt)
+    library.write("novel-007", [])
+    assert synced(prompt, "partial")["novels"]["restored"] == 1
+    library.write_raw("novel-007", data)
+    synced(prompt)
+    assert tables.ids("novel-007") == ids
+
+
+def test_a_removed_novel_waits_for_its_slug_while_a_row_of_the_sites_own_has_it(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    fill(library, 20)
+    library.write("emma", [chapter("old")])
+    synced(prompt)
+    ids = tables.ids("emma")
+    library.remove("emma")
+    synced(prompt)
+    tables.connection.execute("insert into novels (slug, title) values ('emma', 'mine')")
+    library.write("emma", [chapter("new")])
+    synced(prompt, "partial")
+    tables.connection.execute("delete from novels where title = 'mine'")
+    library.write("emma", [chapter("old")])
+    synced(prompt)
+    assert tables.ids("emma") == ids
+
+
 def test_a_chapter_that_is_gone_from_the_file_is_removed_and_comes_back_with_its_id(
     library: Library, service: SyncService, tables: Tables
 ) -> None:
@@ -180,101 +169,7 @@ def test_syncing_one_novel_removes_none(library: Library, prompt: SyncService, t
     assert published(tables) == ["novel-000", "novel-001", "novel-002"]
 
 
-# Renames ------------------------------------------------------------------------------
-
-
-def test_a_renamed_folder_keeps_every_id(library: Library, service: SyncService, tables: Tables) -> None:
-    fill(library, 3)
-    synced(service)
-    (novel_id,) = tables.rows("select id from novels where slug = 'novel-001'")
-    ids = tables.ids("novel-001")
-    (library.folder / "novel-001").rename(library.folder / "a-better-name")
-    assert nonzero(synced(service)["novels"]) == {"unchanged": 2, "renamed": 1}
-    assert tables.rows("select id from novels where slug = 'a-better-name'") == [novel_id]
-    assert tables.ids("a-better-name") == ids
-    assert published(tables) == ["a-better-name", "novel-000", "novel-002"]
-    assert nonzero(synced(service)["novels"]) == {"unchanged": 3}
-
-
-def test_a_folder_that_was_renamed_and_changed_keeps_its_ids(
-    library: Library, service: SyncService, tables: Tables
-) -> None:
-    library.write("emma", chapters(5))
-    library.write("other", chapters(0))
-    synced(service)
-    ids = tables.ids("emma")
-    library.remove("emma")
-    library.write("emma-by-jane", [*(chapter(n, title=f"New {n}", url="") for n in (3, 1, 2)), chapter(9)], title="New")
-    assert synced(service)["novels"]["renamed"] == 1
-    new = tables.ids("emma-by-jane")
-    assert [new[f"New {n}"] for n in (3, 1, 2)] == [ids[f"Chapter {n}"] for n in (3, 1, 2)]
-    assert tables.rows("select title from novels where slug = 'emma-by-jane'") == [("New",)]
-
-
-def test_a_folder_that_was_copied_and_deleted_an_hour_later_keeps_the_older_ids(
-    library: Library, service: SyncService, tables: Tables
-) -> None:
-    fill(library, 3)
-    synced(service)
-    ids = tables.ids("novel-001")
-    shutil.copytree(library.folder / "novel-001", library.folder / "copy")
-    assert synced(service)["novels"]["created"] == 1
-    assert tables.ids("copy") != ids
-    library.remove("novel-001")
-    assert nonzero(synced(service)["novels"]) == {"unchanged": 2, "renamed": 1}
-    assert tables.rows(
-        "select c.title, c.id from chapters c join novels n on n.id = novel_id"
-        " where n.slug = 'copy' and n.removed_at is null order by position"
-    ) == list(ids.items())
-    assert published(tables) == ["copy", "novel-000", "novel-002"]
-
-
-def test_a_folder_that_was_deleted_and_copied_an_hour_later_keeps_its_ids(
-    library: Library, prompt: SyncService, tables: Tables
-) -> None:
-    fill(library, 20)
-    synced(prompt)
-    ids = tables.ids("novel-001")
-    aside = library.folder.with_name("aside")
-    (library.folder / "novel-001").rename(aside)
-    assert synced(prompt)["novels"]["removed"] == 1
-    aside.rename(library.folder / "again")
-    assert nonzero(synced(prompt)["novels"]) == {"unchanged": 19, "renamed": 1}
-    assert tables.ids("again") == ids
-
-
-def test_a_copy_of_which_the_original_stays_is_a_novel_of_its_own(
-    library: Library, service: SyncService, tables: Tables
-) -> None:
-    fill(library, 3)
-    synced(service)
-    library.remove("novel-002")
-    shutil.copytree(library.folder / "novel-001", library.folder / "copy")
-    report = synced(service)
-    assert nonzero(report["novels"]) == {"unchanged": 2, "created": 1, "missing": 1}
-
-
-def test_of_two_twins_that_came_together_one_may_go(library: Library, prompt: SyncService, tables: Tables) -> None:
-    fill(library, 20)
-    shutil.copytree(library.folder / "novel-001", library.folder / "twin")
-    synced(prompt)
-    ids = tables.ids("twin")
-    library.remove("novel-001")
-    assert synced(prompt)["novels"]["removed"] == 1
-    assert tables.ids("twin") == ids
-
-
-def test_renames_do_not_count_towards_the_guard(library: Library, service: SyncService, tables: Tables) -> None:
-    slugs = fill(library, 10)
-    synced(service)
-    before = {slug: tables.ids(slug) for slug in slugs}
-    for slug in slugs:
-        (library.folder / slug).rename(library.folder / f"new-{slug}")
-    assert nonzero(synced(service)["novels"]) == {"renamed": 10}
-    assert {slug: tables.ids(f"new-{slug}") for slug in slugs} == before
-
-
-# The library guard --------------------------------------------------------------------
+# The library guard -------------------------------------------------------------------
 
 
 def empty(library: Library) -> None:
@@ -426,6 +321,49 @@ def test_removals_are_accepted_by_their_number_and_once(library: Library, servic
     assert messages(synced(service, "partial"))[0].startswith("held 2 of 4 novels")
 
 
+def test_a_number_that_was_not_shown_does_not_switch_the_guard_off(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    slugs = fill(library, 100, length=1)
+    synced(prompt)
+    for slug in slugs[:9]:
+        library.remove(slug)
+    synced(prompt, accept_removals=5)
+    for slug in slugs[9:18]:
+        library.remove(slug)
+    assert "after 9 that were removed" in messages(synced(prompt, "partial"))[0]
+
+
+def test_where_novels_are_left_over_no_removal_is_accepted_and_the_hold_stands(
+    library: Library, service: SyncService, database: FunctionDatabase
+) -> None:
+    slugs = fill(library, 20)
+    synced(service)
+    for slug in slugs[:10]:
+        library.remove(slug)
+    synced(service, "partial")
+    library.write("new", chapters(1))
+    report = synced(make_service(library, database, time_budget=0), "partial", accept_removals=10)
+    assert (report["novels"]["removed"], report["novels"]["held"]) == (0, 10)
+    assert "some novels were left over, so no removal was accepted" in messages(report)[0]
+
+
+def test_a_removal_whose_answer_was_lost_is_reported_when_asked_again(
+    library: Library, prompt: SyncService, road: RecordingRoad
+) -> None:
+    fill(library, 20)
+    synced(prompt)
+    library.remove("novel-005")
+
+    def twice(function: str) -> None:
+        if function == "novelsync_remove":
+            road.before = lambda function: None
+            road.call(*road.calls[-1])
+
+    road.before = twice
+    assert nonzero(synced(prompt)["novels"]) == {"removed": 1, "unchanged": 19}
+
+
 def test_what_was_accepted_does_not_count_towards_the_guard(
     library: Library, prompt: SyncService, tables: Tables
 ) -> None:
@@ -453,7 +391,7 @@ def test_a_file_that_cannot_be_read_is_not_gone(library: Library, prompt: SyncSe
     assert tables.places() == before
 
 
-# The novel guard ----------------------------------------------------------------------
+# The novel guard ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("left", [[], [1, 2, 3, 4, 5], [11, 12]], ids=["none", "half", "only new ones"])
@@ -556,7 +494,7 @@ def test_three_files_in_a_row_without_the_old_chapters_bring_a_hint_to_the_crawl
     assert "must write" not in synced(service, "partial")["problems"][0]["hint"]
 
 
-# The text guard -----------------------------------------------------------------------
+# The text guard ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -621,6 +559,14 @@ def test_a_blank_text_is_not_fetched_yet_and_no_problem(library: Library, servic
     assert tables.rows("select content from chapters where position = 2") == [(text_of("chapter 2"),)]
 
 
+def test_a_text_of_any_length_replaces_a_stored_placeholder(library: Library, service: SyncService) -> None:
+    page = f"<html><head><title>Just a moment...</title></head><body>{'<p></p>' * 150}</body></html>"
+    library.write("emma", [chapter(1), chapter(2, content=page)])
+    synced(service)
+    library.write("emma", [chapter(1), chapter(2, content="A true, short chapter.")])
+    synced(service)
+
+
 def test_a_placeholder_of_a_new_chapter_is_stored_and_another_may_replace_it(
     library: Library, service: SyncService, tables: Tables
 ) -> None:
@@ -634,7 +580,7 @@ def test_a_placeholder_of_a_new_chapter_is_stored_and_another_may_replace_it(
     assert tables.rows("select content from chapters where position = 2") == [(text_of("chapter 2"),)]
 
 
-# Reading again ------------------------------------------------------------------------
+# Reading again -----------------------------------------------------------------------
 
 
 def test_rereading_mends_what_was_changed_by_hand(library: Library, service: SyncService, tables: Tables) -> None:
@@ -653,92 +599,3 @@ def test_rereading_mends_what_was_changed_by_hand(library: Library, service: Syn
     before = tables.places()
     assert nonzero(synced(service, reread=True)["novels"]) == {"unchanged": 2}
     assert tables.places() == before
-
-
-# Dry runs -----------------------------------------------------------------------------
-
-
-def change_much(library: Library) -> None:
-    """All that can happen to a library of `fill(library, 30, length=10)` within an hour."""
-    book = json.loads(library.path("novel-001").read_bytes())["chapters"]
-    library.write("novel-001", [chapter("in front"), *book[1:], chapter("at the end")], title="Retitled")
-    library.write("novel-002", book[:2])
-    library.write("novel-003", [{**c, "content": "Just a moment..."} for c in _chapters(library, "novel-003")])
-    library.write("novel-004", [{**c, "title": "x"} for c in _chapters(library, "novel-004")[::-1]])
-    library.write_raw("novel-005", b"{")
-    (library.folder / "novel-006").rename(library.folder / "renamed")
-    library.remove("novel-007")
-    library.write("new", chapters(3))
-
-
-def _chapters(library: Library, slug: str) -> list[dict[str, Any]]:
-    chapters: list[dict[str, Any]] = json.loads(library.path(slug).read_bytes())["chapters"]
-    return chapters
-
-
-def everything(tables: Tables) -> dict[str, set[tuple[Any, ...]]]:
-    """Where every row of every table lies."""
-    names = tables.rows(
-        "select oid::regclass::text from pg_class where relkind = 'r' and relnamespace::regnamespace::text"
-        " in ('public', 'novelsync', 'supabase_migrations')"
-    )
-    return {name: set(tables.rows(f"select ctid::text, xmin::text from {name}")) for (name,) in names}
-
-
-def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(
-    library: Library, database: FunctionDatabase, prompt: SyncService, road: RecordingRoad, tables: Tables
-) -> None:
-    fill(library, 30, length=10)
-    synced(prompt)
-    change_much(library)
-    before = everything(tables)
-    rehearsed = prompt.rehearse()
-    assert everything(tables) == before
-    planned = rehearsed.as_dict()
-    assert (planned["run_id"], planned["dry_run"], planned["outcome"]) == (None, True, "partial")
-
-    recorded = []
-
-    class Recording:
-        """The database, with a look at what it is given."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(database, name)
-
-        def write(self, run_id: str | None, writes: Any) -> Any:
-            recorded.extend(writes)
-            return database.write(run_id, writes)
-
-    from novelsync.changelist import change_of
-    from novelsync.storage.local import LocalStorage
-
-    service = SyncService(
-        LocalStorage(str(library.folder)),
-        Recording(),
-        workers=1,
-        max_file_bytes=10**8,
-        limits=AT_ONCE,  # type: ignore[arg-type]
-    )
-    done = synced(service, "partial")
-    written = {change.slug: change.as_dict() for write in recorded if (change := change_of(write))}
-    rehearsal = {change["slug"]: change for change in planned["changes"]}
-    assert rehearsal.pop("novel-007")["mark"] == "-"
-    assert rehearsal == written
-    for key in ("novels", "chapters", "problems", "problems_total", "novels_success", "novels_error"):
-        assert planned[key] == done[key], key
-
-
-def test_a_dry_run_of_one_novel_writes_nothing(library: Library, service: SyncService, tables: Tables) -> None:
-    library.write("emma", chapters(3))
-    library.write("persuasion", chapters(3))
-    before = everything(tables)
-    report = service.rehearse(["emma"]).as_dict()
-    assert [change["slug"] for change in report["changes"]] == ["emma"]
-    assert everything(tables) == before
-
-
-def test_a_dry_run_needs_no_lease(library: Library, service: SyncService, other_database: FunctionDatabase) -> None:
-    fill(library, 2)
-    other_database.begin("00000000-0000-0000-0000-000000000001", "cli", "somebody", 60)
-    report: Report = service.rehearse()
-    assert nonzero(report.as_dict()["novels"]) == {"created": 2}

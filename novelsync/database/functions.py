@@ -114,9 +114,7 @@ class FunctionDatabase:
         answers = self._call("novelsync_read", {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
 
-    def former_names(
-        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] | None = None
-    ) -> Mapping[str, str]:
+    def former_names(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         given = novels and [
             {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
             for slug, novel in novels.items()
@@ -127,8 +125,10 @@ class FunctionDatabase:
                 former[pair["slug"]] = pair["former"]
         return former
 
-    def standing(self, slugs: Sequence[str] | None = None) -> Standing:
-        return _standing(self._call("novelsync_problems", {} if slugs is None else {"slugs": slugs}))
+    def standing(
+        self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
+    ) -> Standing:
+        return _standing(self._call("novelsync_problems", {"slugs": slugs, "without": without, "present": present}))
 
     def status(self) -> DatabaseStatus:
         answer = self._call("novelsync_status", {})

@@ -33,11 +33,14 @@ $$;
 
 -- The standing problems: at most 100 rows, the gravest first, how many there are of each kind, and how many novels are
 -- held: each that keeps something its file no longer has, and all whose removal would have been too much at once.
--- In: slugs (only theirs), or nothing.
+-- In: slugs (only theirs; null: all, and the held removals), without (not theirs),
+-- present (also of these, though they are marked as missing).
 create or replace function public.novelsync_problems(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_slugs text[];
+  v_without constant text[] := array(select json_array_elements_text($1 -> 'without'));
+  v_present constant text[] := array(select json_array_elements_text($1 -> 'present'));
   v_held json;
 begin
   if $1 ->> 'slugs' is not null then
@@ -45,36 +48,26 @@ begin
   else
     v_held := (select l.held from novelsync.lease l where l.singleton);
   end if;
-  return json_build_object(
-    'counts', (
-      select coalesce(json_object_agg(k.kind, k.n), '{}')
-      from (
-        select p.kind, count(*) as n
-        from (
-          select p.kind
-          from novelsync.problems p join novelsync.files f on f.slug = p.slug
-          where f.missing_since is null and (v_slugs is null or p.slug = any (v_slugs))
-          union all
-          select 'held' where v_held is not null) p
-        group by p.kind
-      ) k),
-    'held', (
-      select count(*) + coalesce((v_held ->> 'novels')::integer, 0)
+  return (
+    with standing as materialized (
+      select p.slug, p.kind, p.message, p.hint, 1 as novels
       from novelsync.problems p join novelsync.files f on f.slug = p.slug
-      where p.kind = 'held' and f.missing_since is null and (v_slugs is null or p.slug = any (v_slugs))),
-    'problems', (
-      select coalesce(json_agg(json_build_object('slug', p.slug, 'kind', p.kind, 'message', p.message, 'hint', p.hint)), '[]')
-      from (
-        select p.*
+      where (f.missing_since is null or p.slug = any (v_present))
+        and (v_slugs is null or p.slug = any (v_slugs)) and p.slug <> all (v_without)
+      union all
+      select '', 'held', v_held ->> 'message', v_held ->> 'hint', (v_held ->> 'novels')::integer where v_held is not null)
+    select json_build_object(
+      'counts', (
+        select coalesce(json_object_agg(k.kind, k.n), '{}')
+        from (select s.kind, count(*) as n from standing s group by s.kind) k),
+      'held', (select coalesce(sum(s.novels), 0) from standing s where s.kind = 'held'),
+      'problems', (
+        select coalesce(json_agg(json_build_object(
+          'slug', s.slug, 'kind', s.kind, 'message', s.message, 'hint', s.hint)), '[]')
         from (
-          select p.slug, p.kind, p.message, p.hint
-          from novelsync.problems p join novelsync.files f on f.slug = p.slug
-          where f.missing_since is null and (v_slugs is null or p.slug = any (v_slugs))
-          union all
-          select '', 'held', v_held ->> 'message', v_held ->> 'hint' where v_held is not null) p
-        order by array_position(array['refused', 'held'], p.kind) nulls last, p.slug
-        limit 100
-      ) p));
+          select * from standing s
+          order by array_position(array['refused', 'held'], s.kind) nulls last, s.slug
+          limit 100) s)));
 end
 $$;
 
@@ -260,19 +253,16 @@ end
 $$;
 
 -- Which novels that the storage no longer has are there under another name: same bytes, or more than half of their texts.
--- In: novels, a list of {slug, checksum, texts (hashes in hex)} that are new; null: novels that are stored already, first
--- seen in the last week and by a later run than those they may be. missing: slugs; null: those marked as missing.
+-- In: novels, a list of {slug, checksum, texts (hashes in hex)} as read; null: novels that are stored already, first seen
+-- in the last week and by a later run than those they may be. missing: slugs besides those marked as missing.
 -- Out: a list of {slug, former}, the surest first; each slug may come more than once.
 -- One that was removed counts for a week, so that it may be missing under both names for a while.
 create or replace function public.novelsync_renamed(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_given constant boolean := $1 ->> 'novels' is not null;
-  v_missing text[];
+  v_missing constant text[] := array(select json_array_elements_text($1 -> 'missing'));
 begin
-  if $1 ->> 'missing' is not null then
-    v_missing := array(select json_array_elements_text($1 -> 'missing'));
-  end if;
   return (
     with gone as materialized (
       select f.slug, f.novel_id, f.checksum, f.first_seen, f.first_run
@@ -280,19 +270,22 @@ begin
       where f.novel_id is not null and (f.missing_since is not null or f.slug = any (v_missing))
         and (f.removed_at is null or f.removed_at > now() - interval '7 days')
     ), heirs as materialized (
-      select h.slug, h.checksum, null::novelsync.novel_id as novel_id, now() as first_seen, null::uuid as first_run
+      select h.slug, h.checksum, null::novelsync.novel_id as novel_id, 'infinity'::timestamptz as first_seen,
+             null::uuid as first_run
       from json_to_recordset(case when v_given then $1 -> 'novels' else '[]' end) as h(slug text, checksum text)
       union all
       select f.slug, f.checksum, f.novel_id, f.first_seen, f.first_run
       from novelsync.files f
-      where not v_given and exists (select from gone) and f.novel_id is not null and f.removed_at is null
-        and f.missing_since is null and f.slug <> all (coalesce(v_missing, '{}'))
-        and f.first_seen > now() - interval '7 days'
+      where not v_given and f.novel_id is not null and f.removed_at is null
+        and f.missing_since is null and f.slug <> all (v_missing)
+        and f.first_seen > greatest(now() - interval '7 days', (select min(g.first_seen) from gone g))
         and not exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')
     ), gone_texts as materialized (
       select distinct g.slug, c.content_hash
       from gone g join public.chapters c on c.novel_id = g.novel_id
-      where c.removed_at is null and octet_length(c.content) >= 200
+      where exists (select from heirs) and c.removed_at is null and octet_length(c.content) > 0
+    ), totals as (
+      select t.slug, count(*) as texts from gone_texts t group by t.slug
     ), heir_texts as (
       select distinct h.slug, decode(t.hash, 'hex') as content_hash
       from json_to_recordset(case when v_given then $1 -> 'novels' else '[]' end) as h(slug text, texts json),
@@ -300,24 +293,20 @@ begin
       union all
       select distinct h.slug, c.content_hash
       from heirs h join public.chapters c on c.novel_id = h.novel_id
-      where c.removed_at is null and octet_length(c.content) >= 200
-    ), shared as (
-      select h.slug, g.slug as former, count(*) as texts
-      from gone_texts g join heir_texts h on h.content_hash = g.content_hash
-      group by h.slug, g.slug
+      where c.removed_at is null and octet_length(c.content) > 0
+    ), alike as (
+      select h.slug, g.slug as former, false as same, count(*) as texts
+      from gone_texts g join heir_texts h on h.content_hash = g.content_hash join totals t on t.slug = g.slug
+      group by h.slug, g.slug, t.texts
+      having 2 * count(*) > t.texts
+      union all
+      select h.slug, g.slug, true, 0 from gone g join heirs h on h.checksum = g.checksum where g.checksum <> ''
     )
-    select coalesce(json_agg(json_build_object('slug', r.slug, 'former', r.former)
-                             order by r.same desc, r.texts desc, r.former, r.slug), '[]')
-    from (
-      select h.slug, g.slug as former, g.checksum = h.checksum and g.checksum <> '' as same, coalesce(s.texts, 0) as texts
-      from gone g
-      cross join heirs h
-      left join shared s on s.slug = h.slug and s.former = g.slug
-      where h.slug <> g.slug
-        and (v_given or (g.first_seen < h.first_seen and g.first_run is distinct from h.first_run))
-        and ((g.checksum = h.checksum and g.checksum <> '')
-             or 2 * s.texts > (select count(*) from gone_texts t where t.slug = g.slug))
-    ) r);
+    select coalesce(json_agg(json_build_object('slug', a.slug, 'former', a.former)
+                             order by a.same desc, a.texts desc, a.former, a.slug), '[]')
+    from alike a join gone g on g.slug = a.former join heirs h on h.slug = a.slug
+    where a.slug <> a.former and g.first_seen < h.first_seen
+      and (g.first_run is null or h.first_run is null or g.first_run <> h.first_run));
 end
 $$;
 
@@ -418,6 +407,7 @@ declare
   v_request record;
   v_outcomes text[];          -- per novel: written, stale, or null while it is to be written
   v_ids novelsync.novel_id[]; -- per novel whose visible part is to be written
+  v_left novelsync.novel_id[];-- per novel what was another one, and is left
   v_staged text[];            -- slugs to publish
   v_expected bigint;
   v_found bigint;
@@ -478,10 +468,10 @@ begin
   join left_behind o on o.slug = n.former
   where f.slug = n.slug;
 
-  update novelsync.files f set novel_id = null
+  select array_agg(case when n.afresh then f.novel_id end order by n.place) into v_left
   from rows from (json_to_recordset(v_request.novels) as (slug text, afresh boolean)) with ordinality
        as n(slug, afresh, place)
-  where f.slug = n.slug and n.afresh and v_outcomes[n.place] is null;
+  join novelsync.files f on f.slug = n.slug;
 
   -- New novels. The conflict is with a row of the site's own.
   with made as (
@@ -492,21 +482,21 @@ begin
                     as (slug text, visible boolean, staged integer, fields json, chapter_count integer)) with ordinality
          as n(slug, visible, staged, fields, chapter_count, place)
     join novelsync.files f on f.slug = n.slug
-    where f.novel_id is null and n.visible and n.staged = 0 and v_outcomes[n.place] is null
+    where f.novel_id is not distinct from v_left[n.place] and n.visible and n.staged = 0 and v_outcomes[n.place] is null
     on conflict (slug) where removed_at is null do nothing
     returning id, slug)
   update novelsync.files f set novel_id = made.id from made where f.slug = made.slug;
 
-  select array_agg(case when v_outcomes[n.place] is null and n.visible then coalesce(f.novel_id, s.novel_id) end
-                   order by n.place),
-         array_agg(coalesce(v_outcomes[n.place],
-                            case when n.visible and coalesce(f.novel_id, s.novel_id) is null then 'taken' end)
+  select array_agg(case when v_outcomes[n.place] is null and n.visible then i.id end order by n.place),
+         array_agg(coalesce(v_outcomes[n.place], case when n.visible and i.id is null then 'taken' end)
                    order by n.place)
   into v_ids, v_outcomes
   from rows from (json_to_recordset(v_request.novels) as (slug text, visible boolean, staged integer)) with ordinality
        as n(slug, visible, staged, place)
   join novelsync.files f on f.slug = n.slug
-  left join novelsync.staging s on n.staged > 0 and s.slug = n.slug;
+  left join novelsync.staging s on n.staged > 0 and s.slug = n.slug
+  cross join lateral (
+    select case when f.novel_id is distinct from v_left[n.place] then f.novel_id else s.novel_id end) as i(id);
 
   insert into public.chapters (novel_id, position, number, title, content, url, content_hash)
   select v_ids[c.novel], c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex')
@@ -591,11 +581,13 @@ begin
       removed_at = case when v_ids[n.place] is null then f.removed_at end,
       removal_accepted = f.removal_accepted and v_ids[n.place] is null,
       holds = coalesce(n.holds, f.holds),
-      first_run = case when f.revision = 0 then v_request.run_id else f.first_run end,
+      first_seen = case when n.afresh and v_ids[n.place] is not null then now() else f.first_seen end,
+      first_run = case when f.revision = 0 or (n.afresh and v_ids[n.place] is not null) then v_request.run_id
+                       else f.first_run end,
       outside_at = case when v_request.run_id is null then clock_timestamp() end
   from rows from (json_to_recordset(v_request.novels)
-                  as (slug text, request_id uuid, version text, checksum text, holds integer)) with ordinality
-       as n(slug, request_id, version, checksum, holds, place)
+                  as (slug text, request_id uuid, version text, checksum text, holds integer, afresh boolean))
+       with ordinality as n(slug, request_id, version, checksum, holds, afresh, place)
   where f.slug = n.slug and v_outcomes[n.place] is null;
 
   delete from novelsync.problems p
@@ -661,12 +653,14 @@ begin
          as n(slug, revision)
     where f.slug = n.slug and f.revision = n.revision::bigint
       and f.missing_since is not null and f.removed_at is null and f.novel_id is not null
-    returning f.slug, f.novel_id
-  ), hidden as (
-    update public.novels t set removed_at = now(), updated_at = now()
-    from gone where t.id = gone.novel_id and t.removed_at is null
-  )
-  select coalesce(json_agg(slug), '[]') into v_removed from gone;
+    returning f.novel_id)
+  update public.novels t set removed_at = now(), updated_at = now()
+  from gone where t.id = gone.novel_id and t.removed_at is null;
+  -- Asked again after a lost answer, it answers the same.
+  select coalesce(json_agg(f.slug), '[]') into v_removed
+  from rows from (json_array_elements_text(v_request.slugs), json_array_elements_text(v_request.revisions))
+       as n(slug, revision)
+  join novelsync.files f on f.slug = n.slug and f.revision = n.revision::bigint + 1 and f.removed_at is not null;
   update novelsync.lease set held = case when json_typeof(v_request.held) = 'object' then v_request.held end
   where run_id = v_request.run_id;
   return json_build_object('removed', v_removed);
