@@ -43,7 +43,7 @@ from novelsync.printing import (
     progress_bar,
 )
 from novelsync.report import Outcome
-from novelsync.settings import load_settings
+from novelsync.settings import load_file_settings, load_settings
 from novelsync.sync_service import SyncService
 from novelsync.validation import schema as file_schema
 from novelsync.validation import validate as validate_path
@@ -297,12 +297,14 @@ def validate(paths: Sequence[Path], schema: bool) -> int:
         print_json(file_schema())
         return OK
     files = refused = doubtful = 0
-    settings = load_settings()
+    settings = load_file_settings()
+    if not paths and "://" in settings.storage:
+        raise ConfigurationError(f"validate looks at files on this machine, not at {settings.storage}", "name a folder")
     for path in paths or [Path(settings.storage)]:
         for verdict in validate_path(path, settings.max_file_bytes):
             files += 1
             refused += bool(verdict.refused)
             doubtful += bool(verdict.doubts)
             print_verdict(verdict)
-    out.print(f"{files} files, {refused} would be refused, {doubtful} doubtful")
+    out.print(f"{counted(files, 'file')}, {refused} would be refused, {doubtful} doubtful")
     return PROBLEMS if refused else OK

@@ -1,7 +1,7 @@
 """Every setting, with its default and what it is for. The only reader of the environment."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -11,12 +11,14 @@ from novelsync.errors import ConfigurationError
 from novelsync.guards import Limits
 
 Positive = Annotated[int, Field(gt=0)]
+_Any = TypeVar("_Any", bound=BaseSettings)
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-class Settings(BaseSettings):
-    """Read from the environment, or from ``.env`` in the current folder. An empty value counts as not set."""
+class FileSettings(BaseSettings):
+    """All that looking at files needs. Read as `Settings` are."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -27,6 +29,17 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
+    storage: Place = Field(
+        "storage/novels", validation_alias="NOVELSYNC_STORAGE", description="Folder that holds `<slug>/book_info.json`."
+    )
+    max_file_bytes: Positive = Field(
+        268_435_456, validation_alias="NOVELSYNC_MAX_FILE_BYTES", description="A larger file is refused."
+    )
+
+
+class Settings(FileSettings):
+    """Read from the environment, or from ``.env`` in the current folder. An empty value counts as not set."""
+
     cloud_service: str | None = Field(
         None, validation_alias="K_SERVICE", description="Set by Cloud Run itself, not by you."
     )
@@ -34,9 +47,6 @@ class Settings(BaseSettings):
         None,
         validation_alias="GOOGLE_CLOUD_PROJECT",
         description="The Google Cloud project; log lines are shown with their request if it is set.",
-    )
-    storage: Place = Field(
-        "storage/novels", validation_alias="NOVELSYNC_STORAGE", description="Folder that holds `<slug>/book_info.json`."
     )
     supabase_url: str | None = Field(
         None, validation_alias="SUPABASE_URL", description="The project's URL, `https://<ref>.supabase.co`."
@@ -63,9 +73,6 @@ class Settings(BaseSettings):
         None,
         validation_alias="NOVELSYNC_TIME_BUDGET",
         description="Seconds after which a run starts no more novels; in Cloud Run 1500, elsewhere no limit.",
-    )
-    max_file_bytes: Positive = Field(
-        268_435_456, validation_alias="NOVELSYNC_MAX_FILE_BYTES", description="A larger file is refused."
     )
     removal_limit: Share = Field(
         0.1,
@@ -154,8 +161,17 @@ SECRETS = frozenset({"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_RO
 
 def load_settings() -> Settings:
     """Raises `ConfigurationError` that names every wrong setting, and shows no secret."""
+    return _load(Settings)
+
+
+def load_file_settings() -> FileSettings:
+    """Likewise, and asks for nothing else."""
+    return _load(FileSettings)
+
+
+def _load(settings: type[_Any]) -> _Any:
     try:
-        return Settings()  # type: ignore[call-arg]  # filled from the environment
+        return settings()  # filled from the environment
     except ValidationError as error:
         wrong = "; ".join(_said(details) for details in error.errors(include_url=False))
         raise ConfigurationError(wrong, "mend it in the environment or in .env; README.md lists the settings") from None

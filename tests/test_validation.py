@@ -14,6 +14,7 @@ from novelsync.doubts import doubts_about
 from novelsync.errors import BookRefused, ConfigurationError
 from novelsync.reader import read_book
 from novelsync.validation import Verdict, schema, validate
+from tests.conftest import Run
 from tests.library import REAL_NOVELS, Library, chapter, chapters, text_of
 from tests.test_reader import ACCEPTED, REFUSED
 from tests.test_sync import needs_real_novels
@@ -244,7 +245,7 @@ def test_doubts_are_printed_and_leave_the_exit_code_alone(library: Library) -> N
         "    author is a number and was stored as text: 5\n"
         '    doubtful: 1 chapter has a placeholder for a text: chapters[1] "Chapter 2" (本章暂缺)\n'
         '    doubtful: the numbers leave gaps in 1 place: no 3, next is chapters[2] "Chapter 4"\n'
-        "1 files, 0 would be refused, 1 doubtful\n"
+        "1 file, 0 would be refused, 1 doubtful\n"
     )
 
 
@@ -310,3 +311,11 @@ def test_the_schema_takes_any_number_and_marks_those_that_are_left_out(number: A
 def test_the_schema_accepts_real_novels() -> None:
     for path in [*REAL_NOVELS.glob("*/book_info.json"), *SAMPLES.glob("*/book_info.json")]:
         assert CHECK.is_valid(json.loads(path.read_bytes())), path
+
+
+def test_files_are_looked_at_though_the_settings_for_a_database_are_half_filled(run: Run, library: Library) -> None:
+    library.write("emma", [chapter(1)])
+    validated = run("validate", str(library.folder), SUPABASE_SECRET_KEY="sb_secret_x", NOVELSYNC_STORAGE="gs://b/p")
+    assert validated.code == 0, validated.err
+    refused = run("validate", NOVELSYNC_STORAGE="gs://b/p")
+    assert (refused.code, "not at gs://b/p" in refused.err) == (2, True)
