@@ -30,7 +30,9 @@ class FileSettings(BaseSettings):
     )
 
     storage: Place = Field(
-        "storage/novels", validation_alias="NOVELSYNC_STORAGE", description="Folder that holds `<slug>/book_info.json`."
+        "storage/novels",
+        validation_alias="NOVELSYNC_STORAGE",
+        description="Folder that holds `<slug>/book_info.json`, or a bucket: `gs://bucket/prefix`.",
     )
     max_file_bytes: Positive = Field(
         268_435_456, validation_alias="NOVELSYNC_MAX_FILE_BYTES", description="A larger file is refused."

@@ -67,9 +67,14 @@ def parts_of_this_process() -> Parts:
 
 def open_storage(location: str) -> Storage:
     """The storage at ``location``; nothing is looked at yet."""
+    if location.startswith("gs://"):
+        from novelsync.storage.gcs import GcsStorage
+
+        return GcsStorage(location)
     if "://" in location:
         raise ConfigurationError(
-            f"NOVELSYNC_STORAGE is {location}, and this version reads folders only", "set it to a folder"
+            f"NOVELSYNC_STORAGE is {location}, which is neither a folder nor a bucket",
+            "set it to a folder, or to gs://bucket/prefix",
         )
     from novelsync.storage.local import LocalStorage
 

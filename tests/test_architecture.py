@@ -13,7 +13,17 @@ STOREYS = (
     {"models", "commands", "placeholders"},
     {"book_file", "reader", "matching", "plan", "guards", "changes", "changelist"},
     {"contracts"},
-    {"report", "lease", "settings", "logs", "storage.local", "database.sqlstates", "database.idle", "doubts"}
+    {
+        "report",
+        "lease",
+        "settings",
+        "logs",
+        "storage.local",
+        "storage.gcs",
+        "database.sqlstates",
+        "database.idle",
+        "doubts",
+    }
     | {"database.embedded_places"},
     {"database.functions", "database.postgres", "database.supabase", "database.migrations", "database.embedded_server"},
     {

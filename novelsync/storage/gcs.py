@@ -1,0 +1,169 @@
+"""A bucket of Cloud Storage, or what is below a prefix of it. Reads, and writes nothing."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Final
+
+import google_crc32c
+import requests
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from novelsync.errors import BookRefused, ConfigurationError, NovelSyncError, StorageUnavailable
+from novelsync.models import StoredNovel
+
+FILE: Final = "book_info.json"
+
+_FIELDS: Final = "items(name,generation,size,crc32c),nextPageToken"
+"""All that a listing needs of each object; without the token, there would be no second page."""
+
+_GLOB: Final = re.compile(r"([*?\[\]{}\\])")
+
+_RECONNECT: Final = (requests.exceptions.RequestException, auth.TransportError)
+
+
+class GcsStorage:
+    """A `novelsync.contracts.Storage` over ``gs://<bucket>/<prefix>/<slug>/book_info.json``."""
+
+    def __init__(
+        self, location: str, make_client: Callable[[], storage.Client] = storage.Client, patience: float = 120
+    ) -> None:
+        """
+        ``location``: ``gs://bucket`` or ``gs://bucket/prefix``. ``make_client`` is called once it is needed.
+
+        ``patience``: seconds for which a request that fails is tried again; 120 is what Google's library has.
+        """
+        self.location = location
+        bucket, _, prefix = location.removeprefix("gs://").partition("/")
+        if not location.startswith("gs://") or not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", bucket):
+            raise ConfigurationError(
+                f"NOVELSYNC_STORAGE is {location}, and that names no bucket", "write it as gs://bucket/prefix"
+            )
+        self._bucket_name = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._make_client = make_client
+        self._retry = DEFAULT_RETRY.with_timeout(patience)
+
+    @cached_property
+    def _bucket(self) -> storage.Bucket:
+        try:
+            client = self._make_client()
+        except (auth.GoogleAuthError, OSError) as error:
+            raise ConfigurationError(
+                f"there are no credentials for {self.location}: {_one_line(error)}",
+                "on a laptop: `gcloud auth application-default login`; in the cloud the function has a service account",
+            ) from error
+        return client.bucket(self._bucket_name)
+
+    def listing(self) -> Iterator[StoredNovel]:
+        with self._translated_errors("listed"):
+            blobs = self._bucket.list_blobs(
+                prefix=self._prefix or None,
+                match_glob=f"{_escaped(self._prefix)}*/{FILE}",
+                fields=_FIELDS,
+                retry=self._retry,
+            )
+            found = [novel for blob in blobs if (novel := self._novel(blob))]
+        # As Cloud Storage does it; but then nothing depends on it.
+        yield from sorted(found, key=lambda novel: f"{novel.slug}/".encode())
+
+    def find(self, slug: str) -> StoredNovel | None:
+        # Only a plain name: no slug reaches outside the prefix, whoever asks for it.
+        if not _is_slug(slug):
+            return None
+        with self._translated_errors("looked at"):
+            blob = self._bucket.get_blob(self._name(slug), retry=self._retry)
+        return self._novel(blob) if blob else None
+
+    def read(self, novel: StoredNovel) -> bytes | None:
+        blob = self._bucket.blob(self._name(novel.slug))
+        try:
+            with self._translated_errors("read"):
+                # Checked by us: the library does not check what it gets in several pieces.
+                data: bytes = blob.download_as_bytes(
+                    if_generation_match=int(novel.version), checksum=None, raw_download=True, retry=self._retry
+                )
+        except (_Gone, api.PreconditionFailed):
+            return None
+        except _Forbidden as error:
+            raise BookRefused([f"{FILE} cannot be read: permission denied"], "let it be readable") from error
+        if _crc32c(data) != novel.checksum:
+            raise StorageUnavailable(
+                f"{novel.slug}/{FILE} did not arrive as it is stored: {len(data):,} bytes with another checksum",
+                "it is tried again by the next run",
+            )
+        return data
+
+    def settling(self, novel: StoredNovel) -> bool:
+        """Never: an object is seen whole or not at all."""
+        return False
+
+    def _name(self, slug: str) -> str:
+        return f"{self._prefix}{slug}/{FILE}"
+
+    def _novel(self, blob: storage.Blob) -> StoredNovel | None:
+        slug = blob.name.removeprefix(self._prefix).removesuffix(f"/{FILE}")
+        if blob.name != self._name(slug) or not _is_slug(slug):
+            return None
+        return StoredNovel(slug, str(blob.generation), int(blob.size), f"crc32c:{blob.crc32c}")
+
+    @contextmanager
+    def _translated_errors(self, done: str) -> Iterator[None]:
+        """Lets no exception of Google's libraries out."""
+        try:
+            yield
+        except NovelSyncError:
+            raise
+        except api.PreconditionFailed:
+            raise
+        except api.NotFound as error:
+            if done == "read":
+                raise _Gone from error
+            raise ConfigurationError(
+                f"there is no bucket {self._bucket_name}", "set NOVELSYNC_STORAGE to gs://bucket/prefix"
+            ) from error
+        except api.Forbidden as error:
+            if done == "read":
+                raise _Forbidden from error
+            raise ConfigurationError(
+                f"{self.location} could not be {done}: permission denied",
+                f"give the service account roles/storage.objectViewer on gs://{self._bucket_name}",
+            ) from error
+        except (api.Unauthorized, auth.RefreshError, auth.DefaultCredentialsError) as error:
+            raise ConfigurationError(
+                f"{self.location} could not be {done}: the credentials are refused: {_one_line(error)}",
+                "on a laptop: `gcloud auth application-default login`",
+            ) from error
+        except (api.GoogleAPIError, *_RECONNECT, ConnectionError) as error:
+            raise StorageUnavailable(
+                f"{self.location} could not be {done}: {_one_line(error)}", "it is tried again by the next run"
+            ) from error
+
+
+class _Gone(Exception):
+    """The object is no longer there."""
+
+
+class _Forbidden(Exception):
+    """The object may not be read."""
+
+
+def _is_slug(slug: str) -> bool:
+    return bool(slug) and not slug.startswith(".") and not re.search(r"[/\\\0]", slug)
+
+
+def _escaped(prefix: str) -> str:
+    return _GLOB.sub(r"\\\1", prefix)
+
+
+def _crc32c(data: bytes) -> str:
+    return f"crc32c:{b64encode(google_crc32c.Checksum(data).digest()).decode()}"  # type: ignore[no-untyped-call]
+
+
+def _one_line(error: Any) -> str:
+    return " ".join(str(error).split())[:200]
