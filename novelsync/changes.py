@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from novelsync.guards import USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
-from novelsync.matching import pair_chapters
+from novelsync.matching import are_strangers, pair_chapters
 from novelsync.models import (
     Book,
     BookChapter,
@@ -45,10 +45,10 @@ def plan_novel(
     afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
     base = former or (None if afresh else known)
     rows = base.chapters if base else ()
-    pairs = pair_chapters(rows, book.chapters)
+    published = sum(not row.removed for row in rows)
+    pairs = _pairs(base, book.chapters, limits.chapter_removals) if base else [None] * len(book.chapters)
     paired = {k for k in pairs if k is not None}
     gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
-    published = sum(not row.removed for row in rows)
     reason = "" if accepted else hold_chapters(published, gone, limits.chapter_removals)
     kept = gone if reason else []
     reasons = [reason] if reason else []
@@ -141,6 +141,23 @@ def _bookkeeping(
         visible=False,
         problems=problems,
     )
+
+
+def _pairs(base: KnownNovel, chapters: Sequence[BookChapter], limit: float) -> list[int | None]:
+    """
+    See `pair_chapters`. But strangers in the place of chapters are no edit of them where that would be overwritten of
+    which the guard says, or has said already, that it is too much to go.
+    """
+    rows = base.chapters
+    pairs = pair_chapters(rows, chapters)
+    strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}
+    strange = {k: f for k, f in strange.items() if not rows[k].removed}
+    stay = {k for k in pairs if k not in strange}
+    gone = [row for k, row in enumerate(rows) if k not in stay and not row.removed]
+    published = sum(not row.removed for row in rows)
+    if strange and (base.holds or hold_chapters(published, gone, limit)):
+        pairs = [None if k in strange else k for k in pairs]
+    return pairs
 
 
 def _order(
