@@ -590,11 +590,11 @@ begin
       removed_at = case when v_ids[n.place] is null then f.removed_at end,
       removal_accepted = f.removal_accepted and v_ids[n.place] is null,
       holds = coalesce(n.holds, f.holds),
-      first_run = case when f.revision = 0 then v_request.run_id else f.first_run end,
+      first_run = case when f.revision = 0 and n.former is null then v_request.run_id else f.first_run end,
       outside_at = case when v_request.run_id is null then clock_timestamp() end
   from rows from (json_to_recordset(v_request.novels)
-                  as (slug text, request_id uuid, version text, checksum text, holds integer)) with ordinality
-       as n(slug, request_id, version, checksum, holds, place)
+                  as (slug text, former text, request_id uuid, version text, checksum text, holds integer))
+       with ordinality as n(slug, former, request_id, version, checksum, holds, place)
   where f.slug = n.slug and v_outcomes[n.place] is null;
 
   delete from novelsync.problems p
