@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
+from hypothesis import settings
 
 from novelsync.database.embedded import EmbeddedPostgres
 from novelsync.database.embedded_places import programs_folder
@@ -26,6 +27,9 @@ from tests.library import Library
 AS_ROOT = os.name == "posix" and os.geteuid() == 0
 
 _numbers = itertools.count(1)
+
+# `pytest --hypothesis-profile=thorough tests/test_identity.py`: for half an hour, with other examples each time.
+settings.register_profile("thorough", deadline=None, print_blob=True)
 
 
 @pytest.fixture(autouse=True)
