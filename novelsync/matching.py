@@ -32,15 +32,15 @@ def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -
     removed = [k for k, chapter in enumerate(known) if chapter.removed]
     _pair_same(known, published, found, pairs, _text)
     told = {k: f for f, k in enumerate(pairs) if k is not None}
+    # A removed chapter that is back with its text is that chapter, whatever else it has of others.
+    _pair_same(known, removed, found, pairs, _text)
     for label in (_url, _number_and_title):
         _pair_same(known, _believed(known, published, found, told, label), found, pairs, label)
     _pair_same(known, published, found, pairs, _text, copies=True)
     for label in (_title, _number):
         _pair_same(known, _believed(known, published, found, told, label), found, pairs, label)
     _pair_what_follows(known, len(published), found, pairs)
-    # What has a removed chapter's text or url is that chapter, though it stands where another stood.
-    for sign in (_text, _url):
-        _pair_same(known, removed, found, pairs, sign)
+    _pair_same(known, removed, found, pairs, _url)
     _pair_by_place(len(published), pairs)
     # A number alone brings nothing back: a notice that was removed may have had it.
     for candidates, weaker in ((published, (_title, _number)), (removed, (_title,))):

@@ -155,6 +155,11 @@ def test_a_removed_chapter_that_is_back_is_not_taken_for_what_stood_in_its_place
     assert pair_chapters(rows, file) == [0, 3, 2]
 
 
+def test_a_removed_chapter_that_is_back_with_its_text_is_not_taken_for_one_that_has_its_number() -> None:
+    rows = [known("2", "b", 1, "/2", TWO), known("3", "c", 2, "/3", THREE), known("1", "a", 1, "/1", ONE, removed=True)]
+    assert pair_chapters(rows, [found("a", 1, "/1", ONE), found("c", 2, "/3", THREE)]) == [2, 1]
+
+
 def test_a_published_chapter_goes_before_a_removed_one_of_the_same_text() -> None:
     rows = [known("2", "b", content=ONE), known("1", "a", content=ONE, removed=True)]
     assert pair_chapters(rows, [found("a", content=ONE)]) == [0]
