@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from novelsync.guards import USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
-from novelsync.matching import pair_chapters
+from novelsync.matching import are_strangers, pair_chapters
 from novelsync.models import (
     Book,
     BookChapter,
@@ -46,7 +46,7 @@ def plan_novel(
     """
     afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
     base = former or (None if afresh else known)
-    plan = _plan_chapters(base.chapters if base else (), book.chapters, limits, accepted=accepted)
+    plan = _plan_chapters(base, book.chapters, limits, accepted=accepted)
     stored = base.fields if base else None
     fields = book.fields_over(stored)
     restored = base is not None and base.removed
@@ -96,10 +96,11 @@ class _ChapterPlan:
 
 
 def _plan_chapters(
-    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
+    base: KnownNovel | None, chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
 ) -> _ChapterPlan:
     plan = _ChapterPlan()
-    pairs = pair_chapters(rows, chapters)
+    rows = base.chapters if base else ()
+    pairs = _pairs(rows, chapters, limits.chapter_removals, held=base is not None and base.holds > 0)
     paired = {k for k in pairs if k is not None}
     gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
     published = sum(not row.removed for row in rows)
@@ -172,6 +173,25 @@ def _bookkeeping(
         visible=False,
         problems=problems,
     )
+
+
+def _pairs(
+    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], limit: float, *, held: bool
+) -> list[int | None]:
+    """
+    See `pair_chapters`. But strangers in the place of chapters are no edit of them where that would be overwritten of
+    which the guard says, or has said already (``held``), that it is too much to go; nor where they bring no text, and
+    would be shown with that of another.
+    """
+    pairs = pair_chapters(rows, chapters)
+    strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}
+    strange = {k: f for k, f in strange.items() if not rows[k].removed}
+    stay = {k for k in pairs if k not in strange}
+    gone = [row for k, row in enumerate(rows) if k not in stay and not row.removed]
+    published = sum(not row.removed for row in rows)
+    if strange and not held and not hold_chapters(published, gone, limit):
+        strange = {k: f for k, f in strange.items() if rows[k].content_bytes and not chapters[f].fetched}
+    return [None if k in strange else k for k in pairs]
 
 
 def _order(

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
+from hypothesis import settings
 
 from novelsync.cli import main
 from novelsync.database.embedded import EmbeddedPostgres
@@ -29,6 +30,9 @@ from tests.library import Library
 AS_ROOT = os.name == "posix" and os.geteuid() == 0
 
 _numbers = itertools.count(1)
+
+# `pytest --hypothesis-profile=thorough tests/test_identity.py`: for half an hour, with other examples each time.
+settings.register_profile("thorough", deadline=None, print_blob=True)
 
 
 @pytest.fixture(autouse=True)

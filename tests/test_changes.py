@@ -1,5 +1,6 @@
 """The smallest write that makes the tables equal to the file."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from novelsync.changes import plan_novel
@@ -79,6 +80,50 @@ def test_what_is_kept_though_the_file_no_longer_has_it_stays_behind_what_it_stoo
     assert [created.position for created in write.created] == [9]
     assert ([row.id for row in write.kept], write.removed, write.chapter_count) == (list("134567"), [], 9)
     assert [problem.kind for problem in write.problems or ()] == ["held"]
+
+
+def test_other_chapters_in_the_place_of_all_that_are_stored_overwrite_none_of_them() -> None:
+    # As a crawler does that writes the chapters' list page by page: as many as before, and none of them.
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 11)]
+    file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(11, 21)]
+    write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
+    assert (len(write.kept), len(write.created), write.changed, write.removed) == (10, 10, [], [])
+    accepted = plan_novel(NOVEL, "sum", book(*file), stored(*rows), accepted=True)
+    assert (len(accepted.removed), len(accepted.created), accepted.changed) == (10, 10, [])
+
+
+def test_other_chapters_in_the_place_of_many_overwrite_none_of_them() -> None:
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 11)]
+    file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (1, 2, 3, 4, 5, 16, 17, 18, 19, 20)]
+    write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
+    assert ([row.id for row in write.kept], len(write.created), write.changed) == (["6", "7", "8", "9", "10"], 5, [])
+
+
+def test_a_few_chapters_that_changed_in_everything_but_their_place_keep_their_ids() -> None:
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 11)]
+    file = [found(f"Part {n}", n + 100, f"/new/{n}", text_of(str(n))) for n in range(1, 11)]
+    file[4:8] = [found(f"Part {n}", n + 100, f"/new/{n}", text_of(f"edited {n}")) for n in range(5, 9)]
+    write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
+    assert [change.row.id for change in write.changed] == [str(n) for n in range(1, 11)]
+    assert (write.created, write.kept, write.removed) == ([], [], [])
+
+
+def test_untitled_chapters_that_are_edited_keep_their_ids_however_many_they_are() -> None:
+    rows = [known(str(n), content=text_of(str(n)), position=n) for n in range(1, 11)]
+    write = plan_novel(NOVEL, "sum", book(*(found(content=text_of(f"new {n}")) for n in range(10))), stored(*rows))
+    assert [change.row.id for change in write.changed] == [str(n) for n in range(1, 11)]
+
+
+def test_what_is_held_is_not_overwritten_by_what_comes_to_its_place() -> None:
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 21)]
+    held = replace(stored(*rows), held=True, holds=1)
+    had = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (*range(1, 9), *range(14, 21))]
+    # Of the held 9 to 13 an hour ago; all of them but one are back, and another chapter stands where that one did.
+    had[8:8] = [found("A note", 900, "/note", text_of("note"))]
+    had[9:9] = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(10, 14)]
+    write = plan_novel(NOVEL, "sum", book(*had), held)
+    assert [created.chapter.title for created in write.created] == ["A note"]
+    assert ([row.id for row in write.removed], write.changed) == (["9"], [])
 
 
 def test_what_the_file_no_longer_has_is_removed() -> None:

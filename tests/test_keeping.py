@@ -580,6 +580,46 @@ def test_a_placeholder_of_a_new_chapter_is_stored_and_another_may_replace_it(
     assert tables.rows("select content from chapters where position = 2") == [(text_of("chapter 2"),)]
 
 
+@pytest.mark.parametrize("content", ["", "short, but real"])
+def test_no_chapter_is_shown_with_the_text_of_a_removed_one_that_had_its_number(
+    library: Library, service: SyncService, tables: Tables, content: str
+) -> None:
+    library.write("emma", [*chapters(3), chapter(4, title="Hiatus notice", content=text_of("notice"))])
+    synced(service)
+    library.write("emma", chapters(3))
+    synced(service)
+    library.write("emma", [*chapters(3), chapter(4, title="The Return", content=content, url="/4")])
+    synced(service)
+    assert tables.rows("select content from chapters where title = 'The Return'") == [(content,)]
+
+
+def test_no_chapter_is_shown_with_the_text_of_a_stranger_in_whose_place_it_stands(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", [*chapters(3), chapter("notice", title="Hiatus notice")])
+    synced(service)
+    library.write("emma", [*chapters(3), chapter(4, content="")])
+    synced(service)
+    assert tables.rows("select content from chapters where title = 'Chapter 4'") == [("",)]
+
+
+@pytest.mark.parametrize("first", [[], [1, 2, 3]], ids=["all at once", "after some were held"])
+def test_strangers_in_the_place_of_chapters_do_not_overwrite_them(
+    library: Library, service: SyncService, tables: Tables, first: list[int]
+) -> None:
+    library.write("emma", chapters(10))
+    synced(service)
+    if first:
+        library.write("emma", [chapter(n) for n in first])
+        synced(service, "partial")
+    library.write("emma", [chapter(n) for n in [*first, *range(11, 21 - len(first))]])
+    synced(service, "partial")
+    for n in range(1, 11):
+        assert tables.rows("select title from chapters where content = %s", text_of(f"chapter {n}")) == [
+            (f"Chapter {n}",)
+        ]
+
+
 # Reading again -----------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """Which chapter is which."""
 
+import pytest
+
 from novelsync.matching import pair_chapters
 from tests.library import found, known, text_of
 
@@ -22,6 +24,45 @@ def test_a_text_that_repeats_equally_often_keeps_its_order() -> None:
     rows = [known("1", "a", content=ONE), known("2", "a", content=ONE), known("3", "b", content=TWO)]
     file = [found("b", content=TWO), found("a", content=ONE), found("a", content=ONE)]
     assert pair_chapters(rows, file) == [2, 0, 1]
+
+
+def test_copies_of_one_text_are_told_by_their_labels_when_they_change_their_order() -> None:
+    rows = [known("1", "a", 1, "/1", ONE), known("2", "b", 2, "/2", ONE), known("3", "c", 3, "/3", TWO)]
+    file = [found("c", 3, "/3", TWO), found("b", 2, "/2", ONE), found("a", 1, "/1", ONE)]
+    assert pair_chapters(rows, file) == [2, 1, 0]
+
+
+@pytest.mark.parametrize("url", ["/", ""], ids=["with urls", "without urls"])
+def test_a_paywall_that_moves_on_by_a_chapter_takes_no_id_along(url: str) -> None:
+    # The locked chapters all have one text; each hour the first of them is opened, and another comes.
+    opened, locked = range(1, 5), range(5, 9)
+    rows = [known(str(n), f"Chapter {n}", n, url and f"/{n}", text_of(str(n))) for n in opened]
+    rows += [known(str(n), f"Chapter {n}", n, url and f"/{n}", THREE) for n in locked]
+    file = [found(f"Chapter {n}", n, url and f"/{n}", text_of(str(n))) for n in (*opened, 5)]
+    file += [found(f"Chapter {n}", n, url and f"/{n}", THREE) for n in (6, 7, 8, 9)]
+    assert pair_chapters(rows, file) == [0, 1, 2, 3, 4, 5, 6, 7, None]
+
+
+def test_copies_of_one_text_keep_their_order_where_a_chapter_before_them_moved_the_labels_on() -> None:
+    texts = [ONE, THREE, THREE, TWO]
+    rows = [known(str(n), f"Chapter {n}", n, content=text) for n, text in enumerate(texts, start=1)]
+    file = [found(f"Chapter {n}", n, content=text) for n, text in enumerate([text_of("new"), *texts], start=1)]
+    assert pair_chapters(rows, file) == [None, 0, 1, 2, 3]
+
+
+def test_edited_chapters_keep_their_ids_where_a_chapter_before_them_moved_the_labels_on() -> None:
+    texts = [text_of(str(n)) for n in range(1, 7)]
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text) for n, text in enumerate(texts, start=1)]
+    texts[2:4] = [text_of("edited"), text_of("edited too")]
+    file = [found(f"Chapter {n}", n, f"/{n}", text) for n, text in enumerate([text_of("new"), *texts], start=1)]
+    assert pair_chapters(rows, file) == [None, 0, 1, 2, 3, 4, 5]
+
+
+def test_one_text_under_another_chapters_labels_takes_no_more_than_one_id_along() -> None:
+    rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(1, 7)]
+    texts = ["", "", text_of("2"), "", "", ""]
+    file = [found(f"Chapter {n}", n, f"/{n}", text) for n, text in enumerate(texts, start=1)]
+    assert pair_chapters(rows, file) == [0, None, 1, 3, 4, 5]
 
 
 def test_a_text_that_repeats_more_often_than_before_is_left_to_weaker_signs() -> None:
@@ -100,6 +141,23 @@ def test_a_removed_chapter_is_not_paired_for_its_place_alone() -> None:
     rows = [known("1", "a", content=ONE), known("2", "b", 2, "/2", TWO, removed=True)]
     file = [found("a", content=ONE), found("c", 3, "/3", THREE)]
     assert pair_chapters(rows, file) == [0, None]
+
+
+@pytest.mark.parametrize(("url", "text"), [("", THREE), ("/2", text_of("edited"))], ids=["text", "url"])
+def test_a_removed_chapter_that_is_back_is_not_taken_for_what_stood_in_its_place(url: str, text: str) -> None:
+    rows = [
+        known("1", "a", 1, content=ONE),
+        known("3", "a note", 90, "/90", text_of("note")),
+        known("4", "c", 3, content=TWO),
+        known("2", "b", 2, "/2", THREE, removed=True),
+    ]
+    file = [found("a", 1, content=ONE), found("b", 2, url, text), found("c", 3, content=TWO)]
+    assert pair_chapters(rows, file) == [0, 3, 2]
+
+
+def test_a_removed_chapter_that_is_back_with_its_text_is_not_taken_for_one_that_has_its_number() -> None:
+    rows = [known("2", "b", 1, "/2", TWO), known("3", "c", 2, "/3", THREE), known("1", "a", 1, "/1", ONE, removed=True)]
+    assert pair_chapters(rows, [found("a", 1, "/1", ONE), found("c", 2, "/3", THREE)]) == [2, 1]
 
 
 def test_a_published_chapter_goes_before_a_removed_one_of_the_same_text() -> None:

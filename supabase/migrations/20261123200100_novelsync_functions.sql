@@ -582,12 +582,13 @@ begin
       removal_accepted = f.removal_accepted and v_ids[n.place] is null,
       holds = coalesce(n.holds, f.holds),
       first_seen = case when n.afresh and v_ids[n.place] is not null then now() else f.first_seen end,
-      first_run = case when f.revision = 0 or (n.afresh and v_ids[n.place] is not null) then v_request.run_id
-                       else f.first_run end,
+      first_run = case when f.revision = 0 and n.former is null or n.afresh and v_ids[n.place] is not null
+                       then v_request.run_id else f.first_run end,
       outside_at = case when v_request.run_id is null then clock_timestamp() end
   from rows from (json_to_recordset(v_request.novels)
-                  as (slug text, request_id uuid, version text, checksum text, holds integer, afresh boolean))
-       with ordinality as n(slug, request_id, version, checksum, holds, afresh, place)
+                  as (slug text, former text, request_id uuid, version text, checksum text, holds integer,
+                      afresh boolean))
+       with ordinality as n(slug, former, request_id, version, checksum, holds, afresh, place)
   where f.slug = n.slug and v_outcomes[n.place] is null;
 
   delete from novelsync.problems p
