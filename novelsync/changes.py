@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from novelsync.guards import USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
+from novelsync.guards import FEWEST_CHAPTERS, USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
 from novelsync.matching import are_strangers, pair_chapters
 from novelsync.models import (
     Book,
@@ -185,12 +185,13 @@ def _pairs(
     """
     pairs = pair_chapters(rows, chapters)
     strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}
-    strange = {k: f for k, f in strange.items() if not rows[k].removed}
+    strange = {k: f for k, f in strange.items() if not rows[k].removed and rows[k].content_bytes}
     stay = {k for k in pairs if k not in strange}
     gone = [row for k, row in enumerate(rows) if k not in stay and not row.removed]
     published = sum(not row.removed for row in rows)
-    if strange and not held and not hold_chapters(published, gone, limit):
-        strange = {k: f for k, f in strange.items() if rows[k].content_bytes and not chapters[f].fetched}
+    many = len(gone) >= FEWEST_CHAPTERS and hold_chapters(published, gone, limit)
+    if not held and not many:
+        strange = {k: f for k, f in strange.items() if not chapters[f].fetched}
     return [None if k in strange else k for k in pairs]
 
 

@@ -39,9 +39,10 @@ def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -
     _pair_same(known, published, found, pairs, _text, copies=True)
     for label in (_title, _number):
         _pair_same(known, _believed(known, published, found, told, label), found, pairs, label)
-    _pair_what_follows(known, len(published), found, pairs)
+    _pair_what_follows(known, len(published), found, pairs, _alike)
     _pair_same(known, removed, found, pairs, _url)
     _pair_by_place(len(published), pairs)
+    _pair_what_follows(known, len(published), found, pairs, _alike_but_for_text)
     # A number alone brings nothing back: a notice that was removed may have had it.
     for candidates, weaker in ((published, (_title, _number)), (removed, (_title,))):
         for label in (_url, _number_and_title):
@@ -147,10 +148,14 @@ def _believed(
 
 
 def _pair_what_follows(
-    known: Sequence[KnownChapter], published: int, found: Sequence[BookChapter], pairs: _Pairs
+    known: Sequence[KnownChapter],
+    published: int,
+    found: Sequence[BookChapter],
+    pairs: _Pairs,
+    alike: Callable[[KnownChapter, BookChapter], bool],
 ) -> None:
     """
-    Pairs what is alike in everything and stands behind a pair, or before one; the ends count as pairs.
+    Pairs what is ``alike`` and stands behind a pair, or before one; the ends count as pairs.
 
     Chapters that nothing tells apart (untitled poems, a novel whose texts are not fetched yet) keep their ids so.
     """
@@ -160,14 +165,24 @@ def _pair_what_follows(
         for f in range(first, len(found) if step == 1 else -1, step):
             k = None if neighbour is None else neighbour + step
             free = pairs[f] is None and k is not None and 0 <= k < published and k not in paired
-            if free and k is not None and _all_of(known[k]) == _all_of(found[f]):
+            if free and k is not None and alike(known[k], found[f]):
                 pairs[f] = k
                 paired.add(k)
             neighbour = pairs[f]
 
 
-def _all_of(chapter: _Chapter) -> Hashable:
-    return chapter.content_hash, chapter.number, chapter.title, _url(chapter)
+def _labels(chapter: _Chapter) -> tuple[Hashable, ...]:
+    return chapter.number, chapter.title, _url(chapter)
+
+
+def _alike(row: KnownChapter, chapter: BookChapter) -> bool:
+    """In everything; a text that was not there yet may have come."""
+    return _labels(row) == _labels(chapter) and (not row.content_bytes or row.content_hash == chapter.content_hash)
+
+
+def _alike_but_for_text(row: KnownChapter, chapter: BookChapter) -> bool:
+    """In labels that others have too, volume by volume."""
+    return bool(row.title or row.number is not None) and _labels(row) == _labels(chapter)
 
 
 def _pair_by_place(published: int, pairs: _Pairs) -> None:

@@ -237,7 +237,8 @@ class Transfer:
             if isinstance(file.book, Book) and _may_be_renamed(known.get(file.novel.slug), file.book)
         }
         if errand.missing and new:
-            names |= self._database.former_names(new)
+            taken = set(errand.renamed.values())
+            names |= {slug: name for slug, name in self._database.former_names(new).items() if name not in taken}
         # Only what is gone from its old place goes on in the new one; a listing may have missed it.
         names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}
         stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))

@@ -144,3 +144,52 @@ def test_a_chapter_comes_back_under_its_old_id() -> None:
 def test_every_plan_has_a_request_id_of_its_own() -> None:
     one, two = (plan_novel(NOVEL, "sum", book(), None) for _ in range(2))
     assert one.request_id != two.request_id
+
+
+def volumes(count: int, fetched: int, *, edited: bool = False) -> list[BookChapter]:
+    """Of four chapters each, whose titles and numbers begin again; texts there are in the first of them."""
+    said = "edited " if edited else ""
+    return [
+        found(f"Chapter {n}", n, content=text_of(f"{said}{volume} {n}") if volume <= fetched else "")
+        for volume in range(1, count + 1)
+        for n in range(1, 5)
+    ]
+
+
+def as_stored(file: list[BookChapter]) -> KnownNovel:
+    return stored(
+        *(
+            known(str(n), chapter.title, int(chapter.number or 0), content=chapter.text(), position=n)
+            for n, chapter in enumerate(file, start=1)
+        )
+    )
+
+
+def test_a_volume_whose_texts_arrive_keeps_its_ids_while_the_next_is_listed() -> None:
+    write = plan_novel(NOVEL, "sum", book(*volumes(3, fetched=2)), as_stored(volumes(2, fetched=1)))
+    assert [changed.row.id for changed in write.changed] == ["5", "6", "7", "8"]
+    assert [created.position for created in write.created] == [9, 10, 11, 12]
+    assert (write.moved, write.removed, write.kept) == ([], [], [])
+
+
+def test_all_texts_of_volumes_may_arrive_or_change_while_a_chapter_is_added() -> None:
+    for before, after in ((volumes(3, fetched=0), volumes(3, fetched=3)), (volumes(3, 3), volumes(3, 3, edited=True))):
+        write = plan_novel(NOVEL, "sum", book(*after, found("Chapter 5", 5, content=ONE)), as_stored(before))
+        assert [changed.row.id for changed in write.changed] == [str(n) for n in range(1, 13)]
+        assert [created.position for created in write.created] == [13]
+        assert write.kept == []
+
+
+def test_rows_without_a_text_are_nothing_to_be_held() -> None:
+    before = [found(f"C{n}", content="") for n in range(10)]
+    rows = stored(*(known(str(n), f"C{n}", position=n + 1) for n in range(10)))
+    after = [found(f"Chapter {n}", content=text_of(str(n))) for n, _ in enumerate(before)]
+    write = plan_novel(NOVEL, "sum", book(*after), rows)
+    assert (len(write.changed), write.kept, write.created) == (10, [], [])
+
+
+def test_a_novel_of_few_chapters_may_be_revised_in_all_it_has() -> None:
+    rows = stored(known("1", "The tale", content=ONE))
+    write = plan_novel(NOVEL, "sum", book(found("The Tale (revised)", content=TWO)), rows)
+    assert [(changed.row.id, changed.new_text) for changed in write.changed] == [("1", True)]
+    assert (write.kept, write.created) == ([], [])
