@@ -112,10 +112,10 @@ class _Text(NamedTuple):
 
     content_hash: bytes
     content_bytes: int
-    text: Callable[[], str]
+    as_json: Callable[[], bytes | memoryview]
 
 
-_NOT_FETCHED: Final = _Text(EMPTY_HASH, 0, str)  # str() is ""
+_NOT_FETCHED: Final = _Text(EMPTY_HASH, 0, lambda: b'""')
 
 _ABSENT: Final = Raw(b"null")
 """Stands where a key is missing. It reads as null; where that is not the same thing, ``is`` tells."""
@@ -230,13 +230,15 @@ def _content(raw: Raw, info: ValidationInfo) -> _Text:
     if kind_of(raw) == "an array" and _crowded(raw, b","):
         raise _refusal(f"is an array of more than {_MOST_ITEMS:,} items, and a string is needed")
     try:
-        text = _noticed(info).storable(_decoded(raw))
+        decoded = _decoded(raw)
     except msgspec.ValidationError:
         raise _misfits(raw, "string", f"chapters[{_noticed(info).index}].content") from None
+    text = _noticed(info).storable(decoded)
     if not text.strip():
         return _NOT_FETCHED
     stored = text.encode()
-    return _Text(sha256(stored).digest(), len(stored), partial(_text, raw))
+    as_it_is = kind_of(raw) == "a string" and text is decoded
+    return _Text(sha256(stored).digest(), len(stored), partial(memoryview if as_it_is else _encoded, raw))
 
 
 def _decoded(raw: Raw) -> str:
@@ -244,8 +246,8 @@ def _decoded(raw: Raw) -> str:
     return "\n\n".join(content) if isinstance(content, list) else content or ""
 
 
-def _text(raw: Raw) -> str:
-    return _decoded(raw).replace("\0", "")
+def _encoded(raw: Raw) -> bytes:
+    return msgspec.json.encode(_decoded(raw).replace("\0", ""))
 
 
 def _chapters(raw: Raw) -> list[msgspec.Struct]:

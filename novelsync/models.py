@@ -1,5 +1,6 @@
 """The nouns: what a storage holds, what a file says, what the database has, what is asked for, what is to change."""
 
+import json
 from base64 import b64encode
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ OptionalText: TypeAlias = str | Literal[Unset.TOKEN] | None
 
 @dataclass(frozen=True, slots=True)
 class BookChapter:
-    """One chapter of a file. Its text is decoded each time it is asked for, because text is most of the bytes."""
+    """One chapter of a file. Its text stays in the file's bytes until it is asked for, because it is most of them."""
 
     title: str
     number: Decimal | None
@@ -64,12 +65,16 @@ class BookChapter:
     """SHA-256 (32 bytes) of the text's UTF-8; `EMPTY_HASH` if it was not fetched yet."""
     content_bytes: int
     """Length of the text in UTF-8; 0 if it was not fetched yet."""
-    text: Callable[[], str]
-    """The text exactly as it is to be stored; empty if it was not fetched yet."""
+    as_json: Callable[[], bytes | memoryview]
+    """The text exactly as it is to be stored, as a JSON string in UTF-8: what a file has is sent on as it is."""
 
     @property
     def fetched(self) -> bool:
         return self.content_bytes > 0
+
+    def text(self) -> str:
+        """Decoded anew each time; empty if it was not fetched yet."""
+        return str(json.loads(bytes(self.as_json())))
 
 
 @dataclass(frozen=True, slots=True)

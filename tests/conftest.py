@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 import structlog
@@ -206,13 +207,14 @@ class RecordingRoad:
         return self._road.call(function, request)
 
     def texts_sent(self) -> list[str]:
-        return [
-            chapter["content"]
+        sent = [
+            msgspec.json.decode(chapter["content"], type=str)
             for _, request in self.calls
             for part in ("created", "changed", "texts")
             for chapter in request.get(part, ())
-            if chapter.get("content")
+            if "content" in chapter
         ]
+        return [text for text in sent if text]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """One novel's rows without a database: what is planned for them is done at once."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -69,7 +70,8 @@ def _known(row: Row) -> KnownChapter:
 
 def _in_book(chapter: Chapter) -> BookChapter:
     text = chapter.text
-    return BookChapter(chapter.title, _exact(chapter.number), chapter.url, *_hashed(text), lambda: text)
+    number, as_json = _exact(chapter.number), json.dumps(text).encode
+    return BookChapter(chapter.title, number, chapter.url, *_hashed(text), as_json)
 
 
 def _exact(number: Number) -> Decimal | None:

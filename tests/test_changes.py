@@ -60,7 +60,7 @@ def test_a_chapter_that_is_not_fetched_yet_keeps_its_text() -> None:
 
 
 def test_a_number_written_another_way_is_the_same_number() -> None:
-    chapter = BookChapter("One", Decimal("10.50"), "", b"", 0, str)
+    chapter = BookChapter("One", Decimal("10.50"), "", b"", 0, lambda: b'""')
     row = KnownChapter("1", 1, Decimal("10.5"), "One", "", b"", 0)
     assert not plan_novel(NOVEL, "sum", book(chapter), stored(row)).visible
 

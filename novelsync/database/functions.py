@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from msgspec import Raw
+
 from novelsync.contracts import (
     Begun,
     DatabaseStatus,
@@ -295,8 +297,9 @@ def _labels(chapter: BookChapter) -> dict[str, Any]:
     }
 
 
-def _content(chapter: BookChapter) -> dict[str, str]:
-    return {"content": chapter.text(), "content_hash": chapter.content_hash.hex()}
+def _content(chapter: BookChapter) -> dict[str, Any]:
+    # Decoding and encoding the text would take longer than all else that is done to it.
+    return {"content": Raw(chapter.as_json()), "content_hash": chapter.content_hash.hex()}
 
 
 def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
