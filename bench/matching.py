@@ -5,7 +5,6 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -60,11 +59,11 @@ def shuffled(chapters: list[BookChapter]) -> list[BookChapter]:
 
 
 def relabelled(chapters: Sequence[BookChapter]) -> list[BookChapter]:
-    return [replace(c, title=f"New {n}", number=Decimal(n + 1), url=f"/{n}") for n, c in enumerate(chapters)]
+    return [c._replace(title=f"New {n}", number=Decimal(n + 1), url=f"/{n}") for n, c in enumerate(chapters)]
 
 
 def foreign(chapters: Sequence[BookChapter]) -> list[BookChapter]:
-    return [replace(found(n, "foreign"), title="", number=None, url="") for n in range(len(chapters) + 1)]
+    return [found(n, "foreign")._replace(title="", number=None, url="") for n in range(len(chapters) + 1)]
 
 
 CHANGES: dict[str, Change] = {

@@ -28,6 +28,8 @@ def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -
     A removed row is paired only with what no published row is, and never for its place alone.
     """
     pairs: _Pairs = [None] * len(found)
+    if not known:
+        return pairs
     published = [k for k, chapter in enumerate(known) if not chapter.removed]
     removed = [k for k, chapter in enumerate(known) if chapter.removed]
     _pair_same(known, published, found, pairs, _text)

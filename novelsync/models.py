@@ -54,8 +54,7 @@ UNSET: Final = Unset.TOKEN
 OptionalText: TypeAlias = str | Literal[Unset.TOKEN] | None
 
 
-@dataclass(frozen=True, slots=True)
-class BookChapter:
+class BookChapter(NamedTuple):
     """One chapter of a file. Its text stays in the file's bytes until it is asked for, because it is most of them."""
 
     title: str
@@ -257,8 +256,7 @@ class Hold:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedChapter:
+class PlacedChapter(NamedTuple):
     """A chapter of the file that is new to the table, and where it goes."""
 
     position: int

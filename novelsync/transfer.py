@@ -233,10 +233,10 @@ class Transfer:
         names = {slug: name for slug, name in errand.renamed.items() if slug in slugs}
         new = {
             file.novel.slug: fingerprint(file.checksum or "", file.book)
-            for file in files
+            for file in (files if errand.missing else ())
             if isinstance(file.book, Book) and _may_be_renamed(known.get(file.novel.slug), file.book)
         }
-        if errand.missing and new:
+        if new:
             taken = set(errand.renamed.values())
             names |= {slug: name for slug, name in self._database.former_names(new).items() if name not in taken}
         # Only what is gone from its old place goes on in the new one; a listing may have missed it.

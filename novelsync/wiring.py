@@ -1,6 +1,7 @@
 """Settings to parts. The only file that names every adapter; what is not used is not imported."""
 
 import atexit
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -30,6 +31,9 @@ class Parts:
 @contextmanager
 def connected(settings: Settings) -> Iterator[Parts]:
     """The parts that the settings ask for; connections end, and an embedded server may, when the block is left."""
+    # A run makes a few tuples per chapter and no cycles worth speaking of: looking for some after every 700 of them, as
+    # is usual, takes a quarter of an import of small novels.
+    gc.set_threshold(10_000)
     storage = open_storage(settings.storage)
     with open_database(settings) as database:
         service = SyncService(

@@ -487,6 +487,25 @@ def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: Fu
     assert tables.rows("select count(*) from chapters") == [(4,)]
 
 
+@pytest.mark.usefixtures("small_calls")
+def test_parts_behind_the_first_may_come_in_any_order_and_twice(database: FunctionDatabase, tables: Tables) -> None:
+    write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 6)])
+    first, *others = stage_requests(database, write)
+    for request in (first, *reversed(others), others[0], first):
+        assert database._call("novelsync_stage", request) == {"outcome": "staged"}
+    assert database._write(None, [write], 1 + len(others)) == [WriteOutcome.WRITTEN]
+    assert tables.titles("emma") == [f"Chapter {n}" for n in range(1, 6)]
+    assert tables.rows("select * from novelsync.staged_parts") == []
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_no_part_comes_in_before_the_first(database: FunctionDatabase, tables: Tables) -> None:
+    write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
+    _, second, *_ = stage_requests(database, write)
+    assert database._call("novelsync_stage", second) == {"outcome": "stale"}
+    assert tables.rows("select * from chapters") == []
+
+
 def stage_requests(database: FunctionDatabase, write: NovelWrite) -> Iterator[dict[str, Any]]:
     for part, (created, texts) in enumerate(functions._parts(write), start=1):
         identity = {"run_id": None, "slug": write.slug, "request_id": write.request_id, "revision": write.revision}

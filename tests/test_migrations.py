@@ -16,7 +16,14 @@ from novelsync.sync_service import SyncService
 from tests.conftest import Tables, make_service
 from tests.library import Library, chapters
 
-NAMES = ["novelsync_tables", "novelsync_functions", "novelsync_removal", "novelsync_functions"]
+NAMES = [
+    "novelsync_tables",
+    "novelsync_functions",
+    "novelsync_removal",
+    "novelsync_functions",
+    "novelsync_staged_parts",
+    "novelsync_functions",
+]
 
 
 @contextmanager

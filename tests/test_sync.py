@@ -186,7 +186,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next_one(
     library.write("zz-large", [chapter(n, content=f"{n:08d}" * 12_500) for n in range(1, 200)])
     environment = os.environ | {"DATABASE_URL": database_url, "NOVELSYNC_STORAGE": str(library.folder)}
     run = subprocess.Popen([sys.executable, "-m", "novelsync", "sync"], cwd=ROOT, env=environment)
-    while not tables.rows("select from novelsync.staging where parts >= 2"):
+    while not tables.rows("select from novelsync.staged_parts where part >= 2"):
         assert run.poll() is None, "it ended before it could be killed"
     run.send_signal(signal.SIGKILL)
     run.wait()

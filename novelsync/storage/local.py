@@ -50,14 +50,15 @@ class LocalStorage:
         if novel.unreadable:
             raise BookRefused([f"{FILE} cannot be read: {novel.unreadable}"], "let it be a plain, readable file")
         try:
-            path = self._inside(self._root / novel.slug / FILE)
-            if path is None:
-                raise BookRefused([f"{FILE} cannot be read: {LEADS_OUT}"], "let it be a plain, readable file")
-            with open(os.open(path, _OPEN_FLAGS), "rb") as file:  # noqa: PTH123 — a descriptor, not a path
-                if _version(os.fstat(file.fileno())) != novel.version:
+            descriptor = self._open(novel.slug)
+            try:
+                # The version has the inode in it, so this is the file that was looked at, wherever links lead by now.
+                if _version(os.fstat(descriptor)) != novel.version:
                     return None
-                data = file.read()
-                return data if _version(os.fstat(file.fileno())) == novel.version else None
+                data = _content(descriptor, novel.size)
+                return data if _version(os.fstat(descriptor)) == novel.version else None
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             return None
         except PermissionError as error:
@@ -70,6 +71,18 @@ class LocalStorage:
     def settling(self, novel: StoredNovel) -> bool:
         modified_ns = int(novel.version.split("-")[0], 16) if novel.version else 0
         return abs(self._clock_ns() - modified_ns) < SETTLING_SECONDS * 1_000_000_000
+
+    def _open(self, slug: str) -> int:
+        try:
+            return os.open(f"{self._root}{os.sep}{slug}{os.sep}{FILE}", _OPEN_FLAGS)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+        # The file itself is a link.
+        path = self._inside(self._root / slug / FILE)
+        if path is None:
+            raise BookRefused([f"{FILE} cannot be read: {LEADS_OUT}"], "let it be a plain, readable file")
+        return os.open(path, _OPEN_FLAGS)
 
     def _folders(self) -> list[tuple[str, str, bool]]:
         """Slug, name (another only where it is not UTF-8), and whether it is a link, of all that may be novels."""
@@ -133,6 +146,14 @@ class LocalStorage:
         """The path without links, None if it leads out of the folder."""
         real = Path(os.path.realpath(path, strict=True))  # Path.resolve raises a RuntimeError for links in a circle
         return real if real.is_relative_to(self._root.resolve()) else None
+
+
+def _content(descriptor: int, size: int) -> bytes:
+    """One byte more than it should have shows that it has grown; a system call more tells the same and costs more."""
+    data = os.read(descriptor, size + 1)
+    while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
+        data += more  # file systems over a network, and files of more than 2 GB
+    return data
 
 
 def _version(status: os.stat_result) -> str:
