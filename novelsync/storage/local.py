@@ -35,7 +35,11 @@ class LocalStorage:
         self._clock_ns = clock_ns
 
     def listing(self) -> Iterator[StoredNovel]:
-        for slug, name, linked in sorted(self._folders(), key=lambda folder: f"{folder[0]}/".encode()):
+        folders, unusual = self._folders()
+        folders.sort()  # by code points, whose order is that of their UTF-8
+        for folder in folders:
+            slug = folder[:-1]
+            name, linked = unusual.get(slug, (slug, False))
             novel = self._look_at(slug, name, linked)
             if novel is not None:
                 yield novel
@@ -84,8 +88,14 @@ class LocalStorage:
             raise BookRefused([f"{FILE} cannot be read: {LEADS_OUT}"], "let it be a plain, readable file")
         return os.open(path, _OPEN_FLAGS)
 
-    def _folders(self) -> list[tuple[str, str, bool]]:
-        """Slug, name (another only where it is not UTF-8), and whether it is a link, of all that may be novels."""
+    def _folders(self) -> tuple[list[str], dict[str, tuple[str, bool]]]:
+        """
+        ``slug/`` of all that may be novels; and for the slugs of links and of names that are not UTF-8, which are other
+        than their slugs: the name, and whether it is a link.
+        """
+        folders: list[str] = []
+        unusual: dict[str, tuple[str, bool]] = {}
+        undecodable: list[tuple[str, str, bool]] = []
         try:
             if self._root.is_symlink() and not self._root.exists():
                 raise StorageUnavailable(f"the storage {self.location} is a link to nothing", "is the disk mounted?")
@@ -93,11 +103,17 @@ class LocalStorage:
                 self._root.mkdir(parents=True)
                 log.warning("storage_created", path=self.location, hint="it did not exist; put novels into it")
             with os.scandir(self._root) as entries:
-                found = [
-                    (os.fsencode(entry.name).decode("utf-8", "backslashreplace"), entry.name, entry.is_symlink())
-                    for entry in entries
-                    if not entry.name.startswith(".") and entry.name != "lost+found"
-                ]
+                for entry in entries:
+                    name, linked = entry.name, entry.is_symlink()
+                    if name.startswith(".") or name == "lost+found":
+                        continue
+                    slug = name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
+                    if slug != name:
+                        undecodable.append((slug, name, linked))
+                        continue
+                    folders.append(f"{slug}/")
+                    if linked:
+                        unusual[slug] = name, True
         except (NotADirectoryError, FileExistsError) as error:
             raise ConfigurationError(
                 f"the storage {self.location} is a file, not a folder",
@@ -109,8 +125,12 @@ class LocalStorage:
             ) from error
 
         # Should one name spell out another's escapes, the name that is UTF-8 has the slug.
-        readable = {slug for slug, name, _ in found if slug == name}
-        return [folder for folder in found if folder[0] == folder[1] or folder[0] not in readable]
+        taken = set(folders) if undecodable else set()
+        for slug, name, linked in undecodable:
+            if f"{slug}/" not in taken:
+                folders.append(f"{slug}/")
+                unusual[slug] = name, linked
+        return folders, unusual
 
     def _look_at(self, slug: str, name: str, linked: bool) -> StoredNovel | None:
         """The novel in the folder ``name``, None if there is none in it."""
