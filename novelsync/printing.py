@@ -252,6 +252,9 @@ def print_status(answer: Mapping[str, Any]) -> None:
         out.print(f"pending   {words or 'nothing'}")
     if running := answer["running"]:
         out.print(f"running   {escape(running['holder'])}, since {running['since']}")
+    if schedule := answer["scheduler"]:
+        next_ = f"runs every hour, next at {schedule['next_job']}" if schedule["is_running"] else "stopped"
+        out.print(f"schedule  {next_}")
     if run := answer["last_run"]:
         out.print(f"last run  {run['outcome']}, {run['end_time']}, {run['duration']:.2f} s ({run['trigger']})")
     _print_problems(answer)

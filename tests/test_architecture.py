@@ -25,7 +25,14 @@ STOREYS = (
         "doubts",
     }
     | {"database.embedded_places"},
-    {"database.functions", "database.postgres", "database.supabase", "database.migrations", "database.embedded_server"},
+    {"scheduler_service", "schedulers.in_process", "schedulers.cloud"}
+    | {
+        "database.functions",
+        "database.postgres",
+        "database.supabase",
+        "database.migrations",
+        "database.embedded_server",
+    },
     {
         "database.existing_tables",
         "transfer",
