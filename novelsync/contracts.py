@@ -140,6 +140,20 @@ class DatabaseStatus:
         return next((run.report for run in self.last_runs if run.report), None)
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What the database is, for whoever looks whether all is set up."""
+
+    schema: str
+    """The version of the newest migration that was applied."""
+    server: str
+    """Postgres' own version."""
+    role: str
+    """Whose rights our calls have."""
+    bytes: int
+    now: datetime
+
+
 class Database(Protocol):
     """
     The site's tables and NovelSync's bookkeeping.
@@ -247,6 +261,13 @@ class Database(Protocol):
 
     def status(self) -> DatabaseStatus:
         """What a person wants to know."""
+
+    def facts(self) -> DatabaseFacts:
+        """
+        What it is.
+
+        `DatabaseNotReady` is also raised where an older version of NovelSync did the last migration.
+        """
 
     def close(self) -> None:
         """Lets go of every connection."""

@@ -159,6 +159,13 @@ class Settings(FileSettings):
         return name
 
     @property
+    def given(self) -> list[str]:
+        """Names of the settings that were not left to their defaults."""
+        aliases = {name: field.validation_alias for name, field in type(self).model_fields.items()}
+        given = [aliases[name] for name in aliases if name in self.model_fields_set]
+        return [str(alias.choices[0] if isinstance(alias, AliasChoices) else alias) for alias in given]
+
+    @property
     def in_cloud(self) -> bool:
         return self.cloud_service is not None
 

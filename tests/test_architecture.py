@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "novelsync"
 
 STOREYS = (
-    {"errors", "wording"},
+    {"errors", "wording", "starting"},
     {"models", "commands", "placeholders"},
     {"book_file", "reader", "matching", "plan", "guards", "changes", "changelist"},
     {"contracts"},
@@ -45,6 +45,7 @@ STOREYS = (
     },
     {"sync_service", "adoption"},
     {"wiring", "printing"},
+    {"doctor"},
     {"cli", "http"},
     {"__main__"},
 )

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from novelsync.contracts import (
     Begun,
+    DatabaseFacts,
     DatabaseStatus,
     FinishedRun,
     Reference,
@@ -147,6 +148,11 @@ class FunctionDatabase:
             metrics=answer["metrics"],
             standing=_standing(answer["standing"]),
         )
+
+    def facts(self) -> DatabaseFacts:
+        answer = self._call("novelsync_doctor", {})
+        now = datetime.fromisoformat(answer["now"])
+        return DatabaseFacts(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
 
     # Writing --------------------------------------------------------------------
 
