@@ -84,12 +84,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding.broken("database", error)
         return
     yield Finding("database", f"{name}: Postgres {facts.server}, as {facts.role}")
-    yield _schema(facts)
-    yield _size(facts, settings.database_limit)
-    yield _clock(facts.now, asked, answered)
+    yield judge_schema(facts)
+    yield judge_size(facts, settings.database_limit)
+    yield judge_clock(facts.now, asked, answered)
 
 
-def _schema(facts: DatabaseFacts) -> Finding:
+def judge_schema(facts: DatabaseFacts) -> Finding:
     versions = [migration.version for migration in migrations()]
     if facts.schema > versions[-1]:
         return Finding("schema", f"{facts.schema}, newer than this program", "update the program")
@@ -99,7 +99,7 @@ def _schema(facts: DatabaseFacts) -> Finding:
     return Finding("schema", f"up to date, {facts.schema}")
 
 
-def _size(facts: DatabaseFacts, limit: int | None) -> Finding:
+def judge_size(facts: DatabaseFacts, limit: int | None) -> Finding:
     said = f"{facts.bytes / 1e6:,.0f} MB"
     if limit is None:
         return Finding("size", f"{said}; NOVELSYNC_DATABASE_LIMIT is not set")
@@ -107,7 +107,7 @@ def _size(facts: DatabaseFacts, limit: int | None) -> Finding:
     return Finding("size", f"{said}, {facts.bytes / limit:.0%} of NOVELSYNC_DATABASE_LIMIT", hint)
 
 
-def _clock(now: datetime, asked: datetime, answered: datetime) -> Finding:
+def judge_clock(now: datetime, asked: datetime, answered: datetime) -> Finding:
     """``now``: the database's, some time between the other two, which are this machine's."""
     ahead = max((now - answered).total_seconds(), 0) + min((now - asked).total_seconds(), 0)
     if abs(ahead) <= CLOCK_SECONDS:
@@ -120,9 +120,7 @@ def _scheduler(settings: Settings) -> Finding:
     try:
         with open_scheduler(settings, None) as scheduler:
             if scheduler is None:
-                return Finding(
-                    "scheduler", "NOVELSYNC_SCHEDULER_JOB is not set; `serve` syncs every hour while it runs"
-                )
+                return Finding("scheduler", "NOVELSYNC_SCHEDULER_JOB is not set; `novelsync serve` syncs every hour")
             state = scheduler.state()
     except NovelSyncError as error:
         return Finding.broken("scheduler", error)

@@ -451,6 +451,13 @@ def test_log_lines_are_what_google_cloud_reads(serve: Serve, library: Library, t
     assert ours["novel_refused"]["slug"] == "cut"
 
 
+def test_the_functions_are_imported_without_what_only_some_use() -> None:
+    unused = "('apscheduler', 'google.cloud.scheduler', 'google.cloud.storage', 'supabase', 'psycopg')"
+    code = f"import main, sys; print([name for name in sys.modules if name.startswith({unused})])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(
     monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
