@@ -125,6 +125,7 @@ def _scheduler(settings: Settings) -> Finding:
     except NovelSyncError as error:
         return Finding.broken("scheduler", error)
     if not state.is_running:
-        return Finding("scheduler", f"{settings.scheduler_job} is stopped", "POST /api/v1/sync/scheduler/start")
+        hint = f"if that is not meant: `gcloud scheduler jobs resume {settings.scheduler_job}`"
+        return Finding("scheduler", f"{settings.scheduler_job} is stopped", hint)
     next_ = f", next at {timestamp(state.next_run)}" if state.next_run else ""
     return Finding("scheduler", f"{settings.scheduler_job} runs{next_}")

@@ -400,6 +400,17 @@ def test_the_status_answers_without_the_scheduler_and_a_check_asks_it_only_when_
     assert "permission denied" in status["reasons"][-1]
 
 
+def test_a_deployed_function_looks_for_its_credentials_when_it_is_asked_about_the_job(
+    serve: Serve, tmp_path: Path
+) -> None:
+    nowhere = {"NOVELSYNC_SCHEDULER_JOB": JOB, "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "none")}
+    shows = serve("status", K_SERVICE="novelsync-status", **nowhere)
+    answer = shows.get(f"{SCHEDULER}/status")
+    assert (answer.status_code, answer.json()["success"]) == (500, False)
+    assert f"there are no credentials for {JOB}" in answer.json()["message"]
+    assert f"there are no credentials for {JOB}" in shows.get(STATUS).json()["reasons"][-1]
+
+
 def test_in_cloud_run_nothing_is_started_that_could_not_run(serve: Serve) -> None:
     client = serve("sync", K_SERVICE="sync")
     for act in (f"{NOVELS}/background", f"{SCHEDULER}/start", f"{SCHEDULER}/stop"):
