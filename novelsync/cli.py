@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ import click
 from novelsync.adoption import propose
 from novelsync.database import existing_tables, migrations
 from novelsync.database.sqlstates import NOT_READY_HINT
+from novelsync.doctor import examine
 from novelsync.errors import (
     ConfigurationError,
     DatabaseNotReady,
@@ -33,6 +35,7 @@ from novelsync.printing import (
     print_adopted,
     print_changes,
     print_direction,
+    print_finding,
     print_json,
     print_migrated,
     print_removed,
@@ -277,15 +280,50 @@ def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True)
-def serve(host: str, port: int) -> int:
-    """Answer over HTTP as the deployed functions do, both in one process."""
+@click.option("--schedule/--no-schedule", default=True, show_default=True, help="Sync every hour, too.")
+def serve(host: str, port: int, schedule: bool) -> int:
+    """Answer over HTTP as the deployed functions do, both in one process, and sync every hour."""
+    job = load_settings().scheduler_job
+    _check_port(host, port)
     source = Path(__file__).parents[1] / "main.py"
     command = [sys.executable, "-m", "functions_framework", "--target", "app", "--source", str(source)]
     command += ["--host", host, "--port", str(port)]
-    err.print(f"http://{host}:{port}/ — Ctrl-C ends it")
+    url = f"http://{host}:{port}"
+    err.print(f"{url}/ — Ctrl-C ends it")
+    if job:
+        err.print(f"the hourly sync is Cloud Scheduler's: {job}")
+    elif schedule:
+        err.print("syncs every hour, on the hour; without: --no-schedule")
+        subprocess.Popen([sys.executable, "-m", "novelsync.starting", url, str(os.getpid())])  # noqa: S603
     if os.name == "posix":
         os.execv(sys.executable, command)  # noqa: S606 — signals then reach the server itself
     return subprocess.run(command, check=False).returncode  # noqa: S603
+
+
+def _check_port(host: str, port: int) -> None:
+    """Or else the server would try for a while, and the hourly sync be started in whatever listens there."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{host}:{port} cannot be listened at: {error.strerror}", "choose another --port"
+        ) from error
+
+
+@cli.command()
+def doctor() -> int:
+    """Say of each part whether it works, and what to do if not."""
+    code = OK
+    for finding in examine():
+        print_finding(finding.part, finding.said, finding.hint, works=finding.error is None)
+        if code in (OK, PROBLEMS) and finding.error:
+            code = _exit_code(finding.error)
+        elif finding.hint:
+            code = code or PROBLEMS
+    return code
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""The doors of the core, as Protocols that it owns: what a storage and a database promise, the failure first."""
+"""The doors of the core, as Protocols that it owns: what storage, database and scheduler promise, the failure first."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,6 +140,20 @@ class DatabaseStatus:
         return next((run.report for run in self.last_runs if run.report), None)
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What the database is, for whoever looks whether all is set up."""
+
+    schema: str
+    """The version of the newest migration that was applied."""
+    server: str
+    """Postgres' own version."""
+    role: str
+    """Whose rights our calls have."""
+    bytes: int
+    now: datetime
+
+
 class Database(Protocol):
     """
     The site's tables and NovelSync's bookkeeping.
@@ -248,5 +262,47 @@ class Database(Protocol):
     def status(self) -> DatabaseStatus:
         """What a person wants to know."""
 
+    def facts(self) -> DatabaseFacts:
+        """
+        What it is.
+
+        `DatabaseNotReady` is also raised where an older version of NovelSync did the last migration.
+        """
+
     def close(self) -> None:
         """Lets go of every connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What a scheduler says of itself."""
+
+    is_running: bool
+    next_run: datetime | None
+    """None if it is stopped, or does not say."""
+
+
+class Scheduler(Protocol):
+    """
+    What starts a run every hour.
+
+    Every method raises `SchedulerUnavailable` if it cannot be asked, and
+    `ConfigurationError` if it is not there or refuses who asks.
+    """
+
+    def start(self) -> None:
+        """From now on there is a run every hour. Nothing happens if it is so already."""
+
+    def stop(self) -> None:
+        """No run is started any more; one that goes on goes on. Nothing happens if it is so already."""
+
+    def state(self) -> Schedule:
+        """Whether it is running, and when the next run is due."""
+
+    def run_now(self) -> None:
+        """
+        Has a run started besides, and returns without waiting for its end.
+
+        Raises `SchedulerStopped` if this scheduler has to be started for it, and `RunInProgress` or
+        `DatabaseUnavailable` if it can tell that this kept the run from starting.
+        """

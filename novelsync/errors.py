@@ -5,8 +5,10 @@ Everything that can go wrong, sorted by what to do next.
     ├── ConfigurationError    a person must change a setting
     ├── Unavailable           try again later
     │   ├── StorageUnavailable
-    │   └── DatabaseUnavailable
+    │   ├── DatabaseUnavailable
+    │   └── SchedulerUnavailable
     ├── RunInProgress         somebody else is syncing: skip
+    ├── SchedulerStopped      it starts no run, not even when asked to: start it first
     ├── LeaseLost             this run was overtaken by another: stop, write nothing more
     ├── DatabaseNotReady      run the migration
     ├── WriteRejected         the database refused this data: isolate the novel, go on with the others
@@ -43,8 +45,16 @@ class DatabaseUnavailable(Unavailable):
     """The database could not be reached, or went away."""
 
 
+class SchedulerUnavailable(Unavailable):
+    """The scheduler could not be asked."""
+
+
 class RunInProgress(NovelSyncError):
     """Another run holds the lease."""
+
+
+class SchedulerStopped(NovelSyncError):
+    """The scheduler runs nothing before somebody starts it."""
 
 
 class LeaseLost(NovelSyncError):

@@ -8,7 +8,6 @@ after anything else.
 import ipaddress
 import json
 import re
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +18,14 @@ import structlog
 from flask import Request, Response
 
 from novelsync.commands import Say, as_command_line, as_request, said
-from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError, Unavailable
+from novelsync.errors import (
+    ConfigurationError,
+    DatabaseNotReady,
+    NovelSyncError,
+    RunInProgress,
+    SchedulerStopped,
+    Unavailable,
+)
 from novelsync.models import Options
 from novelsync.report import Outcome, Report, timestamp
 from novelsync.wiring import Parts, parts_of_this_process
@@ -27,6 +33,9 @@ from novelsync.wiring import Parts, parts_of_this_process
 NOVELS: Final = "/api/v1/sync/novels"
 BACKGROUND: Final = "/api/v1/sync/novels/background"
 STATUS: Final = "/api/v1/sync/novels/status"
+SCHEDULER_START: Final = "/api/v1/sync/scheduler/start"
+SCHEDULER_STOP: Final = "/api/v1/sync/scheduler/stop"
+SCHEDULER_STATUS: Final = "/api/v1/sync/scheduler/status"
 
 _MESSAGES: Final = {
     Outcome.OK: "Sync job completed",
@@ -34,7 +43,10 @@ _MESSAGES: Final = {
     Outcome.SKIPPED: "Sync job skipped: another run is in progress",
     Outcome.FAILED: "Sync job failed",
 }
-_ALARMING: Final = {"1": ("never_run", "failing", "stale"), "strict": ("never_run", "failing", "stale", "attention")}
+_ALARMING: Final = {
+    "1": ("never_run", "failing", "stale"),
+    "strict": ("never_run", "failing", "stopped", "stale", "attention"),
+}
 
 log = structlog.get_logger()
 
@@ -72,12 +84,12 @@ class Door:
     routes: tuple[Route, ...]
 
 
-def answer(request: Request, door: Door) -> Response:
+def answer(request: Request, door: Door, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
     """The answer to any request whatever; nothing gets out as an exception."""
     with structlog.contextvars.bound_contextvars():
         try:
             act = _route(request, door)
-            parts = parts_of_this_process()
+            parts = find_parts(acts=any(route.method == "POST" for route in door.routes))
             structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
             _check_origin(request, in_cloud=parts.settings.in_cloud)
             status, document = act(parts, request)
@@ -138,14 +150,29 @@ def _published(report: Report) -> Answer:
 
 def _background(parts: Parts, request: Request) -> Answer:
     _parameters(request)
-    if parts.settings.in_cloud:
-        raise Refused(
-            501, "a function has no processor after it has answered", f"POST {NOVELS}, which answers at the end"
-        )
-    # On a laptop a thread will do; the run is seen in the status.
-    threading.Thread(target=parts.sync_service.sync_all_novels, args=["background"], name="background").start()
-    started = timestamp(datetime.now(UTC))
-    return 200, {"success": True, "message": "Sync job started in background", "timestamp": started}
+    message = "Sync job started in background"
+    try:
+        parts.scheduler_service.run_sync_job()
+    except RunInProgress:
+        message = _MESSAGES[Outcome.SKIPPED]
+    return 200, {"success": True, "message": message, "timestamp": timestamp(datetime.now(UTC))}
+
+
+def _start(parts: Parts, request: Request) -> Answer:
+    _parameters(request)
+    parts.scheduler_service.start_scheduler()
+    return 200, {"success": True, "message": "Scheduler started successfully"}
+
+
+def _stop(parts: Parts, request: Request) -> Answer:
+    _parameters(request)
+    parts.scheduler_service.stop_scheduler()
+    return 200, {"success": True, "message": "Scheduler stopped successfully"}
+
+
+def _scheduler(parts: Parts, request: Request) -> Answer:
+    _parameters(request)
+    return 200, {"success": True, "data": parts.scheduler_service.get_scheduler_status()}
 
 
 def _status(parts: Parts, request: Request) -> Answer:
@@ -156,8 +183,13 @@ def _status(parts: Parts, request: Request) -> Answer:
     return 503 if check and status["verdict"] in _ALARMING[check] else 200, status
 
 
-_POSTS: Final = (Route("POST", NOVELS, _sync), Route("POST", BACKGROUND, _background))
-_GETS: Final = (Route("GET", STATUS, _status),)
+_POSTS: Final = (
+    Route("POST", NOVELS, _sync),
+    Route("POST", BACKGROUND, _background),
+    Route("POST", SCHEDULER_START, _start),
+    Route("POST", SCHEDULER_STOP, _stop),
+)
+_GETS: Final = (Route("GET", STATUS, _status), Route("GET", SCHEDULER_STATUS, _scheduler))
 
 SYNC: Final = Door("sync", _POSTS)
 """Does: every POST route."""
@@ -244,6 +276,8 @@ def _status_of(error: NovelSyncError) -> int:
             return 500
         case Unavailable():
             return 503
+        case SchedulerStopped():
+            return 409
         case _:
             return 500
 

@@ -52,6 +52,14 @@ def print_direction(storage: str, database: str) -> None:
     err.print(f"[dim]{escape(storage)} → {escape(database)}[/]")
 
 
+def print_finding(part: str, said: str, hint: str, *, works: bool) -> None:
+    """One part that was looked at."""
+    mark = "[red]✗[/]" if not works else "[yellow]![/]" if hint else "[green]✓[/]"
+    out.print(f"{mark} {part:<9}  {escape(as_command_line(said))}")
+    if hint:
+        out.print(f"             [dim]{escape(as_command_line(hint))}[/]")
+
+
 def print_verdict(verdict: Verdict) -> None:
     """One file that was validated."""
     mark = "[red]refused[/]" if verdict.refused else "[yellow]warning[/]" if verdict.warnings else "[green]ok[/]"
@@ -252,6 +260,9 @@ def print_status(answer: Mapping[str, Any]) -> None:
         out.print(f"pending   {words or 'nothing'}")
     if running := answer["running"]:
         out.print(f"running   {escape(running['holder'])}, since {running['since']}")
+    if schedule := answer["scheduler"]:
+        next_ = f"runs every hour, next at {schedule['next_job']}" if schedule["is_running"] else "stopped"
+        out.print(f"schedule  {next_}")
     if run := answer["last_run"]:
         out.print(f"last run  {run['outcome']}, {run['end_time']}, {run['duration']:.2f} s ({run['trigger']})")
     _print_problems(answer)

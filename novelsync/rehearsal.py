@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from novelsync.changelist import HELD, REMOVED, NovelChange, change_of
-from novelsync.contracts import Begun, Database, DatabaseStatus, Removed, Standing, WriteOutcome
+from novelsync.contracts import Begun, Database, DatabaseFacts, DatabaseStatus, Removed, Standing, WriteOutcome
 from novelsync.errors import NovelSyncError
 from novelsync.models import Fingerprint, Hold, KnownFile, KnownNovel, NovelWrite, Problem, ProblemKind
 
@@ -89,6 +89,9 @@ class Rehearsal:
 
     def status(self) -> DatabaseStatus:
         return self._database.status()
+
+    def facts(self) -> DatabaseFacts:
+        return self._database.facts()
 
     def removed(self, slug: str | None, days: int) -> Removed:
         return self._database.removed(slug, days)

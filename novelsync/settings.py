@@ -96,6 +96,16 @@ class Settings(FileSettings):
         validation_alias="NOVELSYNC_STALE_AFTER",
         description="Seconds without a finished run after which the status says `stale`.",
     )
+    scheduler_job: str | None = Field(
+        None,
+        validation_alias="NOVELSYNC_SCHEDULER_JOB",
+        description="The Cloud Scheduler job, `projects/…/locations/…/jobs/…`; unset: `serve` runs hourly by itself.",
+    )
+    database_limit: Positive | None = Field(
+        None,
+        validation_alias="NOVELSYNC_DATABASE_LIMIT",
+        description="Bytes; when the database has over 90 % of them, the status says `attention`. Unset: not checked.",
+    )
     log_format: Literal["json", "text"] | None = Field(
         None,
         validation_alias="NOVELSYNC_LOG_FORMAT",
@@ -138,6 +148,22 @@ class Settings(FileSettings):
         if others.data.get("cloud_service") and not url and not others.data.get("supabase_url"):
             raise ValueError("not set, and neither is SUPABASE_URL; in Cloud Run the embedded database would vanish")
         return url
+
+    @field_validator("scheduler_job")
+    @classmethod
+    def _a_job(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(
+            r"projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/jobs/[\w-]{1,500}", name, re.A
+        ):
+            raise ValueError("it must be projects/<project>/locations/<region>/jobs/<job>")
+        return name
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the settings that were not left to their defaults."""
+        aliases = {name: field.validation_alias for name, field in type(self).model_fields.items()}
+        given = [aliases[name] for name in aliases if name in self.model_fields_set]
+        return [str(alias.choices[0] if isinstance(alias, AliasChoices) else alias) for alias in given]
 
     @property
     def in_cloud(self) -> bool:

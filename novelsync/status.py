@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from novelsync.contracts import Database, DatabaseStatus, Storage
-from novelsync.errors import ConfigurationError, StorageUnavailable
+from novelsync.errors import ConfigurationError, SchedulerUnavailable, StorageUnavailable
 from novelsync.models import StoredNovel
 from novelsync.plan import make_plan
 from novelsync.report import Outcome, published_problem, timestamp
+from novelsync.scheduler_service import SchedulerService
 
 KEPT_SECONDS = 60
 """How long a listing is kept, so that reloading a page costs the storage nothing."""
+
+FULL = 0.9
+"""The share of its limit from which a database wants attention: room to do something about it."""
 
 
 class StatusService:
@@ -23,24 +27,46 @@ class StatusService:
         self,
         storage: Storage,
         database: Database,
+        scheduler: SchedulerService | None = None,
         *,
         stale_after: int,
+        database_limit: int | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``stale_after``: seconds without a finished run until the verdict is ``stale``."""
+        """
+        ``scheduler``: None if nobody here knows of one.
+
+        ``stale_after``: seconds without a finished run until the verdict is ``stale``. ``database_limit``: in bytes.
+        """
         self._storage = storage
         self._database = database
+        self._scheduler = scheduler
         self._stale_after = stale_after
+        self._database_limit = database_limit
         self._now = now
         self._monotonic = monotonic
         self._listing: tuple[float, datetime, list[StoredNovel]] | None = None
         self._guard = threading.Lock()
 
     def status(self, *, look_at_storage: bool = True) -> dict[str, Any]:
-        """With the storage away, or not looked at, it still answers. Raises `DatabaseUnavailable`."""
-        said = self._database.status()
-        verdict, reasons = judge(said, stale_after=self._stale_after, now=self._now())
+        """
+        With storage or scheduler away, it still answers. Raises `DatabaseUnavailable`.
+
+        ``look_at_storage``: False for a monitor that calls every minute; then the scheduler, too, is only asked where
+        it makes a difference, which is when the last run is old.
+        """
+        said, now = self._database.status(), self._now()
+        ask = look_at_storage or _age(said, now) > self._stale_after
+        schedule, unknown = self._asked_scheduler() if ask else (None, [])
+        verdict, reasons = judge(
+            said,
+            stale_after=self._stale_after,
+            now=now,
+            stopped=schedule is not None and not schedule["is_running"],
+            database_limit=self._database_limit,
+        )
+        reasons += unknown
         checked, listed, pending = None, None, None
         if look_at_storage:
             try:
@@ -60,12 +86,22 @@ class StatusService:
             "pending": pending,
             "verdict": verdict,
             "reasons": reasons,
+            "scheduler": schedule,
             "last_run": said.last_report,
             "metrics": said.metrics,
             "problems": [published_problem(problem) for problem in said.standing.problems],
             "problems_total": sum(said.standing.counts.values()),
             "running": said.running and {"holder": said.running[0], "since": said.running[1]},
         }
+
+    def _asked_scheduler(self) -> tuple[dict[str, Any] | None, list[str]]:
+        """What it says, or why it says nothing."""
+        if self._scheduler is None:
+            return None, []
+        try:
+            return self._scheduler.get_scheduler_status(), []
+        except (SchedulerUnavailable, ConfigurationError) as error:
+            return None, [error.message]
 
     def _listed(self, said: DatabaseStatus) -> tuple[datetime, list[StoredNovel]]:
         with self._guard:
@@ -82,22 +118,32 @@ class StatusService:
         return {"new": len(plan.to_read) - changed, "changed": changed, "missing": len(plan.missing)}
 
 
-def judge(said: DatabaseStatus, *, stale_after: int, now: datetime) -> tuple[str, list[str]]:
-    """The verdict, the first that applies, and why."""
+def judge(
+    said: DatabaseStatus, *, stale_after: int, now: datetime, stopped: bool = False, database_limit: int | None = None
+) -> tuple[str, list[str]]:
+    """The verdict, the first that applies, and why. ``stopped``: the scheduler is known to be."""
     runs = said.last_runs
     if not runs:
         return "never_run", ["no run has finished yet"]
     if len(runs) > 1 and all(run.outcome == Outcome.FAILED for run in runs):
         return "failing", ["the last two runs failed", *_first_message(runs[0].report)]
-    age = (now - runs[0].finished_at).total_seconds()
-    if age > stale_after:
-        return "stale", [f"the last run finished {age / 60:.0f} minutes ago, over the limit of {stale_after / 60:.0f}"]
+    if (age := _age(said, now)) > stale_after:
+        why = f"the last run finished {age / 60:.0f} minutes ago, over the limit of {stale_after / 60:.0f}"
+        return ("stopped", ["the scheduler is stopped", why]) if stopped else ("stale", [why])
     looked_at = {"refused": said.standing.counts.get("refused", 0), "held": said.standing.held}
     reasons = [f"novels {kind}: {count}" for kind, count in looked_at.items() if count]
     deferred = [run.report["novels"]["deferred"] if run.report else 0 for run in runs]
     if len(deferred) > 1 and all(deferred):
         reasons.append(f"runs end before they are done: novels left over: {deferred[0]}, and {deferred[1]} before that")
+    if database_limit and said.bytes > FULL * database_limit:
+        share = f"{said.bytes / database_limit:.0%} of NOVELSYNC_DATABASE_LIMIT"
+        reasons.append(f"the database has {said.bytes / 1e6:,.0f} MB, {share}")
     return ("attention", reasons) if reasons else ("ok", [])
+
+
+def _age(said: DatabaseStatus, now: datetime) -> float:
+    """Seconds since a run finished; 0 if none ever did."""
+    return (now - said.last_runs[0].finished_at).total_seconds() if said.last_runs else 0
 
 
 def _first_message(report: Mapping[str, Any] | None) -> Sequence[str]:

@@ -144,8 +144,13 @@ class SyncService:
         trigger: str = "cli",
         progress: Progress = lambda done, total: None,
         options: Options = USUAL,
+        started: Callable[[], None] = lambda: None,
     ) -> Report:
-        """Makes the tables equal to the storage. Always returns a report, whatever happens."""
+        """
+        Makes the tables equal to the storage. Always returns a report, whatever happens.
+
+        ``started``: called once the run has its lease; not called if it fails before, or is skipped.
+        """
         report = self._report(trigger)
         log.info("run_started", run_id=report.run_id, database=report.database, storage=self._storage.location)
         ending = _Ending()
@@ -154,6 +159,7 @@ class SyncService:
         except NovelSyncError as error:
             report.skip(error) if isinstance(error, RunInProgress) else report.fail(error)
             return self._ended(report)
+        started()
         try:
             with LeaseKeeper(self._database, report.run_id):
                 self._sync(report, begun, options, ending, progress)

@@ -8,10 +8,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from novelsync.contracts import Database, Storage
+from novelsync.contracts import Database, Scheduler, Storage
 from novelsync.database.functions import FunctionDatabase
 from novelsync.errors import ConfigurationError
 from novelsync.logs import configure_logs
+from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import Settings, load_settings
 from novelsync.status import StatusService
 from novelsync.sync_service import SyncService
@@ -26,11 +27,16 @@ class Parts:
     database: Database
     sync_service: SyncService
     status_service: StatusService
+    scheduler_service: SchedulerService
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[Parts]:
-    """The parts that the settings ask for; connections end, and an embedded server may, when the block is left."""
+def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
+    """
+    The parts that the settings ask for; connections end, and an embedded server may, when the block is left.
+
+    ``serving``: this process lasts, and can be told to sync every hour by itself.
+    """
     # A run makes a few tuples per chapter and no cycles worth speaking of: looking for some after every 700 of them, as
     # is usual, takes a quarter of an import of small novels.
     gc.set_threshold(10_000)
@@ -44,19 +50,28 @@ def connected(settings: Settings) -> Iterator[Parts]:
             limits=settings.limits,
             time_budget=settings.effective_time_budget,
         )
-        status = StatusService(storage, database, stale_after=settings.stale_after)
-        yield Parts(settings, storage, database, service, status)
+        with open_scheduler(settings, service if serving else None) as scheduler:
+            schedule = SchedulerService(scheduler, database)
+            status = StatusService(
+                storage,
+                database,
+                schedule if scheduler else None,
+                stale_after=settings.stale_after,
+                database_limit=settings.database_limit,
+            )
+            yield Parts(settings, storage, database, service, status, schedule)
 
 
 _of_this_process: Parts | None = None
 _guard = threading.Lock()
 
 
-def parts_of_this_process() -> Parts:
+def parts_of_this_process(*, acts: bool) -> Parts:
     """
     The parts for a server, made by the first request and kept until the process ends.
 
     Not at import, because gunicorn imports before it forks. What fails is tried again by the next request.
+    ``acts``: it does more than show, so it can be told to sync every hour.
     """
     global _of_this_process  # noqa: PLW0603 — a process has one
     with _guard:
@@ -64,7 +79,7 @@ def parts_of_this_process() -> Parts:
             settings = load_settings()
             configure_logs(settings.effective_log_format, "stdout")
             stack = ExitStack()
-            _of_this_process = stack.enter_context(connected(settings))
+            _of_this_process = stack.enter_context(connected(settings, serving=acts))
             atexit.register(stack.close)
         return _of_this_process
 
@@ -83,6 +98,29 @@ def open_storage(location: str) -> Storage:
     from novelsync.storage.local import LocalStorage
 
     return LocalStorage(location)
+
+
+@contextmanager
+def open_scheduler(settings: Settings, service: SyncService | None) -> Iterator[Scheduler | None]:
+    """
+    The scheduler the settings name. Without one it is this process itself, if it has a service for that.
+
+    Not in Cloud Run, where a process has no processor between requests.
+    """
+    if settings.scheduler_job:
+        from novelsync.schedulers.cloud import CloudScheduler
+
+        yield CloudScheduler(settings.scheduler_job)
+    elif service and not settings.in_cloud:
+        from novelsync.schedulers.in_process import InProcessScheduler
+
+        scheduler = InProcessScheduler(service.sync_all_novels)
+        try:
+            yield scheduler
+        finally:
+            scheduler.stop()
+    else:
+        yield None
 
 
 @contextmanager

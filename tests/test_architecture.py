@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "novelsync"
 
 STOREYS = (
-    {"errors", "wording"},
+    {"errors", "wording", "starting"},
     {"models", "commands", "placeholders"},
     {"book_file", "reader", "matching", "plan", "guards", "changes", "changelist"},
     {"contracts"},
@@ -25,7 +25,14 @@ STOREYS = (
         "doubts",
     }
     | {"database.embedded_places"},
-    {"database.functions", "database.postgres", "database.supabase", "database.migrations", "database.embedded_server"},
+    {"scheduler_service", "schedulers.in_process", "schedulers.cloud"}
+    | {
+        "database.functions",
+        "database.postgres",
+        "database.supabase",
+        "database.migrations",
+        "database.embedded_server",
+    },
     {
         "database.existing_tables",
         "transfer",
@@ -38,6 +45,7 @@ STOREYS = (
     },
     {"sync_service", "adoption"},
     {"wiring", "printing"},
+    {"doctor"},
     {"cli", "http"},
     {"__main__"},
 )

@@ -4,11 +4,15 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
@@ -170,6 +174,50 @@ def test_output_is_utf8_whatever_the_console_is(settled: Library) -> None:
         command = [sys.executable, "-m", "novelsync", "sync", *options]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
         assert (done.returncode, "số-đỏ" in done.stdout.decode()) == (1, True), done.stderr
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    """`serve` in a process of its own, once it answers; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "novelsync", "serve", "--port", str(port), *options]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline() == f"http://127.0.0.1:{port}/ — Ctrl-C ends it\n"
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+
+
+def scheduler_status(url: str) -> dict[str, Any] | None:
+    """None while nobody answers."""
+    try:
+        return dict(httpx.get(f"{url}/api/v1/sync/scheduler/status").json()["data"])
+    except httpx.TransportError:
+        return None
+
+
+@pytest.mark.usefixtures("settled")
+def test_serve_syncs_every_hour_by_itself_and_its_port_is_its_own(run: Run) -> None:
+    with serving() as url:
+        while not (status := scheduler_status(url)) or not status["is_running"]:
+            pass
+        second = run("serve", "--port", url.rpartition(":")[2])
+    assert status["jobs_count"] == 1
+    assert second.code == 2
+    assert "cannot be listened at" in second.err
+
+
+@pytest.mark.usefixtures("settled")
+def test_serve_can_be_told_not_to() -> None:
+    with serving("--no-schedule") as url:
+        while not (status := scheduler_status(url)):
+            pass
+        assert status == {"is_running": False, "next_job": None, "jobs_count": 0}
 
 
 def test_readers_are_chosen_for_the_embedded_database_too(run: Run, tmp_path: Path) -> None:

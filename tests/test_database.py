@@ -13,6 +13,7 @@ from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes
 from novelsync.contracts import WriteOutcome
 from novelsync.database import functions
 from novelsync.database.functions import FunctionDatabase
+from novelsync.database.migrations import migrations
 from novelsync.database.postgres import PostgresRoad
 from novelsync.database.supabase import SupabaseRoad
 from novelsync.errors import LeaseLost, RunInProgress, WriteRejected
@@ -190,6 +191,27 @@ def test_a_run_gives_back_its_own_lease_only(database: FunctionDatabase) -> None
     database.finish(first, "failed", {})
     with pytest.raises(RunInProgress):
         begin(database)
+
+
+def test_runs_older_than_30_days_are_forgotten_when_one_ends(database: FunctionDatabase, tables: Tables) -> None:
+    runs = [begin(database)]
+    for age in ("30 days 1 minute", "29 days"):
+        database.finish(runs[-1], "ok", {})
+        aged = "update novelsync.runs set finished_at = now() - %s::interval where run_id = %s"
+        tables.connection.execute(aged, [age, runs[-1]])
+        runs.append(begin(database))
+    database.finish(runs[-1], "ok", {})
+    assert tables.rows("select run_id::text from novelsync.runs order by finished_at") == [(run,) for run in runs[1:]]
+
+
+def test_a_database_tells_what_it_is(database: FunctionDatabase, way: str, tables: Tables) -> None:
+    facts = database.facts()
+    assert facts.schema == max(migration.version for migration in migrations())
+    assert facts.role == ("service_role" if way == "supabase" else "postgres")
+    assert facts.server.startswith("16." if way == "postgres" else "18.")
+    ((size,),) = tables.rows("select pg_database_size(current_database())")
+    assert abs(size - facts.bytes) < 1_000_000
+    assert facts.now.tzinfo is not None
 
 
 def test_a_run_that_died_counts_as_failed(database: FunctionDatabase) -> None:

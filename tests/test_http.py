@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,11 +19,23 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from novelsync import http, wiring
-from tests.conftest import Tables
+from novelsync.database.functions import FunctionDatabase
+from novelsync.scheduler_service import SchedulerService
+from novelsync.schedulers.cloud import CloudScheduler
+from novelsync.settings import load_settings
+from novelsync.status import StatusService
+from novelsync.storage.local import LocalStorage
+from novelsync.wiring import Parts
+from tests.cloud_jobs import JOB, CloudJobs, failure
+from tests.conftest import Tables, make_service
 from tests.library import Library, chapters
+
+Answered = tuple[int, dict[str, Any]]
+"""Status code and document."""
 
 ROOT = Path(__file__).parents[1]
 NOVELS, STATUS = "/api/v1/sync/novels", "/api/v1/sync/novels/status"
+SCHEDULER = "/api/v1/sync/scheduler"
 
 REPORT_KEYS = [
     *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
@@ -32,7 +45,7 @@ REPORT_KEYS = [
 STATUS_KEYS = [
     *("novels_in_storage", "last_check", "storage_path", "database", "database_bytes", "novels_in_database"),
     *("chapters_in_database", "removed_novels", "pending", "verdict", "reasons", "last_run", "metrics"),
-    *("problems", "problems_total"),
+    *("problems", "problems_total", "scheduler"),
 ]
 
 
@@ -267,9 +280,143 @@ def test_a_run_in_the_background_is_answered_at_once_and_seen_in_the_status(serv
     assert (status["last_run"]["trigger"], status["novels_in_database"]) == ("background", 1)
 
 
+def test_the_scheduler_is_started_and_stopped_in_the_published_words(serve: Serve) -> None:
+    client = serve()
+    stopped = {"success": True, "data": {"is_running": False, "next_job": None, "jobs_count": 0}}
+    assert client.get(f"{SCHEDULER}/status").json() == stopped
+    for _ in range(2):
+        assert client.post(f"{SCHEDULER}/start").json() == {
+            "success": True,
+            "message": "Scheduler started successfully",
+        }
+        status = client.get(f"{SCHEDULER}/status").json()
+        next_job = status["data"]["next_job"]
+        assert status == {"success": True, "data": {"is_running": True, "next_job": next_job, "jobs_count": 1}}
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00:00Z", next_job)
+    assert client.get(STATUS).json()["scheduler"] == status["data"]
+    for _ in range(2):
+        assert client.post(f"{SCHEDULER}/stop").json() == {
+            "success": True,
+            "message": "Scheduler stopped successfully",
+        }
+        assert client.get(f"{SCHEDULER}/status").json() == stopped
+
+
+def test_a_process_that_only_shows_does_not_speak_for_the_one_that_syncs(serve: Serve) -> None:
+    shows = serve("status")
+    assert shows.get(STATUS).json()["scheduler"] is None
+    answer = shows.get(f"{SCHEDULER}/status")
+    assert (answer.status_code, answer.json()["message"]) == (
+        500,
+        "there is no scheduler here: NOVELSYNC_SCHEDULER_JOB is not set",
+    )
+
+
+def test_a_run_in_the_background_that_another_keeps_from_starting_is_not_said_to_have_started(
+    serve: Serve, tables: Tables
+) -> None:
+    client = serve()
+    tables.connection.execute("update novelsync.lease set expires_at = now() + interval '1 hour' where singleton")
+    answer = client.post(f"{NOVELS}/background")
+    assert (answer.status_code, list(answer.json())) == (200, ["success", "message", "timestamp"])
+    assert answer.json()["message"] == "Sync job skipped: another run is in progress"
+
+
+def test_a_run_in_the_background_without_its_database_is_a_failure(serve: Serve) -> None:
+    answer = serve(DATABASE_URL="postgresql://u@127.0.0.1:1/x").post(f"{NOVELS}/background")
+    assert (answer.status_code, answer.json()["success"]) == (503, False)
+
+
+@pytest.fixture
+def jobs() -> Iterator[CloudJobs]:
+    with CloudJobs() as jobs:
+        yield jobs
+
+
+@pytest.fixture
+def in_cloud(jobs: CloudJobs, library: Library, database: FunctionDatabase) -> Callable[[str, str], Answered]:
+    """Asks the functions, as they are with a Cloud Scheduler job."""
+    schedule = SchedulerService(CloudScheduler(JOB, jobs.client, patience=0.5), database)
+    service = make_service(library, database)
+    storage = LocalStorage(str(library.folder))
+    status = StatusService(storage, database, schedule, stale_after=7800)
+    parts = Parts(load_settings(), storage, database, service, status, schedule)
+
+    def ask(method: str, path: str) -> Answered:
+        request = Request(EnvironBuilder(path, method=method).get_environ())
+        answer = http.answer(request, http.APP, lambda acts: parts)
+        return answer.status_code, answer.get_json()
+
+    return ask
+
+
+def test_with_a_cloud_scheduler_job_the_routes_are_about_that_job(
+    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered]
+) -> None:
+    running = {"is_running": True, "next_job": "2025-07-31T11:07:00Z", "jobs_count": 1}
+    assert in_cloud("GET", f"{SCHEDULER}/status") == (200, {"success": True, "data": running})
+    assert in_cloud("GET", STATUS)[1]["scheduler"] == running
+    code, answer = in_cloud("POST", f"{NOVELS}/background")
+    assert (code, answer["message"], jobs.runs) == (200, "Sync job started in background", 1)
+    assert in_cloud("POST", f"{SCHEDULER}/stop")[1]["message"] == "Scheduler stopped successfully"
+    code, answer = in_cloud("GET", f"{SCHEDULER}/status")
+    assert answer["data"] == {"is_running": False, "next_job": None, "jobs_count": 0}
+
+    code, answer = in_cloud("POST", f"{NOVELS}/background")
+    assert (code, answer["success"], jobs.runs) == (409, False, 1), "a paused job runs nothing"
+    assert "nothing was started" in answer["message"]
+    assert "POST /api/v1/sync/scheduler/start" in answer["hint"]
+    assert in_cloud("POST", f"{SCHEDULER}/start")[0] == 200
+    assert in_cloud("POST", f"{NOVELS}/background")[0] == 200
+    assert jobs.runs == 2
+
+
+def test_with_a_run_going_on_the_job_is_not_run(
+    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], tables: Tables
+) -> None:
+    tables.connection.execute("update novelsync.lease set expires_at = now() + interval '1 hour' where singleton")
+    assert in_cloud("POST", f"{NOVELS}/background")[1]["message"] == "Sync job skipped: another run is in progress"
+    assert jobs.runs == 0
+
+
+def test_the_status_answers_without_the_scheduler_and_a_check_asks_it_only_when_a_run_is_overdue(
+    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], tables: Tables
+) -> None:
+    in_cloud("POST", NOVELS)
+    jobs.state = "PAUSED"
+    assert in_cloud("GET", STATUS)[1]["verdict"] == "ok", "somebody may be calling by hand"
+    jobs.requests.clear()
+    assert in_cloud("GET", f"{STATUS}?check=strict")[1]["scheduler"] is None
+    assert jobs.requests == []
+
+    tables.connection.execute("update novelsync.runs set finished_at = finished_at - interval '3 hours'")
+    stopped = in_cloud("GET", f"{STATUS}?check=strict")
+    assert (stopped[0], stopped[1]["verdict"], stopped[1]["reasons"][0]) == (503, "stopped", "the scheduler is stopped")
+    assert in_cloud("GET", f"{STATUS}?check=1")[0] == 200, "somebody stopped it"
+
+    jobs.answer = lambda act: failure(403, "PERMISSION_DENIED", "no")
+    code, status = in_cloud("GET", f"{STATUS}?check=1")
+    assert (code, status["verdict"], status["scheduler"]) == (503, "stale", None)
+    assert "permission denied" in status["reasons"][-1]
+
+
+def test_a_deployed_function_looks_for_its_credentials_when_it_is_asked_about_the_job(
+    serve: Serve, tmp_path: Path
+) -> None:
+    nowhere = {"NOVELSYNC_SCHEDULER_JOB": JOB, "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "none")}
+    shows = serve("status", K_SERVICE="novelsync-status", **nowhere)
+    answer = shows.get(f"{SCHEDULER}/status")
+    assert (answer.status_code, answer.json()["success"]) == (500, False)
+    assert f"there are no credentials for {JOB}" in answer.json()["message"]
+    assert f"there are no credentials for {JOB}" in shows.get(STATUS).json()["reasons"][-1]
+
+
 def test_in_cloud_run_nothing_is_started_that_could_not_run(serve: Serve) -> None:
-    answer = serve("sync", K_SERVICE="sync").post(f"{NOVELS}/background")
-    assert (answer.status_code, answer.json()["success"]) == (501, False)
+    client = serve("sync", K_SERVICE="sync")
+    for act in (f"{NOVELS}/background", f"{SCHEDULER}/start", f"{SCHEDULER}/stop"):
+        answer = client.post(act)
+        assert (answer.status_code, answer.json()["success"]) == (500, False)
+        assert "NOVELSYNC_SCHEDULER_JOB is not set" in answer.json()["message"]
 
 
 def test_a_failed_run_is_503_with_its_report(serve: Serve) -> None:
@@ -313,6 +460,13 @@ def test_log_lines_are_what_google_cloud_reads(serve: Serve, library: Library, t
     assert [line["severity"] for line in ours.values()] == ["INFO", "WARNING", "WARNING"]
     assert {line["logging.googleapis.com/trace"] for line in ours.values()} == {f"projects/p/traces/{trace}"}
     assert ours["novel_refused"]["slug"] == "cut"
+
+
+def test_the_functions_are_imported_without_what_only_some_use() -> None:
+    unused = "('apscheduler', 'google.cloud.scheduler', 'google.cloud.storage', 'supabase', 'psycopg')"
+    code = f"import main, sys; print([name for name in sys.modules if name.startswith({unused})])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(

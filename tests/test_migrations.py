@@ -48,6 +48,10 @@ def test_a_database_is_migrated_once_and_the_ledger_says_so(empty_database_url: 
     assert ledger == [(migration.version, migration.name) for migration in migrations()]
 
 
+def test_the_newest_migration_defines_the_version_that_the_database_tells(database: FunctionDatabase) -> None:
+    assert database.facts().schema == max(migration.version for migration in migrations())
+
+
 def test_the_printed_script_can_be_pasted_twice_and_mixed_with_the_command(empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         for _ in range(2):
@@ -112,8 +116,8 @@ def test_readers_see_what_is_published_and_nothing_else(database_url: str, role:
     assert select(role, database_url, "select title from chapters") == [("Chapter 1",)]
 
 
-FUNCTIONS = ("absence", "begin", "finish", "known", "peek", "problems", "purge", "read", "remove", "removed", "renamed")
-FUNCTIONS += ("renew", "stage", "status", "write")
+FUNCTIONS = ("absence", "begin", "doctor", "finish", "known", "peek", "problems", "purge", "read", "remove", "removed")
+FUNCTIONS += ("renamed", "renew", "stage", "status", "write")
 
 FORBIDDEN = (
     "insert into novels (slug, title) values ('x', 'x')",
@@ -121,6 +125,7 @@ FORBIDDEN = (
     "delete from chapters",
     "select * from novelsync.files",
     "select novelsync.fence(null)",
+    "select novelsync.version()",
     "select novelsync.sweep(null)",
     *(f"select public.novelsync_{name}('{{}}')" for name in FUNCTIONS),
 )

@@ -86,6 +86,15 @@ def test_a_key_is_stripped_and_must_be_sendable(monkeypatch: pytest.MonkeyPatch)
     assert "canary" not in refused(monkeypatch, SUPABASE_SECRET_KEY="canary\né")
 
 
+@pytest.mark.parametrize(
+    "job", ["novelsync-hourly", "projects/p/jobs/j", "projects/p/locations/l/jobs/j/x", "projects/p/locations/l/jobs/"]
+)
+def test_a_scheduler_job_is_named_in_full(monkeypatch: pytest.MonkeyPatch, job: str) -> None:
+    assert f"NOVELSYNC_SCHEDULER_JOB is {job!r}: it must be" in refused(monkeypatch, NOVELSYNC_SCHEDULER_JOB=job)
+    monkeypatch.setenv("NOVELSYNC_SCHEDULER_JOB", "projects/a:b.c-1/locations/europe-west1/jobs/novel_sync-1")
+    assert load_settings().scheduler_job
+
+
 def test_in_cloud_run_there_is_no_embedded_database(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the embedded database would vanish" in refused(monkeypatch, K_SERVICE="novelsync-sync")
 

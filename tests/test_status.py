@@ -24,9 +24,9 @@ def run(outcome: str = "ok", minutes_ago: int = 10, deferred: int = 0, message: 
     return FinishedRun(outcome, NOON - timedelta(minutes=minutes_ago), report)
 
 
-def verdict(*runs: FinishedRun, **counts: int) -> tuple[str, list[str]]:
-    said = DatabaseStatus(0, 0, 0, 0, None, runs, {}, Standing(counts, (), counts.get("held", 0)))
-    return judge(said, stale_after=7800, now=NOON)
+def verdict(*runs: FinishedRun, stopped: bool = False, mb: int = 0, **counts: int) -> tuple[str, list[str]]:
+    said = DatabaseStatus(0, 0, 0, mb * 1_000_000, None, runs, {}, Standing(counts, (), counts.get("held", 0)))
+    return judge(said, stale_after=7800, now=NOON, stopped=stopped, database_limit=500_000_000)
 
 
 def test_all_is_well_when_the_last_run_is_and_nothing_stands() -> None:
@@ -54,6 +54,20 @@ def test_no_run_for_too_long_is_stale() -> None:
     assert verdict(run(minutes_ago=130))[0] == "ok"
     why = ["the last run finished 131 minutes ago, over the limit of 130"]
     assert verdict(run(minutes_ago=131), refused=1) == ("stale", why)
+
+
+def test_no_run_for_too_long_with_a_stopped_scheduler_is_stopped() -> None:
+    why = ["the scheduler is stopped", "the last run finished 131 minutes ago, over the limit of 130"]
+    assert verdict(run(minutes_ago=131), stopped=True, refused=1) == ("stopped", why)
+    assert verdict(run(minutes_ago=10), stopped=True) == ("ok", []), "somebody calls it by hand"
+    assert verdict(run("failed", 500), run("failed", 600), stopped=True)[0] == "failing"
+    assert verdict(stopped=True)[0] == "never_run"
+
+
+def test_a_database_that_is_nearly_full_wants_attention() -> None:
+    assert verdict(run(), mb=450) == ("ok", [])
+    why = "the database has 451 MB, 90% of NOVELSYNC_DATABASE_LIMIT"
+    assert verdict(run(), mb=451, held=1) == ("attention", ["novels held: 1", why])
 
 
 def test_what_is_refused_or_held_wants_attention() -> None:

@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from novelsync.contracts import (
     Begun,
+    DatabaseFacts,
     DatabaseStatus,
     FinishedRun,
     Reference,
@@ -153,6 +154,11 @@ class FunctionDatabase:
             metrics=answer["metrics"],
             standing=_standing(answer["standing"]),
         )
+
+    def facts(self) -> DatabaseFacts:
+        answer = self._call("novelsync_doctor", {})
+        now = datetime.fromisoformat(answer["now"])
+        return DatabaseFacts(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
 
     # Writing --------------------------------------------------------------------
 

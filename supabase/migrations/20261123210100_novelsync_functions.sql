@@ -149,7 +149,7 @@ begin
 end
 $$;
 
--- Ends a run: stores its report and gives the lease back.
+-- Ends a run: stores its report and gives the lease back. Runs of more than 30 days ago are forgotten.
 -- In: run_id, outcome, report, digest, quiet (it was the digest that begin had handed out), resume_at.
 create or replace function public.novelsync_finish(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
@@ -163,6 +163,7 @@ begin
   update novelsync.runs
   set finished_at = clock_timestamp(), outcome = v_request.outcome, report = v_request.report
   where run_id = v_request.run_id;
+  delete from novelsync.runs where finished_at < now() - interval '30 days';
 
   update novelsync.lease
   set run_id = '00000000-0000-0000-0000-000000000000', expires_at = '-infinity', holder = '',
@@ -797,6 +798,28 @@ begin
 end
 $$;
 
+-- The version of the newest migration file. Each file that is added defines this anew: the API shows nobody the ledger.
+create or replace function novelsync.version() returns text
+language plpgsql immutable security invoker set search_path = '' as $$
+begin
+  return '20261123210100';
+end
+$$;
+
+-- What the database is, for whoever looks whether all is set up.
+-- Out: schema (a version as above), server (Postgres' own), role (whose rights a call has), bytes, now.
+create or replace function public.novelsync_doctor(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+begin
+  return json_build_object(
+    'schema', novelsync.version(),
+    'server', current_setting('server_version'),
+    'role', current_user,
+    'bytes', pg_database_size(current_database()),
+    'now', clock_timestamp());
+end
+$$;
+
 do $$
 declare
   v_function text;
@@ -806,7 +829,8 @@ begin
     'public.novelsync_known(json)', 'public.novelsync_read(json)', 'public.novelsync_stage(json)',
     'public.novelsync_write(json)', 'public.novelsync_absence(json)', 'public.novelsync_status(json)',
     'public.novelsync_problems(json)', 'public.novelsync_peek(json)', 'public.novelsync_renamed(json)',
-    'public.novelsync_remove(json)', 'public.novelsync_removed(json)', 'public.novelsync_purge(json)', 'novelsync.fence(uuid)', 'novelsync.sweep(text[])'] loop
+    'public.novelsync_remove(json)', 'public.novelsync_removed(json)', 'public.novelsync_purge(json)',
+    'public.novelsync_doctor(json)', 'novelsync.version()', 'novelsync.fence(uuid)', 'novelsync.sweep(text[])'] loop
     -- Supabase's default privileges grant to anon and authenticated by name, so "from public" alone leaves them in.
     execute format('revoke all on function %s from public, anon, authenticated', v_function);
     execute format('grant execute on function %s to service_role', v_function);

@@ -1,0 +1,127 @@
+"""A job of Google Cloud Scheduler, which calls the function ``sync`` every hour."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Final
+
+import requests
+from google.api_core import exceptions as api
+from google.api_core.retry import Retry, if_exception_type
+from google.auth import exceptions as auth
+from google.cloud.scheduler_v1 import CloudSchedulerClient, Job
+
+from novelsync.contracts import Schedule
+from novelsync.errors import ConfigurationError, SchedulerStopped, SchedulerUnavailable
+
+_RIGHTS: Final = "cloudscheduler.jobs.get, .run, .pause and .enable"
+
+
+class CloudScheduler:
+    """
+    A `novelsync.contracts.Scheduler` that is one job, made by somebody else.
+
+    To run it on demand is refused by the API as long as the job is paused.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        make_client: Callable[[], CloudSchedulerClient] = lambda: CloudSchedulerClient(transport="rest"),
+        patience: float = 10,
+    ) -> None:
+        """
+        ``job``: ``projects/P/locations/L/jobs/J``. ``make_client`` is called once it is needed.
+
+        ``patience``: seconds for a request, and for trying again what may be tried again.
+        """
+        self._job = job
+        self._make_client = make_client
+        self._patience = patience
+        self._retry = Retry(if_exception_type(api.ServiceUnavailable), initial=0.2, timeout=patience)
+
+    @cached_property
+    def _client(self) -> CloudSchedulerClient:
+        try:
+            return self._make_client()
+        except (auth.GoogleAuthError, OSError) as error:
+            raise ConfigurationError(
+                f"there are no credentials for {self._job}: {_one_line(error)}",
+                "on a laptop: `gcloud auth application-default login`; in the cloud the function has a service account",
+            ) from error
+
+    def start(self) -> None:
+        self._change("resume_job", Job.State.ENABLED)
+
+    def stop(self) -> None:
+        self._change("pause_job", Job.State.PAUSED)
+
+    def state(self) -> Schedule:
+        job = self._call("get_job")
+        running = job.state == Job.State.ENABLED
+        # Google's type is a datetime that also knows nanoseconds.
+        return Schedule(running, job.schedule_time if running and "schedule_time" in job else None)
+
+    def run_now(self) -> None:
+        try:
+            # Not tried again: the job might have been started although the answer was lost.
+            self._call("run_job", retry=None)
+        except _Refused as error:
+            state = self._call("get_job").state
+            if state == Job.State.ENABLED:
+                raise
+            raise SchedulerStopped(
+                f"nothing was started: {self._job} is {state.name.lower()}",
+                "start the scheduler first: POST /api/v1/sync/scheduler/start; or sync with POST /api/v1/sync/novels",
+            ) from error
+
+    def _change(self, act: str, wanted: int) -> None:
+        try:
+            self._call(act)
+        except _Refused:
+            # The API resumes only what is paused, and pauses only what is enabled.
+            if self._call("get_job").state != wanted:
+                raise
+
+    def _call(self, act: str, **options: Any) -> Any:
+        with self._translated_errors():
+            call = getattr(self._client, act)
+            return call(name=self._job, **{"retry": self._retry, "timeout": self._patience} | options)
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        """Lets no exception of Google's libraries out."""
+        try:
+            yield
+        except api.BadRequest as error:
+            raise _Refused(
+                f"{self._job}: Cloud Scheduler refuses that: {_one_line(error)}",
+                "look at the job in the Google Cloud console; deploy it anew if it is broken",
+            ) from error
+        except api.NotFound as error:
+            raise ConfigurationError(
+                f"there is no Cloud Scheduler job {self._job}",
+                "set NOVELSYNC_SCHEDULER_JOB to projects/<project>/locations/<region>/jobs/<job>",
+            ) from error
+        except api.Forbidden as error:
+            raise ConfigurationError(
+                f"{self._job}: permission denied: {_one_line(error)}",
+                f"give the service account a role with {_RIGHTS}, and enable cloudscheduler.googleapis.com",
+            ) from error
+        except (api.Unauthorized, auth.RefreshError, auth.DefaultCredentialsError) as error:
+            raise ConfigurationError(
+                f"{self._job}: the credentials are refused: {_one_line(error)}",
+                "on a laptop: `gcloud auth application-default login`",
+            ) from error
+        except (api.GoogleAPIError, auth.TransportError, requests.exceptions.RequestException) as error:
+            raise SchedulerUnavailable(
+                f"Cloud Scheduler could not be asked: {_one_line(error)}", "try again"
+            ) from error
+
+
+class _Refused(ConfigurationError):
+    """A wrong request, or one that the job's state forbids."""
+
+
+def _one_line(error: Any) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,83 @@
+"""The scheduler of a laptop: APScheduler in the process that serves, and gone with it."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from novelsync.contracts import Schedule
+from novelsync.report import Report
+
+LOOK_SECONDS: Final = 30
+"""So often the clock is looked at. No timer is set for the hour, because timers stand still while a laptop sleeps."""
+
+_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Sync(Protocol):
+    """`novelsync.sync_service.SyncService.sync_all_novels`."""
+
+    def __call__(self, trigger: str, *, started: Callable[[], None] = ...) -> Report: ...
+
+
+class InProcessScheduler:
+    """A `novelsync.contracts.Scheduler` that calls ``sync`` itself, on the hour."""
+
+    def __init__(
+        self,
+        sync: Sync,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        self._sync = sync
+        self._now = now
+        self._look_seconds = look_seconds
+        self._clockwork: BackgroundScheduler | None = None
+        self._next: datetime | None = None
+        self._guard = threading.Lock()
+        self._background = ThreadPoolExecutor(thread_name_prefix="background")
+
+    def start(self) -> None:
+        with self._guard:
+            if self._clockwork is None:
+                self._next = _next_hour(self._now())
+                self._clockwork = BackgroundScheduler(timezone=UTC)
+                every = IntervalTrigger(seconds=self._look_seconds, start_date=_MIDNIGHT, timezone=UTC)
+                # Two, because looks go on while a run does; two runs cannot, since the second finds no lease.
+                self._clockwork.add_job(self.look, every, coalesce=True, max_instances=2, misfire_grace_time=None)
+                self._clockwork.start()
+
+    def stop(self) -> None:
+        with self._guard:
+            if self._clockwork is not None:
+                self._next = None
+                self._clockwork.shutdown(wait=False)
+                self._clockwork = None
+
+    def state(self) -> Schedule:
+        return Schedule(self._next is not None, self._next)
+
+    def look(self) -> None:
+        """Runs if it is time; once, however many hours were missed."""
+        now = self._now()
+        with self._guard:
+            if self._next is None or now < self._next:
+                return
+            self._next = _next_hour(now)
+        self._sync("scheduler")
+
+    def run_now(self) -> None:
+        began: Future[None] = Future()
+        ended = self._background.submit(self._sync, "background", started=lambda: began.set_result(None))
+        either: tuple[Future[Any], ...] = (began, ended)
+        wait(either, return_when=FIRST_COMPLETED)
+        if not began.done() and (error := ended.result().error):
+            raise error
+
+
+def _next_hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
