@@ -6,7 +6,7 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sync status serve stop check test bench clean
+.PHONY: help sync status serve stop check test bench bench-others clean
 
 help:
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
@@ -15,7 +15,7 @@ help:
 	@echo "make stop    stop an embedded database that was left running"
 	@echo "make check   lint and types"
 	@echo "make test    the tests"
-	@echo "make bench   the measurements"
+	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
 
 $(READY): requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name it: make PYTHON=/path/to/python3"; exit 1; }
@@ -56,6 +56,11 @@ test: $(READY) .tools/ready
 
 bench: $(READY) .tools/ready
 	@$(PY) -m bench $(ARGS)
+
+# What the bench compares with, if it is there; in an environment of its own, because it wants other versions.
+bench-others: $(READY)
+	@$(PY) -m venv .tools/dlt
+	@.tools/dlt/bin/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
 
 clean: stop
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

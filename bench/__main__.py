@@ -1,17 +1,48 @@
-"""``make bench``: all measurements, or those that ARGS names."""
+"""
+``make bench``: all measurements, or those that ARGS names; printed as Markdown.
 
-import sys
+With ``--keep`` what was measured takes its place in docs/numbers.md, and the chart is drawn anew.
+"""
+
+import argparse
+import gc
 import tempfile
 from pathlib import Path
 
-from bench import against_plain, matching, runs
-from novelsync.logs import configure_logs
+import structlog
 
-MEASUREMENTS = {"matching": matching.main, "runs": runs.main, "against_plain": against_plain.main}
+from bench import chart, cold_start, hours, imports, matching, memory, readers
+from bench.parts import described
+from bench.results import keep
 
-configure_logs("text", "stderr")
-for name in sys.argv[1:] or MEASUREMENTS:
-    if name not in MEASUREMENTS:
-        raise SystemExit(f"there is no measurement {name!r}; there are: {', '.join(MEASUREMENTS)}")
-    with tempfile.TemporaryDirectory(prefix="novelsync-bench-") as folder:
-        MEASUREMENTS[name](Path(folder))
+MEASUREMENTS = {
+    module.__name__.removeprefix("bench."): module.main
+    for module in (imports, hours, memory, cold_start, readers, matching)
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASUREMENTS))
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(MEASUREMENTS):
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    gc.set_threshold(10_000)  # as novelsync.wiring does
+    stands_on = described()
+    for name in options.names or MEASUREMENTS:
+        with tempfile.TemporaryDirectory(prefix="novelsync-bench-") as folder:
+            tables = []
+            for table in MEASUREMENTS[name](Path(folder)):
+                print(f"{table.markdown()}\n", flush=True)
+                tables.append(table)
+        text = "\n\n".join(table.markdown() for table in tables)
+        if options.keep:
+            keep(name, f"`make bench ARGS={name}`: {stands_on}\n\n{text}")
+            if name == "imports":
+                chart.draw(tables[0])
+
+
+if __name__ == "__main__":
+    main()

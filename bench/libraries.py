@@ -54,3 +54,8 @@ def make(folder: Path, novels: int, chapters: int, size: int, seed: int = 1) -> 
     for n in range(novels):
         slug = f"novel-{n:06d}"
         write(folder, slug, book(random_, slug, chapters, size))
+
+
+def make_one(folder: Path, slug: str, chapters: int, size: int) -> None:
+    """One novel more."""
+    write(folder, slug, book(random.Random(slug), slug, chapters, size))  # noqa: S311

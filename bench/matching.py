@@ -4,14 +4,12 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.results import Table
 from novelsync.matching import pair_chapters
 from novelsync.models import BookChapter, KnownChapter, url_hash
 
@@ -21,20 +19,20 @@ ROUNDS = 15
 Change = Callable[[list[BookChapter]], list[BookChapter]]
 
 
-def main(_folder: Path) -> None:
-    table = Table("5,000 chapters against 5,000", "median, ms", "worst, ms", "ids kept", title="Matching")
+def main(_folder: Path) -> Iterator[Table]:
     stored = [found(n) for n in range(CHAPTERS)]
-    rows = [known(n, chapter) for n, chapter in enumerate(stored)]
+    known_ = [known(n, chapter) for n, chapter in enumerate(stored)]
+    rows = []
     for name, change in CHANGES.items():
         file = change(list(stored))
         times = []
         for _ in range(ROUNDS):
             start = time.perf_counter()
-            pairs = pair_chapters(rows, file)
+            pairs = pair_chapters(known_, file)
             times.append((time.perf_counter() - start) * 1000)
         kept = sum(pair is not None for pair in pairs)
-        table.add_row(name, f"{statistics.median(times):.1f}", f"{max(times):.1f}", f"{kept:,} of {len(file):,}")
-    Console().print(table)
+        rows.append([name, f"{statistics.median(times):.0f}", f"{max(times):.0f}", f"{kept:,} of {len(file):,}"])
+    yield Table("5,000 chapters against 5,000", ["", "median, ms", "worst, ms", "ids kept"], rows)
 
 
 def found(n: int, said: str = "") -> BookChapter:

@@ -1,31 +1,82 @@
-"""What measurements stand on: a database of their own, Supabase's REST endpoint before it, a road that counts."""
+"""What measurements stand on: a Postgres of their own, Supabase's REST endpoint before it, and a road that counts."""
 
 import json
+import os
+import pwd
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from novelsync.database.embedded import EmbeddedPostgres
-from novelsync.database.functions import Road
+import psycopg
+
+from novelsync.database.embedded_places import programs_folder, reachable_programs
+from novelsync.database.functions import FunctionDatabase, Road
 from novelsync.database.migrations import migrate
+from novelsync.database.postgres import PostgresRoad
+from novelsync.database.supabase import SupabaseRoad
+from novelsync.report import Report
+from novelsync.storage.local import LocalStorage
+from novelsync.sync_service import SyncService
 
-ROOT = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[1]
+ROADS: Final = ("psycopg", "PostgREST")
+COMPRESSIONS: Final = {"p": "pglz", "l": "lz4"}
 
 
 @contextmanager
 def database() -> Iterator[str]:
-    """A migrated Postgres with nothing in it, as a connection string."""
-    with tempfile.TemporaryDirectory(prefix="novelsync-bench-") as folder:
-        Path(folder).chmod(0o755)  # as root, Postgres runs as nobody, who must be able to enter
-        with EmbeddedPostgres(Path(folder)) as postgres:
-            conninfo = postgres.start()
+    """
+    A migrated Postgres with nothing in it, as a connection string; its settings are Postgres' own.
+
+    ``BENCH_POSTGRES`` in the environment names the folder of another one's programs.
+    """
+    account: dict[str, Any] = {}
+    programs = Path(os.environ.get("BENCH_POSTGRES") or programs_folder())
+    with tempfile.TemporaryDirectory(prefix="novelsync-bench-") as folder, socket.socket() as probe:
+        if os.geteuid() == 0:  # whom Postgres refuses
+            nobody = pwd.getpwnam("nobody")
+            programs = reachable_programs(programs, (nobody.pw_uid, nobody.pw_gid))
+            account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+
+        def run(program: str, *arguments: str) -> None:
+            command = [programs / program, "-D", folder, *arguments]
+            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, **account)
+
+        run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -k {folder}"
+        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", options, "start")
+        try:
+            conninfo = f"postgresql://postgres:any@127.0.0.1:{port}/postgres"  # dlt wants a password
             migrate(conninfo, "bench")
             yield conninfo
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+def described() -> str:
+    """What the figures stand on: processors, server, compression."""
+    with database() as conninfo, psycopg.connect(conninfo) as connection:
+        rows = connection.execute(
+            "select current_setting('server_version'), coalesce(nullif(attcompression::text, ''), 'p')"
+            " from pg_attribute where attrelid = 'public.chapters'::regclass and attname = 'content'"
+        ).fetchall()
+    ((version, compression),) = rows
+    python = ".".join(map(str, sys.version_info[:3]))
+    return (
+        f"{os.cpu_count()} processors, Python {python}, PostgreSQL {version.split()[0]} with"
+        f" {COMPRESSIONS[compression]}, PostgREST 12.0.2"
+    )
 
 
 class CountingRoad:
@@ -35,14 +86,21 @@ class CountingRoad:
         self._road = road
         self.name = road.name
         self.close = road.close
-        self.calls = 0
-        self.texts = 0
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
-        self.calls += 1
-        for part in ("created", "changed", "texts"):
-            self.texts += sum("content" in chapter for chapter in request.get(part, ()))
+        self.calls.append((function, request))
         return self._road.call(function, request)
+
+    def texts(self) -> int:
+        """Sent so far."""
+        parts = [chapters for _, request in self.calls for chapters in _chapters(request)]
+        return sum("content" in chapter for chapters in parts for chapter in chapters)
+
+
+def _chapters(request: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
+    for part in ("created", "changed", "texts"):
+        yield request.get(part, [])
 
 
 @dataclass
@@ -50,7 +108,8 @@ class Rest:
     """Supabase's REST endpoint, in a process of its own."""
 
     url: str
-    key: str
+    secret_key: str
+    publishable_key: str
     _process: "subprocess.Popen[str]"
 
     def passed(self) -> Mapping[str, int]:
@@ -67,5 +126,25 @@ def rest(conninfo: str, delay: float = 0.0) -> Iterator[Rest]:
     command = [sys.executable, "-m", "tests.stand_in", "--conninfo", conninfo, "--delay", str(delay)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         said = json.loads(process.stdout.readline())
-        yield Rest(said["url"], said["secret_key"], process)
+        yield Rest(said["url"], said["secret_key"], said["publishable_key"], process)
         process.stdin.close()
+
+
+@contextmanager
+def road(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[CountingRoad, Rest | None]]:
+    """One of `ROADS` to that database, and the REST endpoint, if that is on it."""
+    with ExitStack() as stack:
+        api = stack.enter_context(rest(conninfo, delay)) if kind == "PostgREST" else None
+        plain = SupabaseRoad(api.url, api.secret_key) if api else PostgresRoad(conninfo)
+        yield stack.enter_context(closing(CountingRoad(plain))), api
+
+
+def sync(folder: Path, road_: Road) -> tuple[float, Report]:
+    """One whole run: its seconds and its report. Ends the bench if it did not go well."""
+    service = SyncService(LocalStorage(str(folder)), FunctionDatabase(road_), workers=4, max_file_bytes=2**30)
+    start = time.perf_counter()
+    report = service.sync_all_novels("bench")
+    seconds = time.perf_counter() - start
+    if not report.success:
+        raise SystemExit(f"{folder.name}: {report.outcome}: {report.problems}")
+    return seconds, report

@@ -327,8 +327,7 @@ def _content(chapter: BookChapter) -> dict[str, Any]:
 
 def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
     fields = answer["novel"] and NovelFields(**answer["novel"])
-    rows = answer["chapters"]
-    chapters = [] if rows is None else [_known_chapter(*row) for row in zip(*rows.values(), strict=True)]
+    chapters = [] if answer["chapters"] is None else list(_known_chapters(answer["chapters"]))
     return KnownNovel(
         answer["slug"],
         answer["revision"],
@@ -343,28 +342,21 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
     )
 
 
-def _known_chapter(
-    id_: str,
-    position: int,
-    number: str | None,
-    title: str,
-    url: str,
-    content_hash: str,
-    size: int,
-    short_text: str | None,
-    removed: bool,
-) -> KnownChapter:
-    return KnownChapter(
-        id=id_,
-        position=position,
-        number=None if number is None else Decimal(number),
-        title=title,
-        url_hash=url,
-        content_hash=b64decode(f"{content_hash}=") if content_hash else b"",
-        content_bytes=size,
-        short_text=short_text,
-        removed=removed,
-    )
+def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
+    columns = ("id", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
+    rows = zip(*(answer[column] for column in columns), strict=True)
+    for k, (id_, position, number, title, url, content_hash, size) in enumerate(rows):
+        yield KnownChapter(
+            id=id_,
+            position=position,
+            number=None if number is None else Decimal(number),
+            title=title,
+            url_hash=url,
+            content_hash=b64decode(f"{content_hash}=") if content_hash else b"",
+            content_bytes=size,
+            removed=k >= answer["published"],
+            short_text=answer["short_texts"].get(id_),
+        )
 
 
 def _standing(answer: Mapping[str, Any]) -> Standing:

@@ -203,7 +203,8 @@ $$;
 
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
 -- Out: one entry per slug that the bookkeeping has. Its chapters come along if a checksum is given that is not the known
--- one, if the novel is removed, or if "whole" asks for them. A text comes along where it has under 2,000 bytes.
+-- one, if the novel is removed, or if "whole" asks for them: arrays by column, the published ones first (so many are
+-- published), and by id the texts of under 2,000 bytes. As arrays, because json_agg puts a blank behind each comma.
 -- verify: hashes are taken from the texts themselves; the hash of a row that lies about its text is empty.
 -- By index only: while statistics are older than a first import, the planner takes the table for empty.
 create or replace function public.novelsync_read(json) returns json
@@ -227,18 +228,18 @@ begin
                           'cover_url', n.cover_url, 'status', n.status) end,
       'chapters', case when w.whole and n.id is not null then (
         select json_build_object(
-          'id', coalesce(json_agg(c.id::text), '[]'),
-          'position', coalesce(json_agg(c.position), '[]'),
-          'number', coalesce(json_agg(c.number::text), '[]'),
-          'title', coalesce(json_agg(c.title), '[]'),
-          'url_hash', coalesce(json_agg(
-            case when c.url = '' then '' else encode(substr(sha256(convert_to(c.url, 'UTF8')), 1, 9), 'base64') end), '[]'),
-          'content_hash', coalesce(json_agg(case
+          'id', coalesce(array_to_json(array_agg(c.id::text)), '[]'),
+          'position', coalesce(array_to_json(array_agg(c.position)), '[]'),
+          'number', coalesce(array_to_json(array_agg(c.number::text)), '[]'),
+          'title', coalesce(array_to_json(array_agg(c.title)), '[]'),
+          'url_hash', coalesce(array_to_json(array_agg(
+            case when c.url = '' then '' else encode(substr(sha256(convert_to(c.url, 'UTF8')), 1, 9), 'base64') end)), '[]'),
+          'content_hash', coalesce(array_to_json(array_agg(case
             when v_verify and sha256(convert_to(c.content, 'UTF8')) <> c.content_hash then ''
-            else rtrim(encode(c.content_hash, 'base64'), '=') end), '[]'),
-          'content_bytes', coalesce(json_agg(octet_length(c.content)), '[]'),
-          'short_text', coalesce(json_agg(case when octet_length(c.content) < 2000 then c.content end), '[]'),
-          'removed', coalesce(json_agg(c.removed_at is not null), '[]'))
+            else rtrim(encode(c.content_hash, 'base64'), '=') end)), '[]'),
+          'content_bytes', coalesce(array_to_json(array_agg(octet_length(c.content))), '[]'),
+          'short_texts', coalesce(json_object_agg(c.id::text, c.content) filter (where octet_length(c.content) < 2000), '{}'),
+          'published', count(*) filter (where c.removed_at is null))
         from (
           select * from public.chapters c
           where c.novel_id = f.novel_id and c.removed_at is distinct from 'infinity'

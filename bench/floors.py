@@ -1,0 +1,46 @@
+"""What cannot be beaten, or not by much: the same rows in one COPY stream, and one look at every file of a folder."""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+Row = tuple[Any, ...]
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    """As they stand in ``chapters``: read with ``json``, and hashed."""
+    for novel, path in enumerate(sorted(folder.glob("*/book_info.json")), start=1):
+        book = json.loads(path.read_bytes())
+        for position, chapter in enumerate(book["chapters"], start=1):
+            text = chapter["content"]
+            digest = sha256(text.encode()).digest()
+            yield novel, position, chapter["number"], chapter["title"], text, chapter["url"], digest
+
+
+def copy(conninfo: str, rows_: Iterable[Row]) -> float:
+    """Seconds of one COPY into a table with the columns, indexes and compression of ``chapters``."""
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("create table public.copied (like public.chapters including all)")
+        connection.commit()
+        start = time.perf_counter()
+        columns = "novel_id, position, number, title, content, url, content_hash"
+        with connection.cursor().copy(f"copy public.copied ({columns}) from stdin") as stream:
+            for row in rows_:
+                stream.write_row(row)
+        connection.commit()
+        return time.perf_counter() - start
+
+
+def walk(folder: Path) -> float:
+    """Seconds of one walk with a stat per file."""
+    start = time.perf_counter()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            os.stat(f"{entry.path}/book_info.json")  # noqa: PTH116 — as fast as it goes
+    return time.perf_counter() - start

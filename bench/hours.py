@@ -1,0 +1,109 @@
+"""What an hour costs: one without changes beside one walk of the folder, and one in which a chapter was added."""
+
+import json
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from bench import floors, libraries
+from bench.parts import ROADS, CountingRoad, database, road, sync
+from bench.results import Table, seconds
+
+TIMES = 5
+LIBRARIES = {"100": 100, "10,000": 10_000, "100,000": 100_000}
+LONG = "long"
+
+_opened: list[str] = []
+sys.addaudithook(lambda event, arguments: _opened.append(str(arguments[0])) if event == "open" else None)
+
+
+def main(folder: Path) -> Iterator[Table]:
+    quiet = []
+    for name, novels in LIBRARIES.items():
+        library = folder / f"quiet-{novels}"
+        libraries.make(library, novels=novels, chapters=1, size=200)
+        quiet += [[f"{name} novels", kind, *_quiet(library, kind)] for kind in ROADS]
+    columns = ["", "road", "one walk", "the hour", "ratio", "requests", "bytes sent and received"]
+    columns += ["files opened", "rows touched"]
+    yield Table("An hour without changes", columns, quiet, f"Of {TIMES} times, alternating, the fastest.")
+
+    library = folder / "added"
+    libraries.make(library, novels=10_000, chapters=1, size=200)
+    libraries.make_one(library, LONG, chapters=3_000, size=6_000)
+    columns = ["", "road", "the run", "requests", "texts sent", "bytes received per known chapter"]
+    rows = [row for kind in ROADS for row in _changed(library, kind)]
+    yield Table("One chapter in a novel of 3,000, among 10,000 novels", columns, rows)
+
+
+def _quiet(library: Path, kind: str) -> list[str]:
+    with database() as conninfo, road(kind, conninfo) as (road_, api):
+        sync(library, road_)
+        before = _rows(conninfo)
+        walks, hours = [], []
+        for _ in range(TIMES):
+            walks.append(floors.walk(library))
+            calls, opened = len(road_.calls), len(_opened)
+            if api:
+                api.passed()
+            hours.append(sync(library, road_)[0])
+            files = sum(str(library) in name and name.endswith(".json") for name in _opened[opened:])
+        size = f"{_bytes(api.passed()):,}" if api else ""
+        touched = len(_rows(conninfo) - before)
+    walk, hour = min(walks), min(hours)
+    requests = len(road_.calls) - calls
+    return [seconds(walk), seconds(hour), f"{hour / walk:.2f}", f"{requests}", size, f"{files}", f"{touched}"]
+
+
+def _bytes(passed: Mapping[str, int]) -> int:
+    return passed["bytes_in"] + passed["bytes_out"]
+
+
+def _rows(conninfo: str) -> set[tuple[Any, ...]]:
+    """Where every row of the readers' tables lies."""
+    with psycopg.connect(conninfo) as connection:
+        return set(
+            connection.execute(
+                "select 'novels', ctid::text, xmin::text from novels"
+                " union all select 'chapters', ctid::text, xmin::text from chapters"
+            ).fetchall()
+        )
+
+
+def _changed(library: Path, kind: str) -> Iterator[list[str]]:
+    changes: dict[str, Callable[[list[Any], Any], None]] = {
+        "added at the end": lambda chapters, new: chapters.append(new),
+        "put in front": lambda chapters, new: chapters.insert(0, new),
+    }
+    with database() as conninfo, road(kind, conninfo) as (road_, _):
+        sync(library, road_)
+        for name, change in changes.items():
+            known = _edit(library, change)
+            del road_.calls[:]
+            took, _report = sync(library, road_)
+            told = _per_chapter(conninfo, road_, known)
+            yield [name, kind, seconds(took), f"{len(road_.calls)}", f"{road_.texts()}", told]
+
+
+def _edit(library: Path, change: Callable[[list[Any], Any], None]) -> int:
+    """The number of chapters there were before."""
+    path = library / LONG / "book_info.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    known = len(document["chapters"])
+    change(document["chapters"], libraries.chapter(random.Random(known), "new", known + 1, 6_000))  # noqa: S311
+    libraries.write(library, LONG, document)
+    return known
+
+
+def _per_chapter(conninfo: str, road_: CountingRoad, known: int) -> str:
+    """The answer is asked for once more, because only the database knows how it spelt it."""
+    (request,) = (request for function, request in road_.calls if function == "novelsync_read")
+    # The run has written meanwhile: one chapter more, and the file is the stored one if it is still called the same.
+    body = msgspec.json.encode({"novels": [{**novel, "checksum": ""} for novel in request["novels"]]}).decode()
+    with psycopg.connect(conninfo) as connection:
+        ((size,),) = connection.execute("select octet_length(novelsync_read(%s)::text)", [body]).fetchall()
+    return f"{size / (known + 1):.0f}"

@@ -1,0 +1,117 @@
+"""A first import: NovelSync over both roads, beside what people would use instead and what cannot be beaten."""
+
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from statistics import median
+
+import psycopg
+
+from bench import floors, libraries, plain
+from bench.parts import ROADS, ROOT, database, rest, road, sync
+from bench.results import Table, rounds
+
+ROUNDS = 3
+DELAY = 0.02
+DLT = ROOT / ".tools" / "dlt" / "bin" / "python"
+PLAIN = "the plain algorithm"
+FLOOR = "one COPY stream"
+
+Contender = Callable[[], float]
+"""Chapters per second of one import into a database of its own."""
+
+
+def main(folder: Path) -> Iterator[Table]:
+    many, small, large = folder / "many", folder / "small", folder / "large"
+    libraries.make(many, novels=60, chapters=300, size=6_000)
+    rates = _rates(
+        {
+            PLAIN: lambda: _plain(many, 600),
+            "dlt": lambda: _dlt(many, 18_000),
+            **{f"NovelSync, {kind}": lambda kind=kind: _ours(many, kind) for kind in ROADS},
+            FLOOR: lambda: _copy(many),
+        }
+    )
+    yield _compared("60 novels of 300 chapters of 6 kB", rates)
+    rates = _rates(
+        {
+            PLAIN: lambda: _plain(many, 120, DELAY),
+            "NovelSync, PostgREST": lambda: _ours(many, "PostgREST", DELAY),
+            FLOOR: lambda: _copy(many),
+        }
+    )
+    yield _compared(f"The same, {DELAY * 1000:.0f} ms away (but for the COPY)", rates)
+    libraries.make(large, novels=4, chapters=5_000, size=6_000)
+    ours: dict[str, Contender] = {f"NovelSync, {kind}": lambda kind=kind: _ours(large, kind) for kind in ROADS}
+    yield _compared("4 novels of 30 MB", _rates({**ours, FLOOR: lambda: _copy(large)}))
+    libraries.make(small, novels=10_000, chapters=5, size=1_000)
+    ours = {f"NovelSync, {kind}": lambda kind=kind: _ours(small, kind) for kind in ROADS}
+    floor: dict[str, Contender] = {"json and one COPY stream": lambda: _read_and_copy(small)}
+    yield _compared("10,000 novels of 5 chapters of 1 kB", _rates({**ours, **floor}))
+
+
+def _rates(contenders: Mapping[str, Contender]) -> Mapping[str, list[float]]:
+    """Side by side: every round has one turn of each."""
+    rates: dict[str, list[float]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for name, contender in contenders.items():
+            if name != "dlt" or DLT.exists():
+                rates[name].append(contender())
+    return rates
+
+
+def _compared(title: str, rates: Mapping[str, list[float]]) -> Table:
+    ours = [name for name in rates if name.startswith("NovelSync")]
+    rows = []
+    for name, its in rates.items():
+        ratios = [
+            f"{median(mine / other for mine, other in zip(rates[our], its, strict=True)):.2f}" if our != name else ""
+            for our in ours
+        ]
+        rows.append([name, rounds(its), *ratios])
+    columns = ["", "chapters per second", *(f"{name} is … times as fast" for name in ours)]
+    note = "" if "dlt" in rates or PLAIN not in rates else "Without dlt: `make bench-others` brings it."
+    return Table(title, columns, rows, note)
+
+
+def _ours(folder: Path, kind: str, delay: float = 0.0) -> float:
+    with database() as conninfo, road(kind, conninfo, delay) as (road_, _):
+        seconds, report = sync(folder, road_)
+        return report.chapters["processed"] / seconds
+
+
+def _plain(folder: Path, limit: int, delay: float = 0.0) -> float:
+    """On a slice of ``limit`` chapters, because all of them would take minutes."""
+    with database() as conninfo:
+        with psycopg.connect(conninfo) as connection:
+            connection.execute(plain.TABLES)
+        with rest(conninfo, delay) as api:
+            return plain.timed(api.url, api.secret_key, folder, limit)
+
+
+def _dlt(folder: Path, chapters: int) -> float:
+    with database() as conninfo:
+        command = [DLT, ROOT / "bench" / "dlt_pipeline.py", folder, conninfo]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return chapters / float(done.stdout.split()[-1])
+
+
+def _copy(folder: Path) -> float:
+    rows = list(floors.rows(folder))
+    with database() as conninfo:
+        return len(rows) / floors.copy(conninfo, rows)
+
+
+def _read_and_copy(folder: Path) -> float:
+    chapters = 0
+
+    def counted() -> Iterator[floors.Row]:
+        nonlocal chapters
+        for row in floors.rows(folder):
+            chapters += 1
+            yield row
+
+    with database() as conninfo:
+        seconds = floors.copy(conninfo, counted())
+    return chapters / seconds

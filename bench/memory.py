@@ -1,0 +1,73 @@
+"""Peak memory of a whole process, against the size of a file and of a library; and under a limit that is enforced."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import libraries
+from bench.parts import ROADS, ROOT, database, rest
+from bench.results import Table
+
+LIMIT = 400_000_000  # bytes
+
+# From /proc, because the kernel's account of a child's memory begins with its parent's.
+SYNC_AND_TELL = """
+import atexit, sys
+from novelsync.cli import main
+atexit.register(lambda: print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))))
+sys.argv = ["novelsync", "sync"]
+main()
+"""
+TAKE_AS_MUCH = f"b'x' * {LIMIT}"
+
+
+def main(folder: Path) -> Iterator[Table]:
+    sizes = {"1 MB": 20, "10 MB": 200, "100 MB": 2_000}
+    rows = []
+    for name, chapters in sizes.items():
+        libraries.make(folder / name, novels=1, chapters=chapters, size=50_000)
+        rows.append([f"one novel of {name}", *(f"{_peak(folder / name, kind):,.0f}" for kind in ROADS)])
+    for novels in (100, 10_000, 100_000):
+        library = folder / f"{novels}"
+        libraries.make(library, novels=novels, chapters=1, size=200)
+        rows.append([f"{novels:,} novels of 500 bytes", *(f"{_peak(library, kind):,.0f}" for kind in ROADS)])
+    limited = [f"{_peak(folder / '100 MB', kind, limited=True):,.0f}" for kind in ROADS]
+    rows.append([f"one novel of 100 MB, with no more than {LIMIT / 1e6:.0f} MB to take", *limited])
+    note = (
+        f"The limit is the kernel's (RLIMIT_DATA), and enforced: a process that takes {LIMIT / 1e6:.0f} MB at once"
+        f" {'ends with a MemoryError' if _refused() else 'IS NOT STOPPED'}."
+    )
+    yield Table("Peak memory of a first import, MB", ["", *ROADS], rows, note)
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+
+
+def _refused() -> bool:
+    done = subprocess.run(
+        [sys.executable, "-c", TAKE_AS_MUCH], capture_output=True, text=True, check=False, preexec_fn=_limit
+    )
+    return done.returncode != 0 and "MemoryError" in done.stderr
+
+
+def _peak(library: Path, kind: str, *, limited: bool = False) -> float:
+    with ExitStack() as stack:
+        settings = {"DATABASE_URL": stack.enter_context(database()), "NOVELSYNC_STORAGE": str(library)}
+        if kind == "PostgREST":
+            api = stack.enter_context(rest(settings["DATABASE_URL"]))
+            settings |= {"SUPABASE_URL": api.url, "SUPABASE_SECRET_KEY": api.secret_key}
+        done = subprocess.run(
+            [sys.executable, "-c", SYNC_AND_TELL],
+            cwd=ROOT,
+            env=os.environ | settings,
+            check=True,
+            capture_output=True,
+            text=True,
+            preexec_fn=_limit if limited else None,
+        )
+    return int(done.stdout.split()[-2]) * 1024 / 1e6
