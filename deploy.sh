@@ -13,6 +13,8 @@ readonly ROUTES=/api/v1/sync
 . deploy/gcloud.sh
 # shellcheck source=deploy/flags.sh
 . deploy/flags.sh
+# shellcheck source=deploy/database.sh
+. deploy/database.sh
 # shellcheck source=deploy/checks.sh
 . deploy/checks.sh
 # shellcheck source=deploy/make.sh

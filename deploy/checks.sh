@@ -72,11 +72,8 @@ check_bucket() {
   fi
 }
 
-# Leaves the key in $key alone: what is started here does not find it in its environment.
+# From the environment, or what is stored already, or asked for.
 take_key() {
-  key=${SUPABASE_SECRET_KEY:-${SUPABASE_SERVICE_ROLE_KEY:-}}
-  url=${SUPABASE_URL:-}
-  unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY
   stored_key='' stored_version=''
   local list=(gcloud secrets versions list "$secret" --filter=state=ENABLED --sort-by=~createTime --limit=1
     '--format=value(name.basename())' "--project=$project")
@@ -91,7 +88,7 @@ take_key() {
   if [ -z "$url" ]; then
     if [ ! -t 0 ]; then die "SUPABASE_URL is not set" "set it to the project's address, https://<ref>.supabase.co"; fi
     printf 'SUPABASE_URL (https://<ref>.supabase.co): ' >&2
-    read -r url
+    read -r url || true
   fi
   url=${url%/}
   matches "$url" 'https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?' ||
@@ -107,7 +104,7 @@ take_key() {
       die "SUPABASE_SECRET_KEY is not set" "set it to the project's secret key (sb_secret_…), or call this from a terminal to be asked"
     fi
     printf 'SUPABASE_SECRET_KEY (sb_secret_…, is not shown): ' >&2
-    IFS= read -r -s key
+    IFS= read -r -s key || true
     say ''
   fi
   case $key in
@@ -116,13 +113,6 @@ take_key() {
   if [ -n "$rotate" ] && [ "$key" = "$stored_key" ]; then
     die "--rotate-key: this is the key that is in use" "make a new secret key in Supabase's settings, and give that one"
   fi
-}
-
-# Asks the database how it is; its answer is in $scratch/database, the status is printed. The key goes in by stdin.
-call_database() {
-  printf 'header = "apikey: %s"\nheader = "Authorization: Bearer %s"\n' "$key" "$key" |
-    curl -q --silent --show-error --max-time 60 --config - --header 'Content-Type: application/json' --data '{}' \
-      --output "$scratch/database" --write-out '%{http_code}' "$url/rest/v1/rpc/novelsync_status" 2>"$scratch/err"
 }
 
 check_database() {
@@ -134,7 +124,7 @@ check_database() {
   fi
   case $status in
     200)
-      from_database last_run >/dev/null 2>&1 ||
+      read_database ||
         die "$url does not answer as Supabase does" "SUPABASE_URL is https://<ref>.supabase.co, as the project's settings show it"
       ;;
     401 | 403)
@@ -148,21 +138,4 @@ check_database() {
     540) die "the Supabase project at $url is paused" "restore it in its dashboard" ;;
     *) die "the database at $url answers with status $status" "look at the project's dashboard, and call deploy.sh again" ;;
   esac
-}
-
-# From what call_database fetched: last_run (when it ended), running, outcome, report.
-from_database() {
-  python3 -c '
-import json, sys
-sys.stdout.reconfigure(encoding="utf-8")
-with open(sys.argv[1], encoding="utf-8") as answer:
-    status = json.load(answer)
-run = next(iter(status["last_runs"]), {})
-print({
-    "last_run": run.get("finished_at", ""),
-    "running": "yes" if status["running"] else "",
-    "outcome": run.get("outcome"),
-    "report": json.dumps(run.get("report"), ensure_ascii=False, indent=2),
-}[sys.argv[2]])
-' "$scratch/database" "$1"
 }

@@ -24,55 +24,51 @@ run_once() {
 # Up to 5 minutes until a run shows, which is time for the retries; and as long as one is running, up to half an hour.
 wait_for_report() {
   local before waited=0 silent=0
-  ask_database_again
-  while [ -n "$(from_database running)" ] && [ "$waited" -lt 1800 ]; do
+  look_at_database
+  while [ "$running" = yes ] && [ "$waited" -lt 1800 ]; do
     # Its report would be taken for that of ours.
     if [ "$waited" = 0 ]; then say "  (waiting for the run that is in progress)"; fi
-    sleep 5
-    waited=$((waited + 5))
-    ask_database_again
+    wait_a_little
   done
-  before=$(from_database last_run)
+  before=$last_run waited=0
   run_patiently "$@"
-  waited=0
   while [ "$waited" -lt 1800 ] && [ "$silent" -lt 300 ]; do
-    sleep 5
-    waited=$((waited + 5)) silent=$((silent + 5))
-    ask_database_again
-    if [ "$(from_database last_run)" != "$before" ]; then
+    wait_a_little
+    silent=$((silent + 10))
+    if [ "$last_run" != "$before" ]; then
       ran=1
       print_report
       return
     fi
-    if [ -n "$(from_database running)" ]; then silent=0; fi
+    if [ "$running" = yes ]; then silent=0; fi
   done
-  say "$(sed 's/^/    /' "$scratch/database.log")"
-  ask STATUS gcloud scheduler jobs describe "$job" "--location=$region" '--format=value(lastAttemptTime,status.code,status.message)' "--project=$project"
-  die "everything is deployed, but no run has come to its end (the schedule's last attempt: ${answer:-none})${rotate:+; the old key is not disabled}" \
+  ask STATUS gcloud scheduler jobs describe "$job" "--location=$region" \
+    '--format=value(lastAttemptTime,status.code,status.message)' "--project=$project"
+  die "everything is deployed, but no run has come to its end (the database's last answer: $status; the schedule's last attempt: ${answer:-none})${rotate:+; the old key is not disabled}" \
     "gcloud functions logs read $sync_function --gen2 --region=$region --project=$project"
 }
 
-# A call that fails is made again by the next one; what was fetched before stays.
-ask_database_again() {
-  local status
-  cp "$scratch/database" "$scratch/database.before"
-  : >"$scratch/database.log"
-  status=$(call_database) || status=0
-  if [ "$status" != 200 ]; then
-    printf 'the database answered last with status %s\n' "$status" >"$scratch/database.log"
-    mv "$scratch/database.before" "$scratch/database"
-  fi
+wait_a_little() {
+  sleep 10
+  waited=$((waited + 10))
+  look_at_database
+}
+
+# What was known before stays, when a call fails: the next one may not.
+look_at_database() {
+  status=$(call_database) || status='no answer'
+  if [ "$status" = 200 ]; then read_database || true; fi
 }
 
 print_report() {
-  local outcome
-  outcome=$(from_database outcome)
-  from_database report
+  print_last_report
   case $outcome in
     ok) say "  ok: everything in storage is in the tables" ;;
     partial) say "  partial: some novels are refused, held or left over; the report above names them" ;;
-    *) die "everything is deployed, but the run ended as '$outcome'; the report above has the reason${rotate:+; the old key is not disabled}" \
-      "mend it, and: gcloud scheduler jobs run $job --location=$region --project=$project" ;;
+    *)
+      die "everything is deployed, but the run ended as '$outcome'; the report above has the reason${rotate:+; the old key is not disabled}" \
+        "mend it, and: gcloud scheduler jobs run $job --location=$region --project=$project"
+      ;;
   esac
 }
 

@@ -6,6 +6,8 @@ parse() {
   schedule=${DEPLOY_SCHEDULE:-0 * * * *} memory=${DEPLOY_MEMORY:-1Gi} name=${DEPLOY_NAME:-novelsync}
   alert=${DEPLOY_ALERT:-}
   settings=() viewers=()
+  url=${SUPABASE_URL:-} key=${SUPABASE_SECRET_KEY:-${SUPABASE_SERVICE_ROLE_KEY:-}}
+  unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY # what is started here does not find it in its environment
   rotate='' dry_run='' delete='' yes='' remark=''
   local flag value
   while IFS= read -r value; do [ -z "$value" ] || settings+=("$value"); done <<<"${DEPLOY_SET:-}"

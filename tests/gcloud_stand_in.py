@@ -5,24 +5,26 @@ A stand-in for gcloud: writes down every call, remembers what was made, and fail
 
 `FOLDER/state.json` is what there is, `FOLDER/calls.jsonl` what was called; running the schedule runs the command in
 state["run"], if there is one. It knows the commands that deploy.sh uses and
-no flag; whether gcloud would understand those is asked of gcloud itself.
+no flag; whether gcloud would understand those is asked of gcloud itself. It imports little, because a deployment starts
+it some sixty times.
 """
 
 import json
 import os
 import re
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any, NoReturn
 
-folder, arguments = Path(sys.argv[1]), sys.argv[2:]
-state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+folder, arguments = sys.argv[1], sys.argv[2:]
+with open(f"{folder}/state.json") as file:
+    before = file.read()
+state = json.loads(before)
 said = " ".join(arguments)
 
 
-def end(out: object = "", error: str = "") -> NoReturn:
-    (folder / "state.json").write_text(json.dumps(state))
+def end(out: object = "", error: str = ""):
+    if (now := json.dumps(state)) != before:
+        with open(f"{folder}/state.json", "w") as file:
+            file.write(now)
     if out != "":
         print(out)
     if error:
@@ -33,7 +35,7 @@ def end(out: object = "", error: str = "") -> NoReturn:
 def record() -> str:
     stdin = sys.stdin.read() if "--data-file=-" in arguments else ""
     call = {"argv": arguments, "stdin": stdin, "environment": dict(os.environ)}
-    with (folder / "calls.jsonl").open("a") as calls:
+    with open(f"{folder}/calls.jsonl", "a") as calls:
         calls.write(json.dumps(call) + "\n")
     return stdin
 
@@ -53,7 +55,7 @@ def called(*words: str) -> bool:
     return arguments[: len(words)] == list(words)
 
 
-def secrets_versions(stdin: str) -> NoReturn:
+def secrets_versions(stdin: str):
     versions = state["versions"]  # each: [payload, enabled]
     match arguments[2]:
         case "list":
@@ -70,7 +72,7 @@ def secrets_versions(stdin: str) -> NoReturn:
             end()
 
 
-def described(kind: str, name: str) -> NoReturn:
+def described(kind: str, name: str):
     if f"{kind} {name}" not in state["things"]:
         end(error=f"NOT_FOUND: {name} was not found")
     if "serviceConfig.uri" in said:
@@ -80,12 +82,12 @@ def described(kind: str, name: str) -> NoReturn:
     end(state["job_state"] if flag("format") == "value(state)" else "there")
 
 
-def changed(kind: str, verb: str, name: str) -> NoReturn:
+def changed(kind: str, verb: str, name: str):
     things, key = state["things"], f"{kind} {name}"
     there = key in things
     if verb in ("create", "deploy") and (not there or verb == "deploy"):
         things += [] if there else [key]
-        end(f"{kind.split()[-1]}/{name}" if "monitoring" in kind else "")
+        end(f"google/{name}" if "monitoring" in kind else "")
     if verb == "delete" and there:
         things.remove(key)
         end()
@@ -97,7 +99,7 @@ def changed(kind: str, verb: str, name: str) -> NoReturn:
     end(error=f"ALREADY_EXISTS: {name}" if there else f"NOT_FOUND: {name}")
 
 
-def main() -> NoReturn:
+def main():
     stdin = record()
     fail_if_a_test_wants_it()
     if called("version"):
@@ -111,6 +113,8 @@ def main() -> NoReturn:
     if called("secrets", "versions"):
         secrets_versions(stdin)
     if called("scheduler", "jobs", "run") and state["run"]:
+        import subprocess
+
         subprocess.run(**state["run"], check=False, capture_output=True)
     if "iam-policy-binding" in said or called("services", "enable") or called("scheduler", "jobs", "run"):
         end()
@@ -118,11 +122,12 @@ def main() -> NoReturn:
     verb = next(i for i, word in enumerate(words) if re.match("create|deploy|des|delete|undelete|update|list", word))
     kind, name = " ".join(words[:verb]), (words[verb + 1].split("@")[0] if words[verb + 1 :] else "")
     if "monitoring" in kind:
-        # Found by what they show, and then called by what Google named them.
-        shown = flag("display-name") or re.findall('"displayName": "(.*?)"|displayName="(.*?)"', said)
-        name = name if verb and "/" in name else (shown if isinstance(shown, str) else (shown or [[name]])[0][-1])
+        # Google names those itself; they are found by what they show.
+        shown = [one or other for one, other in re.findall(r'"displayName": "(.*?)"|displayName="(.*?)"', said)]
+        name = flag("display-name") or (shown or [words[verb + 1]])[0] if words[verb] != "delete" else words[verb + 1]
+        name = name.removeprefix("google/")
     if words[verb].startswith("list"):
-        end(name if f"{kind} {name}" in state["things"] else "")
+        end(f"google/{name}" if f"{kind} {name}" in state["things"] else "")
     if words[verb] == "describe":
         described(kind, name)
     changed(kind, words[verb], name)
