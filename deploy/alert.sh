@@ -2,16 +2,15 @@
 # An uptime check on the status, and who is told when it fails.
 
 find_uptime_check() {
-  ask UPTIME_CHECK gcloud monitoring uptime list-configs "--filter=displayName=\"$alert_name\"" \
-    '--format=value(name.basename())' "--project=$project"
+  which_of UPTIME_CHECK "$alert_name" gcloud monitoring uptime list-configs '--format=value(name.basename(),displayName)' "--project=$project"
 }
 
 find_channel() {
-  ask CHANNEL gcloud alpha monitoring channels list "--filter=displayName=\"$alert_name\"" '--format=value(name)' "--project=$project"
+  which_of CHANNEL "$alert_name" gcloud alpha monitoring channels list '--format=value(name,displayName)' "--project=$project"
 }
 
 find_policy() {
-  ask POLICY gcloud alpha monitoring policies list "--filter=displayName=\"$alert_name\"" '--format=value(name)' "--project=$project"
+  which_of POLICY "$alert_name" gcloud alpha monitoring policies list '--format=value(name,displayName)' "--project=$project"
 }
 
 make_alert() {

@@ -72,11 +72,13 @@ check_bucket() {
   fi
 }
 
+# Of what gcloud listed, the numbers, the newest last.
+enabled_versions() { awk -F '\t' 'toupper($2) == "ENABLED" { print $1 }' "$scratch/out" | sort -n; }
+
 # From the environment, or what is stored already, or asked for.
 take_key() {
   stored_key='' stored_version=''
-  local list=(gcloud secrets versions list "$secret" --filter=state=ENABLED --sort-by=~createTime --limit=1
-    '--format=value(name.basename())' "--project=$project")
+  local list=(gcloud secrets versions list "$secret" '--format=value(name.basename(),state)' "--project=$project")
   local access=(gcloud secrets versions access)
   if [ -n "$dry_run" ]; then
     url=${url:-\$SUPABASE_URL}
@@ -94,7 +96,7 @@ take_key() {
   matches "$url" 'https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?' ||
     die "SUPABASE_URL is not an address" "set it to the project's, https://<ref>.supabase.co" # not shown: it may be a key
   # A first deployment has none, and whoever deploys need not be allowed to read it.
-  if quietly "${list[@]}"; then stored_version=$(cat "$scratch/out"); fi
+  if quietly "${list[@]}"; then stored_version=$(enabled_versions | tail -n 1); fi
   if [ -n "$stored_version" ]; then
     stored_key=$("${access[@]}" "$stored_version" "--secret=$secret" "--project=$project" 2>/dev/null </dev/null) || stored_key=''
   fi

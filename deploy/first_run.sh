@@ -78,8 +78,7 @@ disable_old_keys() {
   step "Old keys"
   if [ -n "$dry_run" ]; then
     remark="\$OLD_KEY_VERSION, if the run came to its end"
-    show gcloud secrets versions list "$secret" --filter=state=ENABLED \
-      '--format=value(name.basename())' "--project=$project"
+    show gcloud secrets versions list "$secret" '--format=value(name.basename(),state)' "--project=$project"
     show gcloud secrets versions disable "\$OLD_KEY_VERSION" "--secret=$secret" "--project=$project"
     return
   fi
@@ -88,8 +87,8 @@ disable_old_keys() {
       "start the schedule, and after a run: gcloud secrets versions disable $stored_version --secret=$secret --project=$project"
   fi
   local version
-  run gcloud secrets versions list "$secret" --filter=state=ENABLED '--format=value(name.basename())' "--project=$project"
-  mv "$scratch/out" "$scratch/versions"
+  run gcloud secrets versions list "$secret" '--format=value(name.basename(),state)' "--project=$project"
+  enabled_versions >"$scratch/versions"
   while IFS= read -r version; do
     if [ "$version" = "$key_version" ]; then continue; fi
     run gcloud secrets versions disable "$version" "--secret=$secret" "--project=$project"

@@ -56,7 +56,7 @@ check_flags() {
   if [ -z "$region" ]; then missing="$missing --region"; fi
   if [ -z "$bucket$delete" ]; then missing="$missing --bucket"; fi
   if [ -n "$missing" ]; then misused "not said:$missing"; fi
-  matches "$project" '([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]' || misused "--project is '$project': its id is meant, not its name or number"
+  matches "$project" '[a-z][a-z0-9-]{4,28}[a-z0-9]' || misused "--project is '$project': its id is meant, not its name or number"
   matches "$region" '[a-z]+-[a-z]+[0-9]+' || misused "--region is '$region': a region is meant, europe-west1 for instance"
   bucket=${bucket#gs://} bucket=${bucket%/} prefix=${prefix#/} prefix=${prefix%/}
   [ -z "$bucket" ] || matches "$bucket" '[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]' || misused "--bucket is '$bucket': a bucket's name is meant; the folder in it is --prefix"

@@ -103,6 +103,17 @@ ask() {
   fi
 }
 
+# which_of NAME VALUE COMMAND…: sets $answer to the first column of the lines of which the second is that value. Not by
+# --filter and --limit: gcloud hands them to the service for some lists, before it sorts, and services name fields otherwise.
+which_of() {
+  local name=$1 value=$2
+  shift 2
+  ask "$name" "$@"
+  if [ -z "$dry_run" ]; then
+    answer=$(printf '%s\n' "$answer" | awk -F '\t' -v value="$value" '$2 == value { print $1 }')
+  fi
+}
+
 # look COMMAND…: sets $verbs to what there is to do: create, update, or in a dry run both.
 look() {
   if [ -n "$dry_run" ]; then

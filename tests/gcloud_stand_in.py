@@ -59,8 +59,11 @@ def secrets_versions(stdin: str):
     versions = state["versions"]  # each: [payload, enabled]
     match arguments[2]:
         case "list":
-            enabled = [str(number) for number, (_, there) in enumerate(versions, 1) if there][::-1]
-            end("\n".join(enabled[:1] if flag("limit") else enabled))
+            end(
+                "\n".join(
+                    f"{number}\t{'enabled' if there else 'disabled'}" for number, (_, there) in enumerate(versions, 1)
+                )
+            )
         case "add":
             versions.append([stdin, True])
             end(len(versions))
@@ -121,13 +124,14 @@ def main():
     words = [word for word in arguments if not word.startswith("--") and word not in ("alpha", "http")]
     verb = next(i for i, word in enumerate(words) if re.match("create|deploy|des|delete|undelete|update|list", word))
     kind, name = " ".join(words[:verb]), (words[verb + 1].split("@")[0] if words[verb + 1 :] else "")
-    if "monitoring" in kind:
-        # Google names those itself; they are found by what they show.
-        shown = [one or other for one, other in re.findall(r'"displayName": "(.*?)"|displayName="(.*?)"', said)]
-        name = flag("display-name") or (shown or [words[verb + 1]])[0] if words[verb] != "delete" else words[verb + 1]
-        name = name.removeprefix("google/")
     if words[verb].startswith("list"):
-        end(f"google/{name}" if f"{kind} {name}" in state["things"] else "")
+        shown = [thing.removeprefix(f"{kind} ") for thing in state["things"] if thing.startswith(kind)]
+        end("\n".join(f"google/{name}\t{name}" for name in [*shown, "another"]))
+    if "monitoring" in kind and words[verb] == "create":
+        name = (
+            flag("display-name") or name if kind != "monitoring policies" else json.loads(flag("policy"))["displayName"]
+        )
+    name = name.removeprefix("google/")  # which gives those names of its own
     if words[verb] == "describe":
         described(kind, name)
     changed(kind, words[verb], name)
