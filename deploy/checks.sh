@@ -89,8 +89,7 @@ take_key() {
   fi
   if [ -z "$url" ]; then
     if [ ! -t 0 ]; then die "SUPABASE_URL is not set" "set it to the project's address, https://<ref>.supabase.co"; fi
-    printf 'SUPABASE_URL (https://<ref>.supabase.co): ' >&2
-    read -r url || true
+    read -r -p 'SUPABASE_URL (https://<ref>.supabase.co): ' url || true
   fi
   url=${url%/}
   matches "$url" 'https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?' ||
@@ -105,8 +104,7 @@ take_key() {
     if [ ! -t 0 ]; then
       die "SUPABASE_SECRET_KEY is not set" "set it to the project's secret key (sb_secret_…), or call this from a terminal to be asked"
     fi
-    printf 'SUPABASE_SECRET_KEY (sb_secret_…, is not shown): ' >&2
-    IFS= read -r -s key || true
+    IFS= read -r -s -p 'SUPABASE_SECRET_KEY (sb_secret_…, is not shown): ' key || true
     say ''
   fi
   case $key in

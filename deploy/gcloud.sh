@@ -21,8 +21,7 @@ confirmed() {
   if [ -n "$yes" ]; then return; fi
   if [ ! -t 0 ]; then die "nobody is there to be asked: $1" "add --yes, if it is meant"; fi
   local reply
-  printf '%s (yes/no) ' "$1" >&2
-  read -r reply
+  read -r -p "$1 (yes/no) " reply || true
   [ "$reply" = yes ]
 }
 

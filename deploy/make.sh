@@ -105,7 +105,7 @@ store_key() {
   fi
 }
 
-# deploy_function NAME ENTRY_POINT ACCOUNT FLAG…
+# deploy_function NAME ENTRY_POINT ACCOUNT FLAG…: the flags say what triggers it, its memory and its time.
 deploy_function() {
   local function=$1 entry_point=$2 service_account=$3 environment setting
   shift 3
@@ -115,8 +115,8 @@ deploy_function() {
   # Three instances and not one: the lease in the database is the lock. With one, a second caller would get the
   # platform's 429, and Cloud Scheduler would call again, instead of our "skipped".
   run_patiently gcloud functions deploy "$function" --gen2 "--region=$region" "--runtime=$RUNTIME" --source=. \
-    "--entry-point=$entry_point" --trigger-http --no-allow-unauthenticated --ingress-settings=all --cpu=1 --concurrency=1 \
-    --min-instances=0 --max-instances=3 "$@" "--service-account=$service_account" \
+    "--entry-point=$entry_point" "$@" --ingress-settings=all --cpu=1 --concurrency=1 --min-instances=0 --max-instances=3 \
+    "--service-account=$service_account" \
     "--build-service-account=projects/$project/serviceAccounts/$build_account" \
     "--set-env-vars=^|^$environment" "--set-secrets=SUPABASE_SECRET_KEY=$secret:$key_version" "--project=$project"
 }
@@ -126,12 +126,13 @@ function_url() {
 }
 
 deploy_functions() {
+  local on_request=(--trigger-http --no-allow-unauthenticated)
   step "Function $sync_function (some minutes)"
-  deploy_function "$sync_function" sync "$sync_account" "--memory=$memory" --timeout=1800s
+  deploy_function "$sync_function" sync "$sync_account" "${on_request[@]}" "--memory=$memory" --timeout=1800s
   function_url SYNC_URL "$sync_function"
   sync_url=$answer
   step "Function $status_function (some minutes)"
-  deploy_function "$status_function" status "$status_account" --memory=512Mi --timeout=60s
+  deploy_function "$status_function" status "$status_account" "${on_request[@]}" --memory=512Mi --timeout=60s
   function_url STATUS_URL "$status_function"
   status_url=$answer
 }
@@ -158,7 +159,7 @@ make_job() {
 }
 
 let_viewers_in() {
-  if [ ${#viewers[@]} = 0 ]; then return; fi
+  if [ -z "${viewers[*]-}" ]; then return; fi
   step "Viewers"
   local viewer
   for viewer in "${viewers[@]}"; do

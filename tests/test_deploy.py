@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
@@ -126,6 +125,22 @@ class Cloud:
             command, env=self.environment(**environment), stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
         return Deployed(self, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    def deploy_on_a_terminal(self, answers: Mapping[str, str], *flags: str, **environment: str) -> tuple[int, str]:
+        """Likewise, for a person who answers what is asked; gives the exit code and all that the terminal shows."""
+        ours, theirs = os.openpty()
+        command, shown = [BASH, str(ROOT / "deploy.sh"), *FLAGS, *flags], b""
+        settings = self.environment(**environment)
+        with subprocess.Popen(command, env=settings, stdin=theirs, stdout=theirs, stderr=theirs) as deploying:
+            os.close(theirs)
+            with suppress(OSError):  # on Linux that is how the other side's end is told
+                while said := os.read(ours, 1024):
+                    shown += said
+                    for question, answer in answers.items():
+                        if question.encode() in said:
+                            os.write(ours, f"{answer}\n".encode())
+        os.close(ours)
+        return deploying.returncode, shown.decode()
 
 
 class Deployed:
@@ -442,6 +457,17 @@ def test_help_names_every_flag(cloud: Cloud) -> None:
     assert len(known) > 10
 
 
+def test_the_docs_say_what_to_do_about_what_it_really_says() -> None:
+    scripts = "".join(path.read_text() for path in (ROOT / "deploy.sh", *(ROOT / "deploy").glob("*.sh")))
+    said = re.sub(r"\$\{?[a-z_]+(:-[^}]*)?\}?", "…", scripts.replace("DELETE_REQUESTED", "…"))
+    docs = (ROOT / "docs" / "operate.md").read_text().partition("### What deploy.sh says")[2].partition("\n## ")[0]
+    quoted = re.findall("`(.+?)`", "\n".join(row.split("|")[1] for row in re.findall(r"^\| `.*", docs, re.MULTILINE)))
+    assert len(quoted) > 15
+    for words in quoted:
+        for part in words.replace("DELETE_REQUESTED", "…").replace("'failed'", "'…'").split("…"):
+            assert part.strip() in said, words
+
+
 def test_every_setting_can_be_set(cloud: Cloud) -> None:
     ours = {"NOVELSYNC_STORAGE", "NOVELSYNC_SCHEDULER_JOB"}
     names = {str(field.validation_alias) for field in Settings.model_fields.values()}
@@ -462,21 +488,10 @@ def test_the_key_is_on_no_command_line_in_no_environment_and_never_printed(first
 
 
 def test_a_key_that_is_not_set_is_asked_for_without_an_echo(cloud: Cloud) -> None:
-    def answer_as_a_person(descriptor: int) -> bytes:
-        seen = os.read(descriptor, 1024)
-        if b"is not shown" in seen:
-            os.write(descriptor, f"{KEY}\n".encode())
-        shown.append(seen)
-        return seen
-
-    shown: list[bytes] = []
-    environment = cloud.environment() | {"SUPABASE_SECRET_KEY": ""}
-    command = ["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in environment.items())]
-    code = pty.spawn([*command, BASH, str(ROOT / "deploy.sh"), *FLAGS], answer_as_a_person, lambda _: b"")
-    terminal = b"".join(shown).decode()
-    assert os.waitstatus_to_exitcode(code) == 0, terminal
-    assert "SUPABASE_SECRET_KEY (sb_secret_…, is not shown): " in terminal
-    assert KEY not in terminal
+    code, shown = cloud.deploy_on_a_terminal({"is not shown): ": KEY}, SUPABASE_SECRET_KEY="")
+    assert code == 0, shown
+    assert "SUPABASE_SECRET_KEY (sb_secret_…, is not shown): " in shown
+    assert KEY not in shown
     cloud.change()
     assert cloud.state["versions"] == [[KEY, True]]
 
@@ -608,6 +623,14 @@ def test_deleting_lists_what_there_is_asks_and_leaves_bucket_and_database(deploy
     nothing = deployed_cloud.deploy("--delete", "--yes")
     assert (nothing.code, nothing.changes()) == (0, [])
     assert "nothing" in nothing.err
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("no", 1, 14), ("yes", 0, 3)])
+def test_only_a_yes_deletes(deployed_cloud: Cloud, answer: str, code: int, left: int) -> None:
+    ended, shown = deployed_cloud.deploy_on_a_terminal({"Take down what is listed? (yes/no) ": answer}, "--delete")
+    assert ended == code, shown
+    deployed_cloud.change()
+    assert len(deployed_cloud.state["things"]) == left, shown
 
 
 def test_what_was_deleted_can_be_deployed_again(cloud: Cloud) -> None:
