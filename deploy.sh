@@ -87,7 +87,7 @@ main() {
   name_everything
   # Nobody sits there to answer gcloud; confirmed() asks what has to be asked.
   export CLOUDSDK_CORE_DISABLE_PROMPTS=1
-  patience=1
+  patience=10 # how often what may come right by itself is tried
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   if [ -n "$delete" ]; then

@@ -65,15 +65,14 @@ run() {
 readonly NOT_YET='does not exist|not.found|permission|has not been used|SERVICE_DISABLED|is disabled|concurrent|ABORTED|UNAVAILABLE'
 
 with_patience() {
-  local pattern=$1 attempt
+  local pattern=$1 attempt=1
   shift
-  for attempt in 1 2 3 4 5 6 7 8 9 10; do
-    if quietly "$@"; then return 0; fi
-    if [ -z "$patience" ] || ! grep -Eiq "$pattern" "$scratch/err"; then return 1; fi
+  until quietly "$@"; do
+    if [ -z "$patience" ] || [ "$attempt" -ge "$patience" ] || ! grep -Eiq "$pattern" "$scratch/err"; then return 1; fi
     if [ "$attempt" = 2 ]; then say "  (waiting until what was just made is known everywhere)"; fi
-    if [ "$attempt" != 10 ]; then sleep 10; fi
+    attempt=$((attempt + 1))
+    sleep 10
   done
-  return 1
 }
 
 run_patiently() {

@@ -114,7 +114,8 @@ deploy_function() {
   for setting in ${settings[@]+"${settings[@]}"}; do environment="$environment|$setting"; done
   # Three instances and not one: the lease in the database is the lock. With one, a second caller would get the
   # platform's 429, and Cloud Scheduler would call again, instead of our "skipped".
-  run_patiently gcloud functions deploy "$function" --gen2 "--region=$region" "--runtime=$RUNTIME" --source=. \
+  # A build takes minutes, and its log may have any words: not ten times.
+  patience=3 run_patiently gcloud functions deploy "$function" --gen2 "--region=$region" "--runtime=$RUNTIME" --source=. \
     "--entry-point=$entry_point" "$@" --ingress-settings=all --cpu=1 --concurrency=1 --min-instances=0 --max-instances=3 \
     "--service-account=$service_account" \
     "--build-service-account=projects/$project/serviceAccounts/$build_account" \

@@ -302,6 +302,13 @@ def test_what_was_just_made_is_waited_for(cloud: Cloud) -> None:
     assert len(deployed.called("projects add-iam-policy-binding.*novelsync_sync")) == 4
 
 
+def test_a_build_that_fails_is_not_repeated_for_half_an_hour(deployed_cloud: Cloud) -> None:
+    deployed_cloud.fail("^functions deploy", "Build failed: module not found")
+    refused = deployed_cloud.deploy()
+    assert (refused.code, len(refused.called("^functions deploy"))) == (1, 3)
+    assert "module not found" in refused.err
+
+
 def test_a_role_that_was_deleted_lately_is_brought_back(cloud: Cloud) -> None:
     cloud.change(things=["iam roles novelsync_sync"], deleted_roles=["novelsync_sync"])
     deployed = cloud.deploy()
