@@ -50,6 +50,7 @@ check: $(READY)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@.venv/bin/shellcheck --external-sources --check-sourced deploy.sh .ci/run
 
 test: $(READY) .tools/ready
 	@$(PY) -m pytest -n auto $(ARGS)

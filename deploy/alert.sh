@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# An uptime check on the status, and who is told when it fails.
+
+find_uptime_check() {
+  which_of UPTIME_CHECK "$alert_name" gcloud monitoring uptime list-configs '--format=value(name.basename(),displayName)' "--project=$project"
+}
+
+find_channel() {
+  which_of CHANNEL "$alert_name" gcloud alpha monitoring channels list '--format=value(name,displayName)' "--project=$project"
+}
+
+find_policy() {
+  which_of POLICY "$alert_name" gcloud alpha monitoring policies list '--format=value(name,displayName)' "--project=$project"
+}
+
+make_alert() {
+  if [ -z "$alert" ]; then return; fi
+  step "Alert to $alert"
+  local check channel policy host=${status_url#https://}
+  if [ -n "$dry_run" ]; then host="\$STATUS_HOST"; fi
+  find_uptime_check
+  check=$answer
+  if [ -n "$dry_run" ] || [ -z "$check" ]; then
+    remark_for create
+    ask UPTIME_CHECK gcloud monitoring uptime create "$alert_name" --resource-type=uptime-url \
+      "--resource-labels=host=$host,project_id=$project" --protocol=https "--path=$ROUTES/novels/status?check=1" \
+      --service-agent-auth=oidc-token --period=15 --timeout=60 --regions=europe,usa-oregon,asia-pacific \
+      '--format=value(name.basename())' "--project=$project"
+    check=$answer
+  fi
+  # Uptime checks call with a token of Monitoring's own account.
+  allow "$status_function" "serviceAccount:service-$project_number@gcp-sa-monitoring-notification.iam.gserviceaccount.com" \
+    roles/run.invoker
+  find_channel
+  channel=$answer
+  if [ -n "$dry_run" ] || [ -z "$channel" ]; then
+    remark_for create
+    ask CHANNEL gcloud alpha monitoring channels create "--display-name=$alert_name" --type=email \
+      "--channel-labels=email_address=$alert" '--format=value(name)' "--project=$project"
+    channel=$answer
+  fi
+  if [ -n "$dry_run" ] || [ -n "$channel" ]; then
+    remark_for update
+    run gcloud alpha monitoring channels update "$channel" "--update-channel-labels=email_address=$alert" "--project=$project"
+  fi
+  find_policy
+  policy=$answer
+  if [ -n "$dry_run" ] || [ -z "$policy" ]; then
+    remark_for create
+    run_patiently gcloud alpha monitoring policies create "--policy=$(policy_json "$check" "$channel")" "--project=$project"
+  fi
+  if [ -n "$dry_run" ] || [ -n "$policy" ]; then
+    remark_for update
+    run gcloud alpha monitoring policies update "$policy" "--policy=$(policy_json "$check" "$channel")" "--project=$project"
+  fi
+}
+
+# More than one of the three places says that the check fails, within 20 minutes.
+policy_json() {
+  printf '{"displayName": "%s", "combiner": "OR", "notificationChannels": ["%s"], ' "$alert_name" "$2"
+  printf '"documentation": {"content": "The sync fails, or has not run. Its status page says why; docs/operate.md what to do.", "mimeType": "text/markdown"}, '
+  printf '"conditions": [{"displayName": "the status is failing, stale or never_run", "conditionThreshold": {'
+  printf '"filter": "resource.type=\\"uptime_url\\" AND metric.type=\\"monitoring.googleapis.com/uptime_check/check_passed\\" AND metric.label.check_id=\\"%s\\"", ' "$1"
+  printf '"aggregations": [{"alignmentPeriod": "1200s", "perSeriesAligner": "ALIGN_NEXT_OLDER", "crossSeriesReducer": "REDUCE_COUNT_FALSE", "groupByFields": ["resource.label.*"]}], '
+  printf '"comparison": "COMPARISON_GT", "thresholdValue": 1, "duration": "0s", "trigger": {"count": 1}}}]}'
+}

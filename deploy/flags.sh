@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# What is wanted: flags, the environment, and what everything is called.
+
+parse() {
+  project=${DEPLOY_PROJECT:-} region=${DEPLOY_REGION:-} bucket=${DEPLOY_BUCKET:-} prefix=${DEPLOY_PREFIX-novels}
+  schedule=${DEPLOY_SCHEDULE:-0 * * * *} memory=${DEPLOY_MEMORY:-1Gi} name=${DEPLOY_NAME:-novelsync}
+  alert=${DEPLOY_ALERT:-}
+  settings=() viewers=()
+  url=${SUPABASE_URL:-} key=${SUPABASE_SECRET_KEY:-${SUPABASE_SERVICE_ROLE_KEY:-}}
+  unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY # what is started here does not find it in its environment
+  rotate='' dry_run='' delete='' yes='' remark=''
+  local flag value
+  while IFS= read -r value; do [ -z "$value" ] || settings+=("$value"); done <<<"${DEPLOY_SET:-}"
+  while IFS= read -r value; do [ -z "$value" ] || viewers+=("$value"); done <<<"${DEPLOY_VIEWER:-}"
+  while [ $# -gt 0 ]; do
+    flag=$1
+    shift
+    case $flag in
+      --rotate-key) rotate=1 && continue ;;
+      --dry-run) dry_run=1 && continue ;;
+      --delete) delete=1 && continue ;;
+      --yes) yes=1 && continue ;;
+      -h | --help) usage && exit 0 ;;
+      --*=*) value=${flag#*=} flag=${flag%%=*} ;;
+      *key* | *KEY*) misused "a key is no flag: the list of processes would show it. Set SUPABASE_SECRET_KEY, or wait to be asked" ;;
+      --*)
+        if [ $# = 0 ]; then misused "$flag needs a value"; fi
+        value=$1
+        shift
+        ;;
+      *) misused "a value stands alone, without its flag" ;; # not shown: it may be a key
+    esac
+    case $value in *$'\n'*) misused "$flag has more than one line" ;; esac
+    case $flag in
+      --project) project=$value ;;
+      --region) region=$value ;;
+      --bucket) bucket=$value ;;
+      --prefix) prefix=$value ;;
+      --schedule) schedule=$value ;;
+      --memory) memory=$value ;;
+      --set) settings+=("$value") ;;
+      --name) name=$value ;;
+      --viewer) viewers+=("$value") ;;
+      --alert) alert=$value ;;
+      *) misused "there is no $flag" ;;
+    esac
+  done
+}
+
+matches() { printf '%s\n' "$1" | LC_ALL=C grep -Eqx -- "$2"; }
+
+# Everything that can be told without asking anybody.
+check_flags() {
+  local missing='' setting viewer
+  if [ -z "$project" ]; then missing="$missing --project"; fi
+  if [ -z "$region" ]; then missing="$missing --region"; fi
+  if [ -z "$bucket$delete" ]; then missing="$missing --bucket"; fi
+  if [ -n "$missing" ]; then misused "not said:$missing"; fi
+  matches "$project" '[a-z][a-z0-9-]{4,28}[a-z0-9]' || misused "--project is '$project': its id is meant, not its name or number"
+  matches "$region" '[a-z]+-[a-z]+[0-9]+' || misused "--region is '$region': a region is meant, europe-west1 for instance"
+  bucket=${bucket#gs://} bucket=${bucket%/} prefix=${prefix#/} prefix=${prefix%/}
+  [ -z "$bucket" ] || matches "$bucket" '[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]' || misused "--bucket is '$bucket': a bucket's name is meant; the folder in it is --prefix"
+  matches "$name" '[a-z][a-z0-9-]{1,18}[a-z0-9]' || misused "--name is '$name': 3 to 20 small letters, digits and hyphens"
+  [ -z "$alert" ] || matches "$alert" '[^ ,@]+@[^ ,@]+' || misused "--alert is '$alert': an email address is meant"
+  for viewer in ${viewers[@]+"${viewers[@]}"}; do
+    matches "$viewer" '(user|group|serviceAccount|domain):[^ ]+' ||
+      misused "--viewer is '$viewer': user:ann@example.com, group:…, serviceAccount:… or domain:… is meant; the page is not for all the world"
+  done
+  for setting in ${settings[@]+"${settings[@]}"}; do
+    check_setting "${setting%%=*}" "$setting"
+  done
+}
+
+check_setting() {
+  case $1 in
+    NOVELSYNC_STORAGE | NOVELSYNC_SCHEDULER_JOB | GOOGLE_CLOUD_PROJECT | SUPABASE_* | DATABASE_URL)
+      misused "--set $1: deploy.sh sets it, or keeps it out, itself"
+      ;;
+  esac
+  # A misspelled one would be ignored by the functions, without a word.
+  grep -q "\"$1\"" novelsync/settings.py || misused "--set $1: there is no such setting; README.md lists them"
+  case $2 in
+    *'|'*) misused "--set $1: a value cannot have a |" ;;
+    *=*) ;;
+    *) misused "--set $1 has no value: --set $1=VALUE" ;;
+  esac
+}
+
+# The names of all that is made.
+name_everything() {
+  sync_function=$name-sync status_function=$name-status
+  job=$name-hourly secret=$name-supabase-key
+  job_path=projects/$project/locations/$region/jobs/$job
+  storage=gs://$bucket${prefix:+/$prefix}
+  sync_account=$name-sync@$project.iam.gserviceaccount.com
+  status_account=$name-status@$project.iam.gserviceaccount.com
+  caller_account=$name-caller@$project.iam.gserviceaccount.com
+  build_account=$name-build@$project.iam.gserviceaccount.com
+  sync_role=$(printf %s "$name" | tr - _)_sync
+  status_role=$(printf %s "$name" | tr - _)_status
+  alert_name="$name status in $region"
+}

@@ -1,0 +1,170 @@
+# shellcheck shell=bash
+# What is made: each step finds what is there, and makes or updates it.
+
+enable_apis() {
+  step "APIs"
+  local apis=(run cloudfunctions cloudbuild artifactregistry cloudscheduler secretmanager storage iam) api urls=()
+  if [ -n "$alert" ]; then apis+=(monitoring); fi
+  for api in "${apis[@]}"; do urls+=("$api.googleapis.com"); done
+  run gcloud services enable "${urls[@]}" "--project=$project"
+}
+
+make_account() {
+  look gcloud iam service-accounts describe "$1" "--project=$project"
+  case $verbs in create*)
+    remark_for create
+    run gcloud iam service-accounts create "${1%%@*}" "--display-name=$2" "--project=$project"
+    ;;
+  esac
+}
+
+make_accounts() {
+  step "Service accounts"
+  make_account "$sync_account" "NovelSync: syncs"
+  make_account "$status_account" "NovelSync: shows the status"
+  make_account "$caller_account" "NovelSync: calls the sync every hour"
+  make_account "$build_account" "NovelSync: builds the functions"
+}
+
+# make_role ID TITLE PERMISSIONS ACCOUNT: Cloud Scheduler has no rights for a single job, and its ready-made roles allow
+# to delete.
+make_role() {
+  local verb details=("--title=$2" "--permissions=$3" --stage=GA "--project=$project")
+  look gcloud iam roles describe "$1" '--format=value(deleted)' "--project=$project"
+  if [ -n "$dry_run" ] || [ "$(tr '[:upper:]' '[:lower:]' <"$scratch/out")" = true ]; then
+    remark_for undelete
+    run gcloud iam roles undelete "$1" "--project=$project"
+  fi
+  for verb in $verbs; do
+    remark_for "$verb"
+    run gcloud iam roles "$verb" "$1" "${details[@]}"
+  done
+  grant_in_project "$4" "projects/$project/roles/$1"
+}
+
+grant_in_project() {
+  run_patiently gcloud projects add-iam-policy-binding "$project" "--member=serviceAccount:$1" "--role=$2" --condition=None
+}
+
+make_roles() {
+  step "Rights"
+  local get=cloudscheduler.jobs.get
+  make_role "$sync_role" "NovelSync: start, stop and run the schedule" \
+    "$get,cloudscheduler.jobs.run,cloudscheduler.jobs.pause,cloudscheduler.jobs.enable" "$sync_account"
+  make_role "$status_role" "NovelSync: see the schedule" "$get" "$status_account"
+  # New projects give the default build account no rights any more.
+  grant_in_project "$build_account" roles/cloudbuild.builds.builder
+}
+
+make_bucket() {
+  step "Bucket gs://$bucket"
+  if [ -n "$bucket_verb" ]; then
+    remark_for create
+    run gcloud storage buckets create "gs://$bucket" "--location=$region" --uniform-bucket-level-access \
+      --public-access-prevention "--project=$project"
+    say "  it is new and empty. To bring a folder there:"
+    say "    gcloud storage rsync --recursive storage/novels $storage"
+  fi
+  local reader
+  for reader in "$sync_account" "$status_account"; do
+    run_patiently gcloud storage buckets add-iam-policy-binding "gs://$bucket" "--member=serviceAccount:$reader" \
+      --role=roles/storage.objectViewer
+  done
+}
+
+make_secret() {
+  step "Secret"
+  look gcloud secrets describe "$secret" "--project=$project"
+  case $verbs in create*)
+    remark_for create
+    run gcloud secrets create "$secret" --replication-policy=automatic "--project=$project"
+    ;;
+  esac
+  store_key
+  local reader
+  for reader in "$sync_account" "$status_account"; do
+    run_patiently gcloud secrets add-iam-policy-binding "$secret" "--member=serviceAccount:$reader" \
+      --role=roles/secretmanager.secretAccessor --condition=None "--project=$project"
+  done
+}
+
+# Sets $key_version. A version is pinned, because a function resolves it when an instance starts: with `latest`, old
+# instances and new ones would use different keys.
+store_key() {
+  local add=(gcloud secrets versions add "$secret" --data-file=- '--format=value(name.basename())' "--project=$project")
+  if [ -n "$dry_run" ]; then
+    # shellcheck disable=SC2016 # to be expanded by whoever runs that line
+    printf '%s < <(printf %%s "$SUPABASE_SECRET_KEY")  # $KEY_VERSION, if the key is another\n' "$(show "${add[@]}")"
+    key_version="\$KEY_VERSION"
+  elif [ "$key" = "$stored_key" ]; then
+    key_version=$stored_version
+  else
+    # printf is no process: the key is on no command line. And no newline behind it.
+    printf %s "$key" | "${add[@]}" >"$scratch/out" 2>"$scratch/err" || give_up "${add[@]}"
+    key_version=$(cat "$scratch/out")
+  fi
+}
+
+# deploy_function NAME ENTRY_POINT ACCOUNT FLAG…: the flags say what triggers it, its memory and its time.
+deploy_function() {
+  local function=$1 entry_point=$2 service_account=$3 environment setting
+  shift 3
+  # Separated by |, because a value may have a comma.
+  environment="NOVELSYNC_STORAGE=$storage|SUPABASE_URL=$url|NOVELSYNC_SCHEDULER_JOB=$job_path|GOOGLE_CLOUD_PROJECT=$project"
+  for setting in ${settings[@]+"${settings[@]}"}; do environment="$environment|$setting"; done
+  # Three instances and not one: the lease in the database is the lock. With one, a second caller would get the
+  # platform's 429, and Cloud Scheduler would call again, instead of our "skipped".
+  # A build takes minutes, and its log may have any words: not ten times.
+  patience=3 run_patiently gcloud functions deploy "$function" --gen2 "--region=$region" "--runtime=$RUNTIME" --source=. \
+    "--entry-point=$entry_point" "$@" --ingress-settings=all --cpu=1 --concurrency=1 --min-instances=0 --max-instances=3 \
+    "--service-account=$service_account" \
+    "--build-service-account=projects/$project/serviceAccounts/$build_account" \
+    "--set-env-vars=^|^$environment" "--set-secrets=SUPABASE_SECRET_KEY=$secret:$key_version" "--project=$project"
+}
+
+function_url() {
+  ask "$1" gcloud functions describe "$2" --gen2 "--region=$region" '--format=value(serviceConfig.uri)' "--project=$project"
+}
+
+deploy_functions() {
+  local on_request=(--trigger-http --no-allow-unauthenticated)
+  step "Function $sync_function (some minutes)"
+  deploy_function "$sync_function" sync "$sync_account" "${on_request[@]}" "--memory=$memory" --timeout=1800s
+  function_url SYNC_URL "$sync_function"
+  sync_url=$answer
+  step "Function $status_function (some minutes)"
+  deploy_function "$status_function" status "$status_account" "${on_request[@]}" --memory=512Mi --timeout=60s
+  function_url STATUS_URL "$status_function"
+  status_url=$answer
+}
+
+# allow FUNCTION MEMBER ROLE
+allow() {
+  run_patiently gcloud run services add-iam-policy-binding "$1" "--member=$2" "--role=$3" --condition=None \
+    "--region=$region" "--project=$project"
+}
+
+make_job() {
+  step "Schedule '$schedule'"
+  allow "$sync_function" "serviceAccount:$caller_account" roles/run.invoker
+  look gcloud scheduler jobs describe "$job" "--location=$region" "--project=$project"
+  local verb
+  for verb in $verbs; do
+    remark_for "$verb"
+    # An update leaves a paused job paused.
+    run_patiently gcloud scheduler jobs "$verb" http "$job" "--location=$region" "--schedule=$schedule" --time-zone=Etc/UTC \
+      "--uri=$sync_url$ROUTES/novels" --http-method=POST "--oidc-service-account-email=$caller_account" \
+      "--oidc-token-audience=$sync_url" --attempt-deadline=1800s --max-retry-attempts=2 --min-backoff=60s \
+      --max-backoff=600s --max-doublings=2 "--project=$project"
+  done
+}
+
+let_viewers_in() {
+  if [ -z "${viewers[*]-}" ]; then return; fi
+  step "Viewers"
+  local viewer
+  for viewer in "${viewers[@]}"; do
+    allow "$status_function" "$viewer" roles/run.invoker
+    allow "$status_function" "$viewer" roles/run.viewer # `gcloud run services proxy` asks for the address
+  done
+}
