@@ -6,6 +6,7 @@ With ``--keep`` what was measured takes its place in docs/numbers.md, and the ch
 
 import argparse
 import gc
+import os
 import tempfile
 from pathlib import Path
 
@@ -39,8 +40,10 @@ def main() -> None:
                 tables.append(table)
         text = "\n\n".join(table.markdown() for table in tables)
         if options.keep:
-            keep(name, f"`make bench ARGS={name}`: {stands_on}\n\n{text}")
-            if name == "imports":
+            other = "BENCH_POSTGRES" in os.environ
+            command = f"{'BENCH_POSTGRES=… ' if other else ''}make bench ARGS={name}"
+            keep(f"{name} with lz4" if other else name, f"`{command}`: {stands_on}.\n\n{text}")
+            if name == "imports" and not other:
                 chart.draw(tables[0])
 
 

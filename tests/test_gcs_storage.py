@@ -58,6 +58,18 @@ def test_what_is_not_a_novel_is_not_listed(bucket: Bucket, storage: GcsStorage) 
     assert [novel.slug for novel in storage.listing()] == ["emma"]
 
 
+def test_a_prefix_under_which_nothing_is_while_the_bucket_has_other_objects_is_a_wrong_setting(
+    bucket: Bucket, storage: GcsStorage
+) -> None:
+    assert list(storage.listing()) == [], "a new bucket has nothing, and that is no mistake"
+    bucket.put("novels/emma/book_info.json", b"{}")
+    with pytest.raises(ConfigurationError, match="nothing under gs://novels/library, and") as error:
+        list(storage.listing())
+    assert "NOVELSYNC_STORAGE" in error.value.hint
+    bucket.put("library/README", b"")
+    assert list(storage.listing()) == [], "the prefix is there, and has no novels"
+
+
 @pytest.mark.parametrize("location", ["gs://novels", "gs://novels/"])
 def test_a_whole_bucket_can_be_the_storage(bucket: Bucket, location: str) -> None:
     bucket.put("emma/book_info.json", b"{}")

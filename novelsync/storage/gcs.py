@@ -69,6 +69,11 @@ class GcsStorage:
                 retry=self._retry,
             )
             found = [novel for blob in blobs if (novel := self._novel(blob))]
+            if not found and self._prefix and not self._holds(self._prefix) and self._holds(None):
+                raise ConfigurationError(
+                    f"there is nothing under {self.location}, and the bucket has other objects",
+                    "check the prefix in NOVELSYNC_STORAGE: below it are <slug>/book_info.json",
+                )
         # As Cloud Storage does it; but then nothing depends on it.
         yield from sorted(found, key=lambda novel: f"{novel.slug}/".encode())
 
@@ -102,6 +107,10 @@ class GcsStorage:
     def settling(self, novel: StoredNovel) -> bool:
         """Never: an object is seen whole or not at all."""
         return False
+
+    def _holds(self, prefix: str | None) -> bool:
+        """Whether there is any object at all."""
+        return any(self._bucket.list_blobs(prefix=prefix, max_results=1, fields=_FIELDS, retry=self._retry))
 
     def _name(self, slug: str) -> str:
         return f"{self._prefix}{slug}/{FILE}"
