@@ -28,7 +28,7 @@ def main(folder: Path) -> Iterator[Table]:
     rates = _rates(
         {
             PLAIN: lambda: _plain(many, 600),
-            "dlt": lambda: _dlt(many, 18_000),
+            **({"dlt": lambda: _dlt(many, 18_000)} if DLT.exists() else {}),
             **{f"NovelSync, {kind}": lambda kind=kind: _ours(many, kind) for kind in ROADS},
             FLOOR: lambda: _copy(many),
         }
@@ -56,8 +56,7 @@ def _rates(contenders: Mapping[str, Contender]) -> Mapping[str, list[float]]:
     rates: dict[str, list[float]] = defaultdict(list)
     for _ in range(ROUNDS):
         for name, contender in contenders.items():
-            if name != "dlt" or DLT.exists():
-                rates[name].append(contender())
+            rates[name].append(contender())
     return rates
 
 
@@ -71,8 +70,7 @@ def _compared(title: str, rates: Mapping[str, list[float]]) -> Table:
         ]
         rows.append([name, rounds(its), *ratios])
     columns = ["", "chapters per second", *(f"{name} is … times as fast" for name in ours)]
-    note = "" if "dlt" in rates or PLAIN not in rates else "Without dlt: `make bench-others` brings it."
-    return Table(title, columns, rows, note)
+    return Table(title, columns, rows)
 
 
 def _ours(folder: Path, kind: str, delay: float = 0.0) -> float:

@@ -231,9 +231,10 @@ def _number(raw: Raw, info: ValidationInfo) -> Decimal | None:
 
 
 def _content(raw: Raw, info: ValidationInfo) -> _Text:
-    if kind_of(raw) not in ("a string", "an array", "null"):
-        raise _refusal(f"is {kind_of(raw)}, and a string is needed")
-    if kind_of(raw) == "an array" and _crowded(raw, b","):
+    kind = kind_of(raw)
+    if kind not in ("a string", "an array", "null"):
+        raise _refusal(f"is {kind}, and a string is needed")
+    if kind == "an array" and _crowded(raw, b","):
         raise _refusal(f"is an array of more than {_MOST_ITEMS:,} items, and a string is needed")
     try:
         decoded = _decoded(raw)
@@ -243,7 +244,7 @@ def _content(raw: Raw, info: ValidationInfo) -> _Text:
     if not text or text.isspace():
         return _NOT_FETCHED
     stored = text.encode()
-    as_it_is = kind_of(raw) == "a string" and text is decoded
+    as_it_is = kind == "a string" and text is decoded
     return _Text(sha256(stored).digest(), len(stored), partial(memoryview if as_it_is else _encoded, raw))
 
 
