@@ -1,0 +1,71 @@
+"""
+What an hour without changes asks of a bucket: requests, bytes, and this side's processor.
+
+How long Cloud Storage itself takes to answer is not told, because a small server stands in for it.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+
+from bench.results import Table
+from novelsync.plan import Listing
+from novelsync.storage.gcs import GcsStorage
+from tests.bucket import Answer, Bucket
+
+SIZES = (1_000, 10_000, 100_000)
+PAGE = 1_000
+
+
+def main(_folder: Path) -> Iterator[Table]:
+    columns = ["", "requests", "bytes received", "seconds of one processor"]
+    yield Table("One listing of a bucket", columns, [_listing(novels) for novels in SIZES])
+
+
+def _listing(novels: int) -> list[str]:
+    # The server in a process of its own, so that it does not share the interpreter's lock.
+    processes = get_context("spawn")
+    ours, its = processes.Pipe()
+    server = processes.Process(target=serve, args=(novels, its))
+    server.start()
+    client = storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": ours.recv()})
+    busy = time.process_time()
+    found = len(Listing(GcsStorage("gs://novels/library", lambda: client).listing()))
+    busy = time.process_time() - busy
+    ours.send("done")
+    requests, received = ours.recv()
+    server.join()
+    if found != novels:
+        raise SystemExit(f"{found} of {novels} novels were listed")
+    return [f"{novels:,} novels", f"{requests:,}", f"{received:,}", f"{busy:.2f}"]
+
+
+def serve(novels: int, connection: Connection) -> None:
+    """Until something is received; then tells how many requests there were, and the bytes of their answers."""
+    with Bucket() as bucket:
+        names = [f"library/novel-{n:06d}/book_info.json" for n in range(novels)]
+        bucket.objects = dict.fromkeys(names, (1_700_000_000_000_000, b"{}"))
+        pages = {}
+        for start in range(0, novels, PAGE):
+            page: dict[str, object] = {"items": [bucket._described(name) for name in names[start : start + PAGE]]}
+            if start + PAGE < novels:
+                page["nextPageToken"] = str(start + PAGE)
+            pages[str(start)] = json.dumps(page).encode()
+        sent: list[int] = []
+
+        def answer(path: str, query: dict[str, str]) -> Answer | None:
+            if not path.endswith("/o"):
+                return None  # Google's library asks for the bucket itself, too
+            sent.append(len(pages[query.get("pageToken", "0")]))
+            return 200, pages[query.get("pageToken", "0")]
+
+        bucket.answer = answer
+        connection.send(bucket.client()._connection.API_BASE_URL)
+        connection.recv()
+        connection.send((len(sent), sum(sent)))
