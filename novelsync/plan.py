@@ -21,14 +21,11 @@ class Listing:
 
     def __init__(self, novels: Iterable[StoredNovel], *settings: float) -> None:
         """``settings``: on which it depends what is done about these novels, so that the digest is theirs too."""
-        digest = sha256(f"{settings}\n".encode())
-        lines: list[bytes] = []
-        for slug, version, size, checksum, unreadable in novels:
-            line = f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n".encode()
-            digest.update(line)
-            lines.append(line)
-        self._lines = lines
-        self.digest = digest.hexdigest()
+        self._lines = [
+            f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n".encode()
+            for slug, version, size, checksum, unreadable in novels
+        ]
+        self.digest = sha256(b"".join([f"{settings}\n".encode(), *self._lines])).hexdigest()
 
     def __len__(self) -> int:
         return len(self._lines)
