@@ -12,7 +12,6 @@ import psycopg
 from playwright.sync_api import Browser
 
 from novelsync.database.embedded import EmbeddedPostgres
-from novelsync.database.migrations import migrate
 from tests.browser import NAMES, chromium, find_browser
 from tests.library import Library, chapters
 from tests.serving import ROOT, served
@@ -35,17 +34,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="novelsync-test-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        (folder / "postgres").mkdir(mode=0o755)
         copytree(ROOT / "storage" / "novels", folder / "storage" / "novels")
-        with EmbeddedPostgres(folder / "postgres") as postgres:
-            url = postgres.start()
-            migrate(url, "it")
-            settings = {"DATABASE_URL": url, "NOVELSYNC_STORAGE": str(folder / "storage" / "novels")}
-            with served("app", folder / "log", NOVELSYNC_DATABASE_LIMIT="50000000", **settings) as client:
-                _live_a_day(Library(folder / "storage" / "novels"), client, url)
-                with chromium(path) as browser:
-                    for picture, options in PICTURES.items():
-                        _take(browser, str(client.base_url), DOCS / f"{picture}.png", options)
+        with (
+            EmbeddedPostgres(folder / ".novelsync" / "postgres") as postgres,
+            served("app", folder / "log", folder, NOVELSYNC_DATABASE_LIMIT="50000000") as client,
+            chromium(path) as browser,
+        ):
+            _live_a_day(Library(folder / "storage" / "novels"), client, postgres.start())
+            for picture, options in PICTURES.items():
+                _take(browser, str(client.base_url), DOCS / f"{picture}.png", options)
 
 
 def _live_a_day(library: Library, client: Any, url: str) -> None:
@@ -78,8 +75,7 @@ def _live_a_day(library: Library, client: Any, url: str) -> None:
 
 
 def _take(browser: Browser, address: str, file: Path, options: dict[str, Any]) -> None:
-    # A phone's picture at one pixel each is what a phone shows, but small.
-    context = browser.new_context(timezone_id="Europe/Berlin", device_scale_factor=1.5, **options)
+    context = browser.new_context(timezone_id="Europe/Berlin", **options)
     page = context.new_page()
     page.goto(address)
     page.screenshot(path=file, full_page=True)

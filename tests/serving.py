@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,10 +13,13 @@ import httpx
 
 ROOT = Path(__file__).parents[1]
 
+Serve = Callable[..., httpx.Client]
+"""Serves a target over the test's library and database until the test ends."""
+
 
 @contextmanager
-def served(target: str, log: Path, **environment: str) -> Iterator[httpx.Client]:
-    """functions-framework serving ``target``; what it prints is in ``log``."""
+def served(target: str, log: Path, folder: Path = ROOT, **environment: str) -> Iterator[httpx.Client]:
+    """functions-framework serving ``target``; what it prints is in ``log``. ``folder``: where it is started."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -26,6 +29,8 @@ def served(target: str, log: Path, **environment: str) -> Iterator[httpx.Client]
         "functions_framework",
         "--target",
         target,
+        "--source",
+        str(ROOT / "main.py"),
         "--host",
         "127.0.0.1",
         "--port",
@@ -33,7 +38,7 @@ def served(target: str, log: Path, **environment: str) -> Iterator[httpx.Client]
     ]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output) as process,
+        subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=output, stderr=output) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         try:

@@ -6,11 +6,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
@@ -26,7 +24,7 @@ from novelsync.wiring import Parts
 from tests.cloud_jobs import JOB, CloudJobs, failure
 from tests.conftest import Tables, make_service
 from tests.library import Library, chapters
-from tests.serving import ROOT, served
+from tests.serving import ROOT, Serve
 
 Answered = tuple[int, dict[str, Any]]
 """Status code and document."""
@@ -42,23 +40,8 @@ REPORT_KEYS = [
 STATUS_KEYS = [
     *("novels_in_storage", "last_check", "storage_path", "database", "database_bytes", "novels_in_database"),
     *("chapters_in_database", "removed_novels", "pending", "verdict", "reasons", "last_run", "metrics"),
-    *("problems", "problems_total", "scheduler"),
+    *("problems", "problems_total", "scheduler", "database_limit", "runs"),
 ]
-
-
-Serve = Callable[..., httpx.Client]
-
-
-@pytest.fixture
-def serve(tmp_path: Path, library: Library, database_url: str) -> Iterator[Serve]:
-    """Serves a target over the test's library and database until the test ends."""
-    with ExitStack() as servers:
-
-        def start(target: str = "app", **environment: str) -> httpx.Client:
-            settings = {"NOVELSYNC_STORAGE": str(library.folder), "DATABASE_URL": database_url} | environment
-            return servers.enter_context(served(target, tmp_path / f"{target}.log", **settings))
-
-        yield start
 
 
 def test_the_published_answers_field_for_field(serve: Serve, library: Library) -> None:

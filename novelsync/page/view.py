@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from novelsync.commands import Say
@@ -198,7 +198,7 @@ def text(sentence: str) -> Text:
 
 def moment(iso: str) -> Moment:
     """Any time that the database or STATUS writes."""
-    time = datetime.fromisoformat(iso)
+    time = datetime.fromisoformat(iso).astimezone(UTC)
     return Moment(timestamp(time), f"{time.day} {time:%B, %H:%M} UTC")
 
 
