@@ -118,7 +118,7 @@ def _say(parts: Parts, request: Request, door: Door) -> Say:
     if not parts.settings.in_cloud:
         return as_command_line
     has_it = any(route.path == NOVELS for route in door.routes)
-    return as_request(NOVELS, request.url_root.rstrip("/") if has_it else "")
+    return as_request(NOVELS, request.url_root.rstrip("/") if has_it else "", parts.settings.scheduler_job or "")
 
 
 def _ways(parts: Parts, door: Door, say: Say) -> Ways:
