@@ -6,7 +6,7 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sync status serve stop check test bench bench-others clean
+.PHONY: help sync status serve stop check test bench bench-others screenshots clean
 
 help:
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
@@ -16,6 +16,7 @@ help:
 	@echo "make check   lint and types"
 	@echo "make test    the tests"
 	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
+	@echo "make screenshots   the pictures in docs/, taken anew; needs a Chromium"
 
 $(READY): requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name it: make PYTHON=/path/to/python3"; exit 1; }
@@ -54,6 +55,9 @@ check: $(READY)
 
 test: $(READY) .tools/ready
 	@$(PY) -m pytest -n auto $(ARGS)
+
+screenshots: $(READY)
+	@$(PY) -m tests.screenshots
 
 bench: $(READY) .tools/ready
 	@$(PY) -m bench $(ARGS)

@@ -22,20 +22,21 @@ def as_command_line(text: str) -> str:
     return _COMMAND.sub(r"`python -m novelsync \1`", text)
 
 
-def as_request(path: str, root: str = "") -> Say:
+def as_request(path: str, root: str = "", job: str = "") -> Say:
     """
     For whoever has the deployed functions. ``path``: of the sync route.
 
     ``root``: where the function that has it is, as ``https://host``; empty if that is not known here.
+    ``job``: the Cloud Scheduler job that calls it, which knows.
     """
 
     def say(text: str) -> str:
-        return _COMMAND.sub(lambda found: _request(path, root, found[1]) or found[0], text)
+        return _COMMAND.sub(lambda found: _request(path, root, job, found[1]) or found[0], text)
 
     return say
 
 
-def _request(path: str, root: str, command: str) -> str:
+def _request(path: str, root: str, job: str, command: str) -> str:
     """Empty for what no route does."""
     try:
         words = shlex.split(command)
@@ -46,10 +47,14 @@ def _request(path: str, root: str, command: str) -> str:
     rest = iter(words[1:])
     query = [(word[2:].replace("-", "_"), "1" if word in _FLAGS else next(rest, "")) for word in rest]
     address = f"{path}?{urlencode(query)}" if query else path
-    if not root:
+    if not root and not job:
         return f"`POST {address}` to the function sync"
+    url = shlex.quote(root + address)
+    if not root:
+        uri = f"gcloud scheduler jobs describe {job} --format='value(httpTarget.uri)'"
+        url = f'"$({uri})"' + (shlex.quote(f"?{urlencode(query)}") if query else "")
     header = '-H "Authorization: Bearer $(gcloud auth print-identity-token)"'
-    return f"`curl -X POST {header} {shlex.quote(root + address)}`"
+    return f"`curl -X POST {header} {url}`"
 
 
 def said(document: Any, say: Say) -> Any:

@@ -1,7 +1,7 @@
 """The doors of the core, as Protocols that it owns: what storage, database and scheduler promise, the failure first."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -119,6 +119,21 @@ class FinishedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class DaysRun:
+    """A run of the last day, in short. None stands for what a run that died did not report."""
+
+    outcome: str
+    trigger: str
+    finished_at: datetime
+    duration: float | None
+    """Seconds."""
+    novels: int | None
+    created: int | None
+    updated: int | None
+    removed: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseStatus:
     """What the database says of itself."""
 
@@ -133,6 +148,10 @@ class DatabaseStatus:
     metrics: Mapping[str, Any]
     """Of the runs that finished in the last 24 hours."""
     standing: Standing
+    runs: Sequence[DaysRun] = ()
+    """Those of the last 24 hours, the newest first; at most 200."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Of the novels that problems speak of, as far as they are stored."""
 
     @property
     def last_report(self) -> Mapping[str, Any] | None:

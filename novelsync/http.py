@@ -27,6 +27,9 @@ from novelsync.errors import (
     Unavailable,
 )
 from novelsync.models import Options
+from novelsync.page.notice import notice
+from novelsync.page.render import headers, notice_page, status_page
+from novelsync.page.view import Way, Ways, text, view
 from novelsync.report import Outcome, Report, timestamp
 from novelsync.wiring import Parts, parts_of_this_process
 
@@ -93,24 +96,39 @@ def answer(request: Request, door: Door, find_parts: Callable[..., Parts] = part
             structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
             _check_origin(request, in_cloud=parts.settings.in_cloud)
             status, document = act(parts, request)
-            return _json(status, said(document, _say(parts, request, door)))
+            say = _say(parts, request, door)
+            document = said(document, say)
+            if act is _status and "check" not in request.args and _is_browser(request):
+                return _page(status, status_page(view(document, _ways(parts, door, say), say, datetime.now(UTC))))
+            return _told(request, door, status, document)
         except Refused as refusal:
-            headers = {"Allow": refusal.allow} if refusal.allow else {}
-            return _json(refusal.status, _failure(refusal.message, refusal.hint), headers)
+            allow = {"Allow": refusal.allow} if refusal.allow else {}
+            return _told(request, door, refusal.status, _failure(refusal.message, refusal.hint), allow)
         except NovelSyncError as error:
             log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
-            return _json(_status_of(error), _failure(error.message, error.hint))
+            return _told(request, door, _status_of(error), _failure(error.message, error.hint))
         except Exception:
             # The outermost boundary: functions-framework would answer with a page of its own.
             log.exception("request_broke")
-            return _json(500, _failure("something is wrong in NovelSync itself", "the log has the details"))
+            broke = _failure("something is wrong in NovelSync itself", "the log has the details")
+            return _told(request, door, 500, broke)
 
 
 def _say(parts: Parts, request: Request, door: Door) -> Say:
     if not parts.settings.in_cloud:
         return as_command_line
     has_it = any(route.path == NOVELS for route in door.routes)
-    return as_request(NOVELS, request.url_root.rstrip("/") if has_it else "")
+    return as_request(NOVELS, request.url_root.rstrip("/") if has_it else "", parts.settings.scheduler_job or "")
+
+
+def _ways(parts: Parts, door: Door, say: Say) -> Ways:
+    """Buttons where there are routes for them, else commands."""
+    if any(route.path == NOVELS for route in door.routes):
+        return Ways(Way(NOVELS), Way(SCHEDULER_START), Way(SCHEDULER_STOP))
+    if job := parts.settings.scheduler_job:
+        acts = ("run", "resume", "pause")
+        return Ways(*(Way(command=text(f"`gcloud scheduler jobs {act} {job}`")) for act in acts))
+    return Ways(Way(command=text(say("`novelsync sync`"))))
 
 
 # Routes -----------------------------------------------------------------------------
@@ -286,10 +304,33 @@ def _failure(message: str, hint: str) -> Mapping[str, Any]:
     return {"success": False, "message": message, "hint": hint}
 
 
-def _json(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+_ALWAYS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
+
+
+def _is_browser(request: Request) -> bool:
+    """Whether a page is liked better than JSON; who takes anything gets JSON."""
+    return request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
+
+
+def _told(
+    request: Request, door: Door, status: int, document: Mapping[str, Any], more: Mapping[str, str] | None = None
+) -> Response:
+    """As a page, where there are words for a person who has a browser."""
+    if "message" not in document or not _is_browser(request):
+        return _json(status, document, more)
+    here = request.path.rstrip("/")
+    back = STATUS if any(route.act is _status for route in door.routes) else ""
+    again = request.method == "GET" and here in ("", STATUS)
+    return _page(status, notice_page(notice(status, document, back=back, again=again)), more)
+
+
+def _page(status: int, page: str, more: Mapping[str, str] | None = None) -> Response:
+    return Response(page, status, _ALWAYS | headers() | dict(more or {}), content_type="text/html; charset=utf-8")
+
+
+def _json(status: int, document: Mapping[str, Any], more: Mapping[str, str] | None = None) -> Response:
     body = json.dumps(document, ensure_ascii=False)
-    always = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return Response(body, status, {**always, **(headers or {})}, content_type="application/json; charset=utf-8")
+    return Response(body, status, _ALWAYS | dict(more or {}), content_type="application/json; charset=utf-8")
 
 
 def _trace(request: Request, project: str | None) -> dict[str, str]:

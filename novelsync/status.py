@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from novelsync.contracts import Database, DatabaseStatus, Storage
+from novelsync.contracts import Database, DatabaseStatus, DaysRun, Storage
 from novelsync.errors import ConfigurationError, SchedulerUnavailable, StorageUnavailable
 from novelsync.models import StoredNovel
 from novelsync.plan import make_plan
@@ -80,6 +80,7 @@ class StatusService:
             "storage_path": self._storage.location,
             "database": self._database.name,
             "database_bytes": said.bytes,
+            "database_limit": self._database_limit,
             "novels_in_database": said.novels,
             "chapters_in_database": said.chapters,
             "removed_novels": said.removed_novels,
@@ -89,9 +90,13 @@ class StatusService:
             "scheduler": schedule,
             "last_run": said.last_report,
             "metrics": said.metrics,
-            "problems": [published_problem(problem) for problem in said.standing.problems],
+            "problems": [
+                {**published_problem(problem), "title": said.titles.get(problem.slug)}
+                for problem in said.standing.problems
+            ],
             "problems_total": sum(said.standing.counts.values()),
             "running": said.running and {"holder": said.running[0], "since": said.running[1]},
+            "runs": [_published_run(run) for run in said.runs],
         }
 
     def _asked_scheduler(self) -> tuple[dict[str, Any] | None, list[str]]:
@@ -139,6 +144,19 @@ def judge(
         share = f"{said.bytes / database_limit:.0%} of NOVELSYNC_DATABASE_LIMIT"
         reasons.append(f"the database has {said.bytes / 1e6:,.0f} MB, {share}")
     return ("attention", reasons) if reasons else ("ok", [])
+
+
+def _published_run(run: DaysRun) -> Mapping[str, Any]:
+    return {
+        "outcome": run.outcome,
+        "trigger": run.trigger,
+        "end_time": timestamp(run.finished_at),
+        "duration": run.duration,
+        "novels_processed": run.novels,
+        "created": run.created,
+        "updated": run.updated,
+        "removed": run.removed,
+    }
 
 
 def _age(said: DatabaseStatus, now: datetime) -> float:

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import psycopg
 import pytest
@@ -27,6 +28,7 @@ from novelsync.guards import Limits
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.library import Library
+from tests.serving import Serve, served
 
 AS_ROOT = os.name == "posix" and os.geteuid() == 0
 
@@ -334,3 +336,15 @@ def settled(monkeypatch: pytest.MonkeyPatch, library: Library, database_url: str
     monkeypatch.setenv("NOVELSYNC_STORAGE", str(library.folder))
     monkeypatch.setenv("DATABASE_URL", database_url)
     return library
+
+
+@pytest.fixture
+def serve(tmp_path: Path, library: Library, database_url: str) -> Iterator[Serve]:
+    """Serves a target over the test's library and database until the test ends."""
+    with ExitStack() as servers:
+
+        def start(target: str = "app", **environment: str) -> httpx.Client:
+            settings = {"NOVELSYNC_STORAGE": str(library.folder), "DATABASE_URL": database_url} | environment
+            return servers.enter_context(served(target, tmp_path / f"{target}.log", **settings))
+
+        yield start

@@ -25,7 +25,7 @@ STOREYS = (
         "doubts",
     }
     | {"database.embedded_places"},
-    {"scheduler_service", "schedulers.in_process", "schedulers.cloud"}
+    {"scheduler_service", "schedulers.in_process", "schedulers.cloud", "page.chart"}
     | {
         "database.functions",
         "database.postgres",
@@ -43,9 +43,9 @@ STOREYS = (
         "verification",
         "database.embedded",
     },
-    {"sync_service", "adoption"},
-    {"wiring", "printing"},
-    {"doctor"},
+    {"sync_service", "adoption", "page.view"},
+    {"wiring", "printing", "page.notice"},
+    {"doctor", "page.render"},
     {"cli", "http"},
     {"__main__"},
 )
@@ -100,10 +100,14 @@ def test_only_settings_reads_the_environment(name: str, tree: ast.Module) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["matching", "plan", "changes", "book_file", "reader", "models", "report", "placeholders", "doubts"]
+    "name",
+    [
+        *("matching", "plan", "changes", "book_file", "reader", "models", "report", "placeholders", "doubts"),
+        *("page.chart", "page.view", "page.notice"),
+    ],
 )
 def test_what_is_pure_touches_nothing_outside(name: str) -> None:
-    tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(PACKAGE.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
     roots = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }

@@ -1,6 +1,8 @@
 """Commands in messages work where they are read."""
 
 import shlex
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +53,15 @@ def test_where_the_function_that_does_it_is_not_known_it_is_named() -> None:
 def test_a_slug_with_a_backtick_leaves_the_hint_as_it_is() -> None:
     hint = accept_hint("t`k", 1)
     assert as_request(PATH, ROOT)(hint) == hint
+
+
+def test_the_job_that_calls_the_function_tells_a_shell_where_it_is(tmp_path: Path) -> None:
+    job = "projects/p/locations/r/jobs/j"
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text(f'#!/bin/sh\n[ "$4" = {job} ] && echo {ROOT}/ || echo token\n')
+    gcloud.chmod(0o755)
+    for hint, query in ((accept_hint("sách & more", 1), "?accept=s%C3%A1ch+%26+more"), ("`novelsync sync`", "")):
+        command = as_request(PATH, job=job)(hint).split("`")[1]
+        script = f'PATH="{tmp_path}:$PATH"; printf "%s\\n" {command}'
+        words = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S607
+        assert words == ["curl", "-X", "POST", "-H", "Authorization: Bearer token", f"{ROOT}/{query}"]

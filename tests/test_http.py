@@ -1,19 +1,14 @@
 """The functions over HTTP, each served by functions-framework's own server in a process of its own."""
 
 import json
-import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
@@ -29,11 +24,11 @@ from novelsync.wiring import Parts
 from tests.cloud_jobs import JOB, CloudJobs, failure
 from tests.conftest import Tables, make_service
 from tests.library import Library, chapters
+from tests.serving import ROOT, Serve
 
 Answered = tuple[int, dict[str, Any]]
 """Status code and document."""
 
-ROOT = Path(__file__).parents[1]
 NOVELS, STATUS = "/api/v1/sync/novels", "/api/v1/sync/novels/status"
 SCHEDULER = "/api/v1/sync/scheduler"
 
@@ -45,60 +40,8 @@ REPORT_KEYS = [
 STATUS_KEYS = [
     *("novels_in_storage", "last_check", "storage_path", "database", "database_bytes", "novels_in_database"),
     *("chapters_in_database", "removed_novels", "pending", "verdict", "reasons", "last_run", "metrics"),
-    *("problems", "problems_total", "scheduler"),
+    *("problems", "problems_total", "scheduler", "database_limit", "runs"),
 ]
-
-
-@contextmanager
-def served(target: str, log: Path, **environment: str) -> Iterator[httpx.Client]:
-    """functions-framework serving ``target``; what it prints is in ``log``."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "functions_framework",
-        "--target",
-        target,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
-    ):
-        try:
-            while not _answers(client):
-                assert process.poll() is None, log.read_text()
-            yield client
-        finally:
-            process.send_signal(signal.SIGQUIT)  # gunicorn's quick end
-
-
-def _answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/is-it-there").status_code == 404
-    except httpx.TransportError:
-        return False
-
-
-Serve = Callable[..., httpx.Client]
-
-
-@pytest.fixture
-def serve(tmp_path: Path, library: Library, database_url: str) -> Iterator[Serve]:
-    """Serves a target over the test's library and database until the test ends."""
-    with ExitStack() as servers:
-
-        def start(target: str = "app", **environment: str) -> httpx.Client:
-            settings = {"NOVELSYNC_STORAGE": str(library.folder), "DATABASE_URL": database_url} | environment
-            return servers.enter_context(served(target, tmp_path / f"{target}.log", **settings))
-
-        yield start
 
 
 def test_the_published_answers_field_for_field(serve: Serve, library: Library) -> None:

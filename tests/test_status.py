@@ -10,7 +10,7 @@ from novelsync.models import StoredNovel
 from novelsync.status import StatusService, judge
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad
+from tests.conftest import RecordingRoad, Tables
 from tests.library import Library, chapters
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -118,3 +118,24 @@ def test_a_listing_from_before_a_run_is_not_kept(
     library.write("emma", chapters(1))
     service.sync_all_novels()
     assert status.status()["pending"] == {"new": 0, "changed": 0, "missing": 0}
+
+
+def test_the_days_runs_are_told_in_short_and_the_titles_of_novels_with_problems(
+    library: Library, service: SyncService, database: FunctionDatabase, tables: Tables
+) -> None:
+    status = StatusService(LocalStorage(str(library.folder)), database, stale_after=7800)
+    library.write("emma", chapters(9), title="Emma")
+    service.sync_all_novels()
+    library.write("emma", chapters(1), title="Emma")
+    library.write_raw("cut", b"{")
+    service.sync_all_novels("scheduler")
+    tables.connection.execute(
+        "insert into novelsync.runs (run_id, trigger, finished_at, outcome) values"
+        " (gen_random_uuid(), 'http', now() - interval '1 hour', 'failed'),"
+        " (gen_random_uuid(), 'cli', now() - interval '25 hours', 'ok')"
+    )
+    said = status.status()
+    runs = [(run["outcome"], run["trigger"], run["created"], run["updated"]) for run in said["runs"]]
+    assert runs == [("partial", "scheduler", 0, 0), ("ok", "cli", 1, 0), ("failed", "http", None, None)]
+    assert said["runs"][0]["end_time"] == said["last_run"]["end_time"]
+    assert [(problem["slug"], problem["title"]) for problem in said["problems"]] == [("cut", None), ("emma", "Emma")]

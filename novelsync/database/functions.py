@@ -17,6 +17,7 @@ from novelsync.contracts import (
     Begun,
     DatabaseFacts,
     DatabaseStatus,
+    DaysRun,
     FinishedRun,
     Reference,
     Removed,
@@ -153,6 +154,10 @@ class FunctionDatabase:
             last_runs=runs,
             metrics=answer["metrics"],
             standing=_standing(answer["standing"]),
+            runs=[
+                DaysRun(**run | {"finished_at": datetime.fromisoformat(run["finished_at"])}) for run in answer["runs"]
+            ],
+            titles=answer["titles"],
         )
 
     def facts(self) -> DatabaseFacts:

@@ -771,8 +771,12 @@ end
 $$;
 
 -- What a person wants to know. Counts come from the bookkeeping and never from counting chapters.
+-- Out: besides the counts, runs (those of a day, the newest first, without their reports) and titles (of the novels that
+-- problems speak of, as far as they are stored).
 create or replace function public.novelsync_status(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_standing constant json := public.novelsync_problems('{}');
 begin
   return json_build_object(
     'novels', (select count(*) from public.novels where removed_at is null),
@@ -795,7 +799,21 @@ begin
         'error_rate', round(sum((report ->> 'novels_error')::numeric)
                             / nullif(sum((report ->> 'novels_processed')::numeric), 0), 4))
       from novelsync.runs where finished_at > now() - interval '24 hours'),
-    'standing', public.novelsync_problems('{}'));
+    'runs', (
+      select coalesce(json_agg(json_build_object(
+        'outcome', r.outcome, 'trigger', r.trigger, 'finished_at', r.finished_at,
+        'duration', r.report -> 'duration', 'novels', r.report -> 'novels_processed',
+        'created', r.report #> '{novels,created}', 'updated', r.report #> '{novels,updated}',
+        'removed', r.report #> '{novels,removed}') order by r.finished_at desc), '[]')
+      from (
+        select * from novelsync.runs where finished_at > now() - interval '24 hours'
+        order by finished_at desc limit 200) r),
+    'standing', v_standing,
+    'titles', (
+      select coalesce(json_object_agg(n.slug, left(n.title, 200)), '{}')
+      from public.novels n
+      where n.removed_at is null
+        and n.slug in (select p.slug from json_to_recordset(v_standing -> 'problems') as p(slug text))));
 end
 $$;
 

@@ -1,0 +1,64 @@
+// Times in the reader's zone, and a button's answer in its place. Without it the page shows UTC, and a button's answer
+// is a page of its own.
+"use strict";
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long" });
+
+function localise(root) {
+  const today = day.format(new Date());
+  for (const time of root.querySelectorAll("time")) {
+    const moment = new Date(time.dateTime);
+    time.title = time.textContent;
+    time.textContent = (day.format(moment) === today ? "" : `${day.format(moment)}, `) + hour.format(moment);
+  }
+  for (const place of root.querySelectorAll("[data-zone]")) place.textContent = zone.replaceAll("_", " ");
+}
+
+async function ask(address, method) {
+  const answer = await fetch(address, { method, headers: { Accept: "text/html" } });
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+async function send(form) {
+  const button = form.querySelector("button");
+  const answer = document.getElementById("answer");
+  if (button.ariaDisabled) return;
+  button.ariaDisabled = "true";
+  answer.textContent = form.dataset.meanwhile;
+  try {
+    const page = await ask(form.action, "POST");
+    const headline = document.createElement("b");
+    headline.textContent = `${page.getElementById("headline").textContent}.`;
+    answer.replaceChildren(headline, ...page.getElementById("said").childNodes);
+    await refresh();
+  } catch {
+    answer.textContent = "No answer came. Is the server still there?";
+  } finally {
+    button.ariaDisabled = null;
+  }
+}
+
+// All but the answer and what is open, and the focus stays where it is.
+async function refresh() {
+  const page = await ask(location.href, "GET");
+  const focused = document.activeElement?.id;
+  for (const old of document.querySelectorAll("[data-fresh]")) {
+    const fresh = page.getElementById(old.id);
+    if (!fresh) continue;
+    localise(fresh);
+    if (old.querySelector("details")?.open) fresh.querySelector("details")?.setAttribute("open", "");
+    old.replaceWith(fresh);
+  }
+  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+  document.title = page.title;
+  document.querySelector("link[rel=icon]").href = page.querySelector("link[rel=icon]").href;
+}
+
+document.addEventListener("submit", (event) => {
+  if (!document.getElementById("answer")) return;
+  event.preventDefault();
+  send(event.target);
+});
+localise(document);

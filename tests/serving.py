@@ -1,0 +1,56 @@
+"""functions-framework's own server, in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[1]
+
+Serve = Callable[..., httpx.Client]
+"""Serves a target over the test's library and database until the test ends."""
+
+
+@contextmanager
+def served(target: str, log: Path, folder: Path = ROOT, **environment: str) -> Iterator[httpx.Client]:
+    """functions-framework serving ``target``; what it prints is in ``log``. ``folder``: where it is started."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "functions_framework",
+        "--target",
+        target,
+        "--source",
+        str(ROOT / "main.py"),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=output, stderr=output) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        try:
+            while not _answers(client):
+                assert process.poll() is None, log.read_text()
+            yield client
+        finally:
+            process.send_signal(signal.SIGQUIT)  # gunicorn's quick end
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/is-it-there").status_code == 404
+    except httpx.TransportError:
+        return False
