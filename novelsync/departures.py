@@ -10,7 +10,7 @@ import structlog
 
 from novelsync.contracts import Begun, Database, Storage
 from novelsync.guards import Limits, hold_removals
-from novelsync.plan import Listing, Plan
+from novelsync.plan import Plan
 from novelsync.report import Report
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ class Departures:
         if plan.newly_missing or plan.returned or plan.forgotten:
             self._database.note_absence(self._report.run_id, plan.newly_missing, plan.returned, plan.forgotten)
 
-    def renamed(self, plan: Plan, listing: Listing) -> Mapping[str, str]:
+    def renamed(self, plan: Plan) -> Mapping[str, str]:
         """
         Stored novels that are what went missing under another name: a folder was copied, then deleted.
 
@@ -42,7 +42,9 @@ class Departures:
         unread = former.keys() - {novel.slug for novel in plan.to_read}
         for slug, known in self._database.known_novels(dict.fromkeys(unread)).items():
             plan.known[slug] = known.revision
-        plan.to_read += [novel for novel in listing if novel.slug in unread]
+        for place, novel in enumerate(plan.listing):
+            if novel.slug in unread:
+                plan.to_read.add(place)
         return former
 
     def remove(self, plan: Plan, begun: Begun, accepted: int | None) -> None:

@@ -5,14 +5,12 @@ A run that finished, and one that was skipped, is 200 whatever happened to singl
 after anything else.
 """
 
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import structlog
 from flask import Request, Response
@@ -27,6 +25,7 @@ from novelsync.errors import (
     Unavailable,
 )
 from novelsync.models import Options
+from novelsync.origin import is_from_elsewhere
 from novelsync.page.notice import notice
 from novelsync.page.render import headers, notice_page, status_page
 from novelsync.page.view import Way, Ways, text, view
@@ -94,7 +93,7 @@ def answer(request: Request, door: Door, find_parts: Callable[..., Parts] = part
             act = _route(request, door)
             parts = find_parts(acts=any(route.method == "POST" for route in door.routes))
             structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
-            _check_origin(request, in_cloud=parts.settings.in_cloud)
+            _check_origin(parts, request)
             status, document = act(parts, request)
             say = _say(parts, request, door)
             document = said(document, say)
@@ -256,33 +255,9 @@ def _parameters(request: Request, *allowed: str) -> Any:
     return request.args
 
 
-def _check_origin(request: Request, *, in_cloud: bool) -> None:
-    """No web page may press our buttons: a browser says where a POST comes from."""
-    if request.method in ("GET", "HEAD"):
-        return
-    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
-    foreign = site not in ("none", "same-origin") or (origin is not None and _netloc(origin) != request.host)
-    # A name that its owner makes point at 127.0.0.1 has an origin that equals our host.
-    if foreign or (origin is not None and not in_cloud and not _is_local(request.host)):
+def _check_origin(parts: Parts, request: Request) -> None:
+    if is_from_elsewhere(request, in_cloud=parts.settings.in_cloud):
         raise Refused(403, "this request comes from another site", "call it with curl, or from a page of its own")
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
-
-
-def _is_local(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    try:
-        return bool(ipaddress.ip_address(name))
-    except ValueError:
-        return name == "localhost"
 
 
 # Answers ----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ A storage's listing and the bookkeeping are two streams in one order, so that
 planning is a merge.
 """
 
+from array import array
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -31,16 +32,44 @@ class Listing:
         return len(self._lines)
 
     def __iter__(self) -> Iterator[StoredNovel]:
-        for line in self._lines:
-            slug, version, size, checksum, unreadable = line[:-1].decode().split("\0")
-            yield StoredNovel(slug, version, int(size), checksum, unreadable)
+        return map(_novel_of, self._lines)
+
+    def __getitem__(self, place: int) -> StoredNovel:
+        return _novel_of(self._lines[place])
+
+
+def _novel_of(line: bytes) -> StoredNovel:
+    slug, version, size, checksum, unreadable = line[:-1].decode().split("\0")
+    return StoredNovel(slug, version, int(size), checksum, unreadable)
+
+
+class Chosen:
+    """Some novels of a listing, in an order of their own. Remembers their places alone: it may be all 100,000."""
+
+    def __init__(self, listing: Listing) -> None:
+        self._listing = listing
+        self._places = array("L")
+
+    def add(self, place: int) -> None:
+        self._places.append(place)
+
+    def rotate(self, first: int) -> None:
+        """Those from the place ``first`` on come first, each part in the listing's order."""
+        self._places = array("L", sorted(self._places, key=lambda place: (place < first, place)))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[StoredNovel]:
+        return (self._listing[place] for place in self._places)
 
 
 @dataclass(slots=True)
 class Plan:
     """What a run has to look at. A plan with nothing to do is a plan too."""
 
-    to_read: list[StoredNovel] = field(default_factory=list)
+    listing: Listing
+    to_read: Chosen
     """New, or of another version than the one last dealt with."""
     known: dict[str, int] = field(default_factory=dict)
     """The revisions of those of them that the bookkeeping has."""
@@ -61,7 +90,7 @@ class Plan:
         """The same plan, read from ``slug`` on and round again: where the last run ran out of time."""
         if slug is not None:
             at = listing_order(slug)
-            self.to_read.sort(key=lambda novel: (listing_order(novel.slug) < at, listing_order(novel.slug)))
+            self.to_read.rotate(sum(listing_order(novel.slug) < at for novel in self.listing))
         return self
 
     @property
@@ -75,20 +104,22 @@ def listing_order(slug: str) -> bytes:
     return f"{slug}/".encode()
 
 
-def make_plan(listing: Iterable[StoredNovel], known: Iterable[KnownFile], again: Container[str] = ()) -> Plan:
+def make_plan(listing: Listing, known: Iterable[KnownFile], again: Container[str] = ()) -> Plan:
     """Merges the two streams, both in `listing_order`. ``again``: slugs to read though their files have not changed."""
-    plan = Plan()
+    plan = Plan(listing, Chosen(listing))
     known_files = iter(known)
     known_file = next(known_files, None)
-    for novel in listing:
+    for place, novel in enumerate(listing):
         order = listing_order(novel.slug)
         while known_file is not None and listing_order(known_file.slug) < order:
             _miss(plan, known_file)
             known_file = next(known_files, None)
         if known_file is None or known_file.slug != novel.slug:
-            plan.to_read.append(novel)
+            plan.to_read.add(place)
             continue
-        _compare(plan, novel, known_file, again)
+        if _is_to_be_read(plan, novel, known_file, again):
+            plan.to_read.add(place)
+            plan.known[novel.slug] = known_file.revision
         known_file = next(known_files, None)
     while known_file is not None:
         _miss(plan, known_file)
@@ -106,12 +137,11 @@ def _miss(plan: Plan, known: KnownFile) -> None:
         plan.forgotten.append(known.slug)
 
 
-def _compare(plan: Plan, novel: StoredNovel, known: KnownFile, again: Container[str]) -> None:
+def _is_to_be_read(plan: Plan, novel: StoredNovel, known: KnownFile, again: Container[str]) -> bool:
     plan.stored += known.stored
     if known.missing_for is not None:
         plan.returned.append(novel.slug)
     if novel.version != known.version or not (known.stored or known.refused) or novel.slug in again:
-        plan.to_read.append(novel)
-        plan.known[novel.slug] = known.revision
-        return
+        return True
     plan.refused += known.refused
+    return False

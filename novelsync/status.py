@@ -8,13 +8,12 @@ from typing import Any
 
 from novelsync.contracts import Database, DatabaseStatus, DaysRun, Storage
 from novelsync.errors import ConfigurationError, SchedulerUnavailable, StorageUnavailable
-from novelsync.models import StoredNovel
-from novelsync.plan import make_plan
+from novelsync.plan import Listing, make_plan
 from novelsync.report import Outcome, published_problem, timestamp
 from novelsync.scheduler_service import SchedulerService
 
 KEPT_SECONDS = 60
-"""How long a listing is kept, so that reloading a page costs the storage nothing."""
+"""How long a look at the storage is kept, so that reloading a page costs storage and database next to nothing."""
 
 FULL = 0.9
 """The share of its limit from which a database wants attention: room to do something about it."""
@@ -46,7 +45,7 @@ class StatusService:
         self._database_limit = database_limit
         self._now = now
         self._monotonic = monotonic
-        self._listing: tuple[float, datetime, list[StoredNovel]] | None = None
+        self._look: tuple[float, datetime, int, Mapping[str, int]] | None = None
         self._guard = threading.Lock()
 
     def status(self, *, look_at_storage: bool = True) -> dict[str, Any]:
@@ -70,8 +69,7 @@ class StatusService:
         checked, listed, pending = None, None, None
         if look_at_storage:
             try:
-                checked, novels = self._listed(said)
-                listed, pending = len(novels), self._pending(novels)
+                checked, listed, pending = self._looked(said)
             except (StorageUnavailable, ConfigurationError) as error:
                 reasons.append(error.message)
         return {
@@ -108,19 +106,18 @@ class StatusService:
         except (SchedulerUnavailable, ConfigurationError) as error:
             return None, [error.message]
 
-    def _listed(self, said: DatabaseStatus) -> tuple[datetime, list[StoredNovel]]:
+    def _looked(self, said: DatabaseStatus) -> tuple[datetime, int, Mapping[str, int]]:
+        """When the storage was listed, how many novels it has, and how they differ from the tables."""
         with self._guard:
-            old = self._listing is None or self._monotonic() - self._listing[0] >= KEPT_SECONDS
-            # A run has seen a newer listing than ours, and the bookkeeping is compared with it.
-            if old or self._listing is None or any(run.finished_at > self._listing[1] for run in said.last_runs):
-                checked = self._now()
-                self._listing = (self._monotonic(), checked, list(self._storage.listing()))
-            return self._listing[1:]
-
-    def _pending(self, listing: Sequence[StoredNovel]) -> dict[str, int]:
-        plan = make_plan(listing, self._database.known_files())
-        changed = sum(novel.slug in plan.known for novel in plan.to_read)
-        return {"new": len(plan.to_read) - changed, "changed": changed, "missing": len(plan.missing)}
+            old = self._look is None or self._monotonic() - self._look[0] >= KEPT_SECONDS
+            # A run has seen a newer listing than ours, and what it did makes another difference.
+            if old or self._look is None or any(run.finished_at > self._look[1] for run in said.last_runs):
+                checked, listing = self._now(), Listing(self._storage.listing())
+                plan = make_plan(listing, self._database.known_files())
+                changed = len(plan.known)
+                pending = {"new": len(plan.to_read) - changed, "changed": changed, "missing": len(plan.missing)}
+                self._look = self._monotonic(), checked, len(listing), pending
+            return self._look[1:]
 
 
 def judge(

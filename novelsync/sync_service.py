@@ -198,11 +198,12 @@ class SyncService:
         report.missing, report.refused_before = len(plan.missing), plan.refused
         departures = Departures(self._storage, self._database, self._limits, report)
         departures.mark(plan)
-        renamed = departures.renamed(plan, listing)
+        renamed = departures.renamed(plan)
         errand = Errand(report.run_id, options, renamed, missing=bool(plan.missing or plan.removed))
         ending.resume_at = self._carry_over(plan, errand, report, deadline, progress)
         departures.remove(plan, begun, options.accept_removals)
-        for slug in sorted(options.accept - {novel.slug for novel in plan.to_read}):
+        looked_at = {novel.slug for novel in (plan.to_read if options.accept else ())}
+        for slug in sorted(options.accept - looked_at):
             report.warn(slug, f"there is no {slug!r} in {self._storage.location}, so nothing was accepted")
         report.stand(self._database.standing())
         if report.settled and not report.deferred:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from novelsync.database.functions import FunctionDatabase
+from novelsync.database.functions import SCHEMA, FunctionDatabase
 from novelsync.database.migrations import as_script, migrate, migrations
 from novelsync.database.postgres import PostgresRoad
 from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable
@@ -143,6 +143,24 @@ def test_readers_may_do_nothing_else(database_url: str, role: str) -> None:
 def test_every_function_of_ours_is_in_the_test_above(tables: Tables) -> None:
     names = tables.rows("select proname from pg_proc where pronamespace = 'public'::regnamespace order by 1")
     assert names == [(f"novelsync_{name}",) for name in FUNCTIONS]
+
+
+def test_the_program_and_the_newest_migration_name_one_version() -> None:
+    assert max(migration.version for migration in migrations()) == SCHEMA
+
+
+@pytest.mark.parametrize("older", ["select '20261123200100'", "select ''"])
+def test_functions_of_an_older_novelsync_are_told_with_what_to_do(
+    library: Library, service: SyncService, tables: Tables, older: str
+) -> None:
+    library.write("emma", chapters(2))
+    version = f"create or replace function novelsync.version() returns text language sql as $${older}$$"
+    tables.connection.execute(version)
+    report = service.sync_all_novels()
+    assert isinstance(report.error, DatabaseNotReady)
+    assert re.search(f"has the functions of an older NovelSync, .+; this one needs {SCHEMA}", report.error.message)
+    assert "novelsync migrate" in report.error.hint
+    assert tables.titles("emma") == []
 
 
 def test_a_member_of_service_role_can_sync(library: Library, database_url: str, tables: Tables) -> None:

@@ -24,7 +24,8 @@ from novelsync.contracts import (
     Standing,
     WriteOutcome,
 )
-from novelsync.errors import RunInProgress
+from novelsync.database.sqlstates import NOT_READY_HINT
+from novelsync.errors import DatabaseNotReady, RunInProgress
 from novelsync.models import (
     BookChapter,
     Fingerprint,
@@ -37,6 +38,9 @@ from novelsync.models import (
     Problem,
     ProblemKind,
 )
+
+SCHEMA = "20261123210100"
+"""The version of the newest migration, which these functions are of."""
 
 CALL_BYTES = 3_000_000
 """Text per call. PostgREST takes eight times a body in memory (50 MB: 415 MB), and we about five times."""
@@ -75,7 +79,7 @@ class FunctionDatabase:
 
     def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> Begun:
         request = {"run_id": run_id, "trigger": trigger, "holder": holder, "seconds": seconds}
-        answer = self._call("novelsync_begin", request)
+        answer = self._current(self._call("novelsync_begin", request))
         if not answer["acquired"]:
             raise RunInProgress(
                 f"another run is in progress: {answer['holder']}, since {answer['since']}",
@@ -84,7 +88,7 @@ class FunctionDatabase:
         return _begun(answer["left"], answer["digest"])
 
     def peek(self) -> Begun:
-        return _begun(self._call("novelsync_peek", {}), None)
+        return _begun(self._current(self._call("novelsync_peek", {})), None)
 
     def renew(self, run_id: str, seconds: int) -> bool:
         return bool(self._call("novelsync_renew", {"run_id": run_id, "seconds": seconds})["held"])
@@ -139,7 +143,7 @@ class FunctionDatabase:
         return _standing(self._call("novelsync_problems", {"slugs": slugs, "without": without, "present": present}))
 
     def status(self) -> DatabaseStatus:
-        answer = self._call("novelsync_status", {})
+        answer = self._current(self._call("novelsync_status", {}))
         running = answer["running"] and (answer["running"]["holder"], answer["running"]["since"])
         runs = [
             FinishedRun(run["outcome"], datetime.fromisoformat(run["finished_at"]), run["report"])
@@ -194,6 +198,16 @@ class FunctionDatabase:
         request = {"slug": slug, "before": before, "limit": PURGED_CHAPTERS}
         while (piece := Removed(**self._call("novelsync_purge", request))) != Removed(0, 0):
             yield piece
+
+    def _current(self, answer: Any) -> Any:
+        """The answer of one of the functions that are asked first. Raises `DatabaseNotReady` for an older schema's."""
+        if (found := answer.get("schema", "")) >= SCHEMA:
+            return answer
+        raise DatabaseNotReady(
+            f"{self.name} has the functions of an older NovelSync, {found or 'without a version'};"
+            f" this one needs {SCHEMA}",
+            NOT_READY_HINT,
+        )
 
     def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
         """``staged``: the number of parts that brought the text in already, so that none is sent here."""

@@ -185,4 +185,5 @@ def _content(descriptor: int, size: int) -> bytes:
 
 
 def _version(status: os.stat_result) -> str:
-    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+    # With %, because it is faster by a third than f"{…:x}", and a listing does it 100,000 times.
+    return "%x-%x-%x" % (status.st_mtime_ns, status.st_size, status.st_ino)  # noqa: UP031

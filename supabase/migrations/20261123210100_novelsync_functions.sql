@@ -76,6 +76,7 @@ create or replace function public.novelsync_peek(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 begin
   return json_build_object(
+    'schema', novelsync.version(),
     'resume_at', (select resume_at from novelsync.lease where singleton),
     'missing', (select count(*) from novelsync.files where missing_since is not null and removed_at is null),
     'removed_lately', (
@@ -101,7 +102,8 @@ begin
   select * into v_request from json_to_record($1) as r(run_id uuid, trigger text, holder text, seconds integer);
   select * into v_lease from novelsync.lease where singleton for no key update;
   if v_lease.run_id <> v_request.run_id and v_lease.expires_at > clock_timestamp() then
-    return json_build_object('acquired', false, 'holder', v_lease.holder, 'since', v_lease.acquired_at);
+    return json_build_object('schema', novelsync.version(), 'acquired', false,
+                             'holder', v_lease.holder, 'since', v_lease.acquired_at);
   end if;
 
   -- Changing the key waits for the writes of whoever held it before.
@@ -130,6 +132,7 @@ begin
           select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')));
 
   return json_build_object(
+    'schema', novelsync.version(),
     'acquired', true,
     'digest', case when v_quiet then v_lease.digest end,
     'left', public.novelsync_peek('{}'));
@@ -779,6 +782,7 @@ declare
   v_standing constant json := public.novelsync_problems('{}');
 begin
   return json_build_object(
+    'schema', novelsync.version(),
     'novels', (select count(*) from public.novels where removed_at is null),
     'removed_novels', (select count(*) from public.novels where removed_at < 'infinity'),
     'chapters', (select coalesce(sum(chapter_count), 0) from public.novels where removed_at is null),
