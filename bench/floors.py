@@ -15,8 +15,9 @@ Row = tuple[Any, ...]
 
 def rows(folder: Path) -> Iterator[Row]:
     """As they stand in ``chapters``: read with ``json``, and hashed."""
-    for novel, path in enumerate(sorted(folder.glob("*/book_info.json")), start=1):
-        book = json.loads(path.read_bytes())
+    for novel, name in enumerate(sorted(os.listdir(folder)), start=1):  # noqa: PTH208 — as fast as it goes
+        with open(f"{folder}/{name}/book_info.json", "rb") as file:  # noqa: PTH123
+            book = json.loads(file.read())
         for position, chapter in enumerate(book["chapters"], start=1):
             text = chapter["content"]
             digest = sha256(text.encode()).digest()

@@ -19,10 +19,10 @@ LIBRARIES = {"100": 100, "10,000": 10_000, "100,000": 100_000}
 LONG = "long"
 
 _opened: list[str] = []
-sys.addaudithook(lambda event, arguments: _opened.append(str(arguments[0])) if event == "open" else None)
 
 
 def main(folder: Path) -> Iterator[Table]:
+    sys.addaudithook(lambda event, arguments: _opened.append(str(arguments[0])) if event == "open" else None)
     quiet = []
     for name, novels in LIBRARIES.items():
         library = folder / f"quiet-{novels}"

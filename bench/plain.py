@@ -2,7 +2,8 @@
 The plain algorithm, which NovelSync is compared with: look a row up by its title, then insert or update it.
 
 It is written as its users write it, and not made slow on purpose: one client on one connection that is kept alive,
-supabase-py's own defaults, no pauses, an index behind every lookup. What it costs is two requests per chapter.
+supabase-py's own defaults, no pauses, indexes on a novel's title and a chapter's novel. What it costs is two requests
+per chapter.
 """
 
 import json

@@ -3,6 +3,7 @@ What must change in one novel. Pure: matched chapters become the smallest write 
 but for what the guards hold back.
 """
 
+import os
 import random
 import uuid
 from collections.abc import Iterator, Sequence
@@ -176,9 +177,15 @@ def _bookkeeping(
     )
 
 
+# uuid4 asks the system for its bytes and lets other threads go first: a tenth of an import of small novels. Ours alone,
+# because whoever seeds the shared one alike at each start would have the database take each novel for written already.
+_random = random.Random()  # noqa: S311 — ids have to differ, and guard nothing
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+
+
 def _request_id() -> str:
-    # uuid4 asks the system for its bytes and lets other threads go first: a tenth of an import of small novels.
-    return str(uuid.UUID(int=random.getrandbits(128), version=4))
+    return str(uuid.UUID(int=_random.getrandbits(128), version=4))
 
 
 def _pairs(

@@ -1,5 +1,6 @@
 """The smallest write that makes the tables equal to the file."""
 
+import random
 from dataclasses import replace
 from decimal import Decimal
 
@@ -193,3 +194,11 @@ def test_a_novel_of_few_chapters_may_be_revised_in_all_it_has() -> None:
     write = plan_novel(NOVEL, "sum", book(found("The Tale (revised)", content=TWO)), rows)
     assert [(changed.row.id, changed.new_text) for changed in write.changed] == [("1", True)]
     assert (write.kept, write.created) == ([], [])
+
+
+def test_request_ids_differ_whoever_seeds_the_shared_random_numbers() -> None:
+    ids = []
+    for _ in range(2):
+        random.seed(1)
+        ids.append(plan_novel(NOVEL, "sum", book(found("One")), None).request_id)
+    assert ids[0] != ids[1]

@@ -521,6 +521,23 @@ def test_parts_behind_the_first_may_come_in_any_order_and_twice(database: Functi
 
 
 @pytest.mark.usefixtures("small_calls")
+def test_each_text_of_a_large_novel_travels_in_one_part(database: FunctionDatabase, tables: Tables) -> None:
+    old = [found(f"Old {n}", n, content=text_of(f"old {n}")) for n in range(1, 6)]
+    put(database, "emma", *old)
+    edited = [found(f"Old {n}", n, content=text_of(f"edited {n}")) for n in range(1, 6)]
+    new = [found(f"New {n}", n, content=text_of(f"new {n}")) for n in range(6, 16)]
+    write = plan(database, "emma", [*edited, *new], version="2")
+    # All at once in memory, as threads may have them.
+    parts = list(functions._parts(write))
+    assert sum(len(created) for created, _ in parts) == 10
+    assert sum(len(texts) for _, texts in parts) == 5
+    assert database.write(None, [write]) == [WriteOutcome.WRITTEN]
+    assert [content for (content,) in tables.rows("select content from chapters order by position")] == [
+        chapter.text() for chapter in (*edited, *new)
+    ]
+
+
+@pytest.mark.usefixtures("small_calls")
 def test_no_part_comes_in_before_the_first(database: FunctionDatabase, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
     _, second, *_ = stage_requests(database, write)

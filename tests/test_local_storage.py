@@ -85,6 +85,13 @@ def test_a_file_settles_two_seconds_after_it_was_written(library: Library) -> No
         assert storage.settling(only(storage)) is settling
 
 
+def test_a_file_from_before_1970_is_like_any_other(library: Library, storage: LocalStorage) -> None:
+    path = library.write_raw("emma", b"{}")
+    os.utime(path, ns=(-1000 * SECOND, -1000 * SECOND))
+    novel = only(storage)
+    assert (storage.read(novel), storage.settling(novel)) == (b"{}", False)
+
+
 def test_a_link_inside_the_folder_is_followed(library: Library, storage: LocalStorage) -> None:
     library.write_raw("emma", b"{}")
     (library.folder / "link").symlink_to("emma")
@@ -119,6 +126,26 @@ def test_a_file_swapped_for_a_link_that_leads_out_is_not_read(
     path.symlink_to(outside)
     with pytest.raises(BookRefused, match="leads out of the storage folder"):
         storage.read(novel)
+
+
+def test_a_folder_swapped_for_a_link_that_leads_out_is_not_read(
+    library: Library, storage: LocalStorage, tmp_path: Path
+) -> None:
+    folder = library.write_raw("emma", b"{}").parent
+    novel = only(storage)
+    folder.rename(tmp_path / "secret")
+    folder.symlink_to(tmp_path / "secret")
+    with pytest.raises(BookRefused, match="leads out of the storage folder"):
+        storage.read(novel)
+
+
+def test_a_folder_swapped_for_a_file_is_in_flight(library: Library, storage: LocalStorage) -> None:
+    path = library.write_raw("emma", b"{}")
+    novel = only(storage)
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.write_bytes(b"")
+    assert storage.read(novel) is None
 
 
 def test_a_link_to_nothing_is_refused_and_not_gone(library: Library, storage: LocalStorage) -> None:
@@ -180,7 +207,13 @@ def test_one_novel_is_found_as_it_would_be_listed(library: Library, storage: Loc
     assert storage.find("nobody") is None
 
 
-@pytest.mark.parametrize("slug", ["", ".", "..", "../novels/emma", "/etc", "a/b", "a\\b", "a\0b", ".hidden"])
+@pytest.mark.skipif(os.sep == "\\", reason="a backslash parts names here")
+def test_a_name_with_a_backslash_is_found_as_it_is_listed(library: Library, storage: LocalStorage) -> None:
+    library.write("a\\b")
+    assert storage.find("a\\b") == only(storage)
+
+
+@pytest.mark.parametrize("slug", ["", ".", "..", "../novels/emma", "/etc", "a/b", "a\0b", ".hidden"])
 def test_no_slug_reaches_outside_the_folder(library: Library, storage: LocalStorage, slug: str) -> None:
     library.write("emma")
     assert storage.find(slug) is None

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ from novelsync.sync_service import SyncService
 from tests.conftest import Tables, make_service
 from tests.library import Library, chapters
 
-NAMES = [
-    "novelsync_tables",
-    "novelsync_functions",
-    "novelsync_removal",
-    "novelsync_functions",
-    "novelsync_staged_parts",
-    "novelsync_functions",
-]
+NAMES = [migration.name for migration in migrations()]
+
+RELEASED = {
+    "20261123100000": "2b6e11c00a0e7c10",
+    "20261123200000": "2068c29183000965",
+    "20261123210000": "137e65a4c348c809",
+}
+"""First digits of the SHA-256 of migrations that databases have. What is to change goes into a new file."""
 
 
 @contextmanager
@@ -149,6 +150,11 @@ def test_the_program_and_the_newest_migration_name_one_version() -> None:
     assert max(migration.version for migration in migrations()) == SCHEMA
 
 
+def test_a_migration_that_databases_have_is_never_changed() -> None:
+    hashes = {migration.version: sha256(migration.sql.encode()).hexdigest()[:16] for migration in migrations()}
+    assert {version: hashes[version] for version in RELEASED} == RELEASED
+
+
 @pytest.mark.parametrize("older", ["select '20261123200100'", "select ''"])
 def test_functions_of_an_older_novelsync_are_told_with_what_to_do(
     library: Library, service: SyncService, tables: Tables, older: str
@@ -158,6 +164,9 @@ def test_functions_of_an_older_novelsync_are_told_with_what_to_do(
     tables.connection.execute(version)
     report = service.sync_all_novels()
     assert isinstance(report.error, DatabaseNotReady)
+    assert tables.rows("select count(*) from novelsync.runs") == [(0,)], "it was not even begun"
+    with pytest.raises(DatabaseNotReady):
+        service.sync_novel_to_db("emma")
     assert re.search(f"has the functions of an older NovelSync, .+; this one needs {SCHEMA}", report.error.message)
     assert "novelsync migrate" in report.error.hint
     assert tables.titles("emma") == []

@@ -39,7 +39,7 @@ from novelsync.models import (
     ProblemKind,
 )
 
-SCHEMA = "20261123210100"
+SCHEMA = "20261123220000"
 """The version of the newest migration, which these functions are of."""
 
 CALL_BYTES = 3_000_000
@@ -74,11 +74,12 @@ class FunctionDatabase:
         self._call = road.call
         self.name = road.name
         self.close = road.close
+        self._is_current = False
 
     # Runs ---------------------------------------------------------------------
 
     def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> Begun:
-        request = {"run_id": run_id, "trigger": trigger, "holder": holder, "seconds": seconds}
+        request = {"run_id": run_id, "trigger": trigger, "holder": holder, "seconds": seconds, "schema": SCHEMA}
         answer = self._current(self._call("novelsync_begin", request))
         if not answer["acquired"]:
             raise RunInProgress(
@@ -122,6 +123,8 @@ class FunctionDatabase:
     ) -> Mapping[str, KnownNovel]:
         if not checksums:
             return {}
+        if not self._is_current:
+            self.peek()
         novels = [{"slug": slug, "checksum": sum_, "whole": slug in whole} for slug, sum_ in checksums.items()]
         answers = self._call("novelsync_read", {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
@@ -202,6 +205,7 @@ class FunctionDatabase:
     def _current(self, answer: Any) -> Any:
         """The answer of one of the functions that are asked first. Raises `DatabaseNotReady` for an older schema's."""
         if (found := answer.get("schema", "")) >= SCHEMA:
+            self._is_current = True
             return answer
         raise DatabaseNotReady(
             f"{self.name} has the functions of an older NovelSync, {found or 'without a version'};"
@@ -278,20 +282,22 @@ class FunctionDatabase:
 
 
 def _parts(write: NovelWrite) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """The chapters to create and the texts to replace, in lists of about `CALL_BYTES` of text each."""
+    """The chapters to create and the texts to replace, in lists of about `CALL_BYTES` of text as JSON each."""
     created: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
     size = 0
     for new in write.created:
-        created.append({"position": new.position, **_labels(new.chapter), **_content(new.chapter)})
-        size += new.chapter.content_bytes
+        content = _content(new.chapter)
+        created.append({"position": new.position, **_labels(new.chapter), **content})
+        size += memoryview(content["content"]).nbytes
         if size >= CALL_BYTES:
-            yield created, texts
+            yield created, []
             created, size = [], 0
     for changed in write.changed:
         if changed.new_text:
-            texts.append({"id": changed.row.id, **_content(changed.chapter)})
-            size += changed.chapter.content_bytes
+            content = _content(changed.chapter)
+            texts.append({"id": changed.row.id, **content})
+            size += memoryview(content["content"]).nbytes
         if size >= CALL_BYTES:
             yield created, texts
             created, texts, size = [], [], 0

@@ -23,6 +23,8 @@ LEADS_OUT = "it is a link that leads out of the storage folder"
 # Not every platform has these; where they are missing, the checks around them still hold.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
+_SEPARATORS = re.escape(os.sep + (os.altsep or ""))
+
 log = structlog.get_logger()
 
 
@@ -54,7 +56,7 @@ class LocalStorage:
 
     def find(self, slug: str) -> StoredNovel | None:
         # Only a plain name: no slug reaches outside the folder, whoever asks for it.
-        if not slug or slug.startswith(".") or re.search(r"[/\\\0\ud800-\udfff]", slug):
+        if not slug or slug.startswith(".") or re.search(rf"[{_SEPARATORS}\0\ud800-\udfff]", slug):
             return None
         return self._look_at(slug, slug, (self._root / slug).is_symlink())
 
@@ -68,10 +70,11 @@ class LocalStorage:
                 if _version(os.fstat(descriptor)) != novel.version:
                     return None
                 data = _content(descriptor, novel.size)
-                return data if _version(os.fstat(descriptor)) == novel.version else None
+                same = len(data) == novel.size and _version(os.fstat(descriptor)) == novel.version
+                return data if same else None
             finally:
                 os.close(descriptor)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
             raise BookRefused([f"{FILE} cannot be read: permission denied"], "make it readable") from error
@@ -81,16 +84,20 @@ class LocalStorage:
             ) from error
 
     def settling(self, novel: StoredNovel) -> bool:
-        modified_ns = int(novel.version.split("-")[0], 16) if novel.version else 0
+        modified_ns = int(novel.version.rsplit("-", 2)[0], 16) if novel.version else 0
         return abs(self._clock_ns() - modified_ns) < SETTLING_SECONDS * 1_000_000_000
 
     def _open(self, slug: str) -> int:
+        folder = self._before_names + slug
         try:
-            return os.open(f"{self._before_names}{slug}{os.sep}{FILE}", _OPEN_FLAGS)
+            descriptor = os.open(f"{folder}{os.sep}{FILE}", _OPEN_FLAGS)
         except OSError as error:
-            if error.errno != errno.ELOOP:
+            if error.errno != errno.ELOOP:  # the file itself is a link
                 raise
-        # The file itself is a link.
+        else:
+            if not stat.S_ISLNK(os.lstat(folder).st_mode):
+                return descriptor
+            os.close(descriptor)
         path = self._inside(self._root / slug / FILE)
         if path is None:
             raise BookRefused([f"{FILE} cannot be read: {LEADS_OUT}"], "let it be a plain, readable file")
@@ -137,6 +144,7 @@ class LocalStorage:
         for slug, name, linked in undecodable:
             if f"{slug}/" not in taken:
                 folders.append(f"{slug}/")
+                taken.add(f"{slug}/")
                 unusual[slug] = name, linked
         return folders, unusual
 
@@ -177,7 +185,7 @@ class LocalStorage:
 
 
 def _content(descriptor: int, size: int) -> bytes:
-    """One byte more than it should have shows that it has grown; a system call more tells the same and costs more."""
+    """All there is; one byte more than ``size``, if it has grown."""
     data = os.read(descriptor, size + 1)
     while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
         data += more  # file systems over a network, and files of more than 2 GB
