@@ -3,9 +3,6 @@ What must change in one novel. Pure: matched chapters become the smallest write 
 but for what the guards hold back.
 """
 
-import os
-import random
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +23,7 @@ from novelsync.models import (
     StoredNovel,
     url_hash,
 )
+from novelsync.request_ids import request_id
 from novelsync.wording import counted, quoted
 
 
@@ -57,7 +55,7 @@ def plan_novel(
     holds = (base.holds if base else 0) + 1 if plan.kept else 0
     return NovelWrite(
         slug=novel.slug,
-        request_id=_request_id(),
+        request_id=request_id(),
         revision=known.revision if known else 0,
         version=novel.version,
         checksum=checksum,
@@ -168,24 +166,13 @@ def _bookkeeping(
 ) -> NovelWrite:
     return NovelWrite(
         slug=novel.slug,
-        request_id=_request_id(),
+        request_id=request_id(),
         revision=revision,
         version=version,
         checksum=checksum,
         visible=False,
         problems=problems,
     )
-
-
-# uuid4 asks the system for its bytes and lets other threads go first: a tenth of an import of small novels. Ours alone,
-# because whoever seeds the shared one alike at each start would have the database take each novel for written already.
-_random = random.Random()  # noqa: S311 — ids have to differ, and guard nothing
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
-
-
-def _request_id() -> str:
-    return str(uuid.UUID(int=_random.getrandbits(128), version=4))
 
 
 def _pairs(

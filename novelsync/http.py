@@ -97,7 +97,7 @@ def answer(request: Request, door: Door, find_parts: Callable[..., Parts] = part
             status, document = act(parts, request)
             say = _say(parts, request, door)
             document = said(document, say)
-            if act is _status and "check" not in request.args and _is_browser(request):
+            if act is _status and _is_browser(request):
                 return _page(status, status_page(view(document, _ways(parts, door, say), say, datetime.now(UTC))))
             return _told(request, door, status, document)
         except Refused as refusal:
@@ -117,7 +117,8 @@ def _say(parts: Parts, request: Request, door: Door) -> Say:
     if not parts.settings.in_cloud:
         return as_command_line
     has_it = any(route.path == NOVELS for route in door.routes)
-    return as_request(NOVELS, request.url_root.rstrip("/") if has_it else "", parts.settings.scheduler_job or "")
+    # Not as the request says: TLS ends before us, and a token must not be sent in clear.
+    return as_request(NOVELS, f"https://{request.host}" if has_it else "", parts.settings.scheduler_job or "")
 
 
 def _ways(parts: Parts, door: Door, say: Say) -> Ways:
@@ -255,9 +256,15 @@ def _parameters(request: Request, *allowed: str) -> Any:
     return request.args
 
 
+_ORIGIN_HINT: Final = (
+    "call it with curl, or from NovelSync's own page; on a machine of your own open that by number, as"
+    " http://127.0.0.1:8080, because anybody's name can be made to lead there"
+)
+
+
 def _check_origin(parts: Parts, request: Request) -> None:
     if is_from_elsewhere(request, in_cloud=parts.settings.in_cloud):
-        raise Refused(403, "this request comes from another site", "call it with curl, or from a page of its own")
+        raise Refused(403, "this request comes from another site", _ORIGIN_HINT)
 
 
 # Answers ----------------------------------------------------------------------------
@@ -283,8 +290,8 @@ _ALWAYS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosnif
 
 
 def _is_browser(request: Request) -> bool:
-    """Whether a page is liked better than JSON; who takes anything gets JSON."""
-    return request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
+    """Whether somebody looks at it: browsers ask for XHTML too when they go to a page, and no other client does."""
+    return "application/xhtml+xml" in request.headers.get("Accept", "") and "check" not in request.args
 
 
 def _told(

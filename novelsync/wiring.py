@@ -53,7 +53,8 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
         with open_scheduler(settings, service if serving else None) as scheduler:
             schedule = SchedulerService(scheduler, database)
             status = StatusService(
-                storage,
+                # Its own, because somebody is waiting for it.
+                open_storage(settings.storage, patience=15),
                 database,
                 schedule if scheduler else None,
                 stale_after=settings.stale_after,
@@ -84,12 +85,16 @@ def parts_of_this_process(*, acts: bool) -> Parts:
         return _of_this_process
 
 
-def open_storage(location: str) -> Storage:
-    """The storage at ``location``; nothing is looked at yet."""
+def open_storage(location: str, *, patience: float = 120) -> Storage:
+    """
+    The storage at ``location``; nothing is looked at yet.
+
+    ``patience``: seconds for which what fails on the way to a bucket is tried again.
+    """
     if location.startswith("gs://"):
         from novelsync.storage.gcs import GcsStorage
 
-        return GcsStorage(location)
+        return GcsStorage(location, patience=patience)
     if "://" in location:
         raise ConfigurationError(
             f"NOVELSYNC_STORAGE is {location}, which is neither a folder nor a bucket",

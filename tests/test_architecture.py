@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "novelsync"
 
 STOREYS = (
     {"errors", "wording", "starting"},
-    {"models", "commands", "placeholders"},
+    {"models", "commands", "placeholders", "request_ids"},
     {"book_file", "reader", "matching", "plan", "guards", "changes", "changelist"},
     {"contracts"},
     {

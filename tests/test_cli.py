@@ -24,6 +24,15 @@ ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "storage" / "novels"
 
 
+def test_without_its_packages_it_says_how_to_get_them() -> None:
+    command = [sys.executable, "-S", "-m", "novelsync", "status"]  # -S: without what is installed
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "is not installed" in done.stderr
+    assert "make sync" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_sample_library_goes_into_the_embedded_database_with_no_setting_at_all(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -50,6 +50,12 @@ def test_what_is_so_already_is_no_error(jobs: CloudJobs, scheduler: CloudSchedul
     assert jobs.state == "PAUSED"
 
 
+def test_what_google_has_disabled_is_stopped_already(jobs: CloudJobs, scheduler: CloudScheduler) -> None:
+    jobs.state = "DISABLED"
+    scheduler.stop()
+    assert jobs.state == "DISABLED"
+
+
 def test_a_job_that_is_broken_cannot_be_started_and_that_is_said(jobs: CloudJobs, scheduler: CloudScheduler) -> None:
     jobs.state = "UPDATE_FAILED"
     with pytest.raises(ConfigurationError, match=r"Job\.state must be PAUSED for ResumeJob") as error:

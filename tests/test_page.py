@@ -295,17 +295,19 @@ def test_a_button_whose_database_went_away_says_so_in_place(serve: Serve, look: 
 
 def test_who_does_not_ask_for_a_page_gets_json(serve: Serve, library: Library) -> None:
     client = serve()
-    for accept in ("*/*", "application/json", "application/json, text/html", "text/plain, */*", ""):
+    java = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
+    for accept in ("*/*", "application/json", "application/json, text/html", "text/plain, */*", "text/*", java, ""):
         answer = client.get(STATUS, headers={"Accept": accept})
         assert answer.headers["Content-Type"] == "application/json; charset=utf-8", accept
         assert answer.headers["Vary"] == "Accept"
     assert client.get(f"{STATUS}?check=1", headers=HTML).json()["verdict"] == "never_run"
+    assert client.get(f"{STATUS}?check=yes", headers=HTML).json()["success"] is False
     assert client.get("/api/v1/sync/scheduler/status", headers=HTML).json()["success"] is True
 
 
 def test_a_page_may_do_nothing_but_what_is_written_in_it(serve: Serve) -> None:
     client = serve()
-    for path, status in (("/", 200), (STATUS, 200), (f"{STATUS}?check=yes", 400), ("/nowhere", 404)):
+    for path, status in (("/", 200), (STATUS, 200), (f"{STATUS}?nonsense=1", 400), ("/nowhere", 404)):
         answer = client.get(path, headers=HTML)
         assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
         policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))

@@ -38,6 +38,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "verdict": "ok",
         "reasons": [],
         "scheduler": None,
+        "last_run": None,
         "metrics": {"average_duration": None},
         "problems": [],
         "problems_total": 0,
@@ -63,6 +64,22 @@ def test_with_the_storage_away_nothing_is_said_to_be_well() -> None:
     assert (said.verdict.tone, said.verdict.headline) == ("fair", "All was well")
     assert "nobody knows" in said.drift_words
     assert "<b>?</b>" in status_page(said)
+
+
+def test_all_is_not_said_to_be_well_after_a_failed_run_or_before_the_next_one() -> None:
+    failed = {"outcome": "failed", "problems": [{"message": "the disk is gone"}]}
+    said = seen(last_run=failed).verdict
+    assert (said.tone, said.headline) == ("fair", "The last run failed")
+    assert [piece.text for reason in said.reasons for piece in reason] == ["The disk is gone"]
+    assert seen(pending={"new": 2, "changed": 0, "missing": 0}).verdict.headline == "All was well"
+    assert seen(last_run={"outcome": "ok", "problems": []}).verdict.headline == "All is well"
+
+
+def test_nothing_that_comes_from_a_file_is_shown_as_a_command() -> None:
+    problem = {"slug": "emma", "title": "Emma", "kind": "held", "message": "the first: `rm -rf`", "hint": "`make sync`"}
+    (trouble,) = seen(problems=[problem], problems_total=1).troubles
+    assert [piece.is_command for piece in trouble.message] == [False]
+    assert [piece.is_command for piece in trouble.hint] == [True]
 
 
 def test_drift_is_explained_when_there_is_some_and_when_there_is_none() -> None:

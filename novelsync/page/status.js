@@ -17,7 +17,7 @@ function localise(root) {
 }
 
 async function ask(address, method) {
-  const answer = await fetch(address, { method, headers: { Accept: "text/html" } });
+  const answer = await fetch(address, { method, headers: { Accept: "text/html,application/xhtml+xml" } });
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
@@ -32,12 +32,12 @@ async function send(form) {
     const headline = document.createElement("b");
     headline.textContent = `${page.getElementById("headline").textContent}.`;
     answer.replaceChildren(headline, ...page.getElementById("said").childNodes);
-    await refresh();
   } catch {
     answer.textContent = "No answer came. Is the server still there?";
-  } finally {
-    button.ariaDisabled = null;
   }
+  // What it did is known by now, whether or not the rest can be shown anew.
+  await refresh().catch(() => {});
+  button.ariaDisabled = null;
 }
 
 // All but the answer and what is open, and the focus stays where it is.

@@ -144,7 +144,7 @@ _VERDICTS: Final = {
     "stale": (
         "bad",
         "No run for too long",
-        "Readers see what the last run left. `novelsync doctor` looks at each part.",
+        "Readers see what the last run left.",
     ),
     "stopped": (
         "fair",
@@ -154,7 +154,7 @@ _VERDICTS: Final = {
     "failing": (
         "bad",
         "Syncing fails",
-        "Readers see what the last good run left. `novelsync doctor` looks at each part.",
+        "Readers see what the last good run left.",
     ),
     "never_run": ("fair", "Nothing is synced yet", "The first run brings in all that the storage has."),
 }
@@ -196,6 +196,11 @@ def text(sentence: str) -> Text:
     return [Piece(part, i % 2 == 1) for i, part in enumerate(_COMMAND.split(sentence)) if part]
 
 
+def plain(sentence: str) -> Text:
+    """What may have come from a file, so that nothing in it is a command."""
+    return [Piece(sentence, is_command=False)]
+
+
 def moment(iso: str) -> Moment:
     """Any time that the database or STATUS writes."""
     time = datetime.fromisoformat(iso).astimezone(UTC)
@@ -223,9 +228,27 @@ def took(seconds: float | None) -> str:
 
 def _verdict(status: Mapping[str, Any], say: Say) -> Verdict:
     tone, headline, meaning = _VERDICTS[status["verdict"]]
-    if status["verdict"] == "ok" and status["novels_in_storage"] is None:
-        tone, headline, meaning = "fair", "All was well", "The last run was; but now the storage cannot be looked at."
-    return Verdict(tone, headline, text(say(meaning)), [text(sentence(reason)) for reason in status["reasons"]])
+    if status["verdict"] == "ok":
+        tone, headline, meaning = _qualified(status) or (tone, headline, meaning)
+    reasons = status["reasons"] or _why_it_failed(status["last_run"])
+    return Verdict(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in reasons])
+
+
+def _qualified(status: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """What there is to say against "All is well" while nothing has to be done about it yet."""
+    if status["last_run"] and status["last_run"]["outcome"] == "failed":
+        return "fair", "The last run failed", "The next one tries again; readers see what was there before."
+    if status["novels_in_storage"] is None:
+        return "fair", "All was well", "The last run was; but now the storage cannot be looked at."
+    if any(status["pending"].values()):
+        return "good", "All was well", "The storage has changed since the last run; the next one brings it in."
+    return None
+
+
+def _why_it_failed(run: Mapping[str, Any] | None) -> list[str]:
+    if not run or run["outcome"] != "failed":
+        return []
+    return [problem["message"] for problem in run["problems"][:1]]
 
 
 def sentence(words: str) -> str:
@@ -252,7 +275,7 @@ def _fullness(bytes_: int, limit: int | None) -> Fullness | None:
 def _trouble(problem: Mapping[str, Any]) -> Trouble:
     slug = problem["slug"] or ""
     title = problem["title"] or slug or "The whole library"
-    return Trouble(problem["kind"], title, slug, text(sentence(problem["message"])), text(sentence(problem["hint"])))
+    return Trouble(problem["kind"], title, slug, plain(sentence(problem["message"])), text(sentence(problem["hint"])))
 
 
 def _run(run: Mapping[str, Any]) -> Run:

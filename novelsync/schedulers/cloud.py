@@ -51,10 +51,10 @@ class CloudScheduler:
             ) from error
 
     def start(self) -> None:
-        self._change("resume_job", Job.State.ENABLED)
+        self._change("resume_job", enabled=True)
 
     def stop(self) -> None:
-        self._change("pause_job", Job.State.PAUSED)
+        self._change("pause_job", enabled=False)
 
     def state(self) -> Schedule:
         job = self._call("get_job")
@@ -75,12 +75,12 @@ class CloudScheduler:
                 "start the scheduler first: POST /api/v1/sync/scheduler/start; or sync with POST /api/v1/sync/novels",
             ) from error
 
-    def _change(self, act: str, wanted: int) -> None:
+    def _change(self, act: str, *, enabled: bool) -> None:
         try:
             self._call(act)
         except _Refused:
             # The API resumes only what is paused, and pauses only what is enabled.
-            if self._call("get_job").state != wanted:
+            if (self._call("get_job").state == Job.State.ENABLED) is not enabled:
                 raise
 
     def _call(self, act: str, **options: Any) -> Any:
