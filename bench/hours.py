@@ -47,7 +47,7 @@ def _quiet(library: Path, kind: str) -> list[str]:
         walks, hours = [], []
         for _ in range(TIMES):
             walks.append(floors.walk(library))
-            calls, opened = len(road_.calls), len(_opened)
+            calls, opened = road_.calls, len(_opened)
             if api:
                 api.passed()
             hours.append(sync(library, road_)[0])
@@ -55,7 +55,7 @@ def _quiet(library: Path, kind: str) -> list[str]:
         size = f"{_bytes(api.passed()):,}" if api else ""
         touched = len(_rows(conninfo) - before)
     walk, hour = min(walks), min(hours)
-    requests = len(road_.calls) - calls
+    requests = road_.calls - calls
     return [seconds(walk), seconds(hour), f"{hour / walk:.2f}", f"{requests}", size, f"{files}", f"{touched}"]
 
 
@@ -83,10 +83,10 @@ def _changed(library: Path, kind: str) -> Iterator[list[str]]:
         sync(library, road_)
         for name, change in changes.items():
             known = _edit(library, change)
-            del road_.calls[:]
+            calls, texts = road_.calls, road_.texts
             took, _report = sync(library, road_)
             told = _per_chapter(conninfo, road_, known)
-            yield [name, kind, seconds(took), f"{len(road_.calls)}", f"{road_.texts()}", told]
+            yield [name, kind, seconds(took), f"{road_.calls - calls}", f"{road_.texts - texts}", told]
 
 
 def _edit(library: Path, change: Callable[[list[Any], Any], None]) -> int:
@@ -101,7 +101,7 @@ def _edit(library: Path, change: Callable[[list[Any], Any], None]) -> int:
 
 def _per_chapter(conninfo: str, road_: CountingRoad, known: int) -> str:
     """The answer is asked for once more, because only the database knows how it spelt it."""
-    (request,) = (request for function, request in road_.calls if function == "novelsync_read")
+    request = road_.asked["novelsync_read"]
     # The run has written meanwhile: one chapter more, and the file is the stored one if it is still called the same.
     body = msgspec.json.encode({"novels": [{**novel, "checksum": ""} for novel in request["novels"]]}).decode()
     with psycopg.connect(conninfo) as connection:
