@@ -287,7 +287,8 @@ def _parts(write: NovelWrite) -> Iterator[tuple[list[dict[str, Any]], list[dict[
         size += new.chapter.content_bytes
         if size >= CALL_BYTES:
             yield created, texts
-            created, size = [], 0
+            # New lists for both: who has the old ones may send them only later, or again.
+            created, texts, size = [], [], 0
     for changed in write.changed:
         if changed.new_text:
             texts.append({"id": changed.row.id, **_content(changed.chapter)})
