@@ -99,6 +99,8 @@ def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
                 f"{name} refuses the connection: {said}", "check user, password and database name in DATABASE_URL"
             )
         return DatabaseUnavailable(
-            f"{name} cannot be reached: {said}", "check that it is running and that DATABASE_URL names it"
+            f"{name} cannot be reached: {said}",
+            "check that it is running and that DATABASE_URL names it",
+            passing=isinstance(error, psycopg.OperationalError),
         )
     return error_of_state(state, said, name, inside=bool(error.diag.context))
