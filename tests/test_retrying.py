@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -272,6 +273,49 @@ def test_a_backend_that_is_ended_in_the_middle_of_a_write_is_made_up_for(
         assert make_service(library, database).sync_all_novels().success
     assert len(time.waits) == 2
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
+
+
+def test_a_network_that_goes_silent_and_stays_open_ends_one_call_and_not_the_next(
+    database_url: str, tables: Tables
+) -> None:
+    with PostgresProxy(database_url) as proxy:
+        road = PostgresRoad(proxy.url, "a database", answer_seconds=0.3)
+        assert road.call("novelsync_problems", {})["counts"] == {}
+        proxy.fate = lambda request: Fate.SILENT
+        run_id = str(uuid.uuid4())
+        with pytest.raises(
+            DatabaseUnavailable, match=r"a database cannot be reached: no answer within 0\.3 s"
+        ) as caught:
+            road.call("novelsync_begin", {"run_id": run_id, "trigger": "cli", "holder": "a test", "seconds": 60})
+        assert caught.value.passing
+        assert tables.rows("select run_id::text from novelsync.lease") == [(run_id,)], "only the answer is missing"
+        proxy.fate = lambda request: Fate.COMES
+        assert road.call("novelsync_problems", {})["counts"] == {}, "over another connection"
+        road.close()
+
+
+def test_what_is_given_up_on_does_not_go_on_in_the_server(database_url: str, tables: Tables) -> None:
+    waiting = "select from pg_stat_activity where wait_event_type = 'Lock'"
+    road = PostgresRoad(database_url, answer_seconds=0.3)
+    with psycopg.connect(database_url) as other:
+        other.execute("lock table novelsync.problems")
+        with pytest.raises(DatabaseUnavailable, match="no answer within"):
+            road.call("novelsync_problems", {})
+        while tables.rows(waiting):
+            pass
+    road.close()
+
+
+def test_an_answer_that_takes_its_time_is_waited_for(database_url: str, tables: Tables) -> None:
+    road = PostgresRoad(database_url, answer_seconds=60)
+    with ThreadPoolExecutor() as pool, psycopg.connect(database_url) as other:
+        other.execute("lock table novelsync.problems")
+        call = pool.submit(road.call, "novelsync_problems", {})
+        while not tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"):
+            assert not call.done()
+        other.rollback()
+        assert call.result(10)["counts"] == {}
+    road.close()
 
 
 # What is tried again, and how long --------------------------------------------------------
