@@ -23,10 +23,12 @@ from collections.abc import Sequence
 class NovelSyncError(Exception):
     """What happened (lower case, with names and numbers, never a secret) and what to do about it."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, passing: bool = False) -> None:
+        """``passing``: the very same call may succeed in a few seconds. Only the adapter that made it can tell."""
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.passing = passing
 
 
 class ConfigurationError(NovelSyncError):

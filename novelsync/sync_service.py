@@ -65,8 +65,13 @@ class SyncService:
         limits: Limits = USUAL_LIMITS,
         time_budget: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        stopped: threading.Event | None = None,
     ) -> None:
-        """``time_budget``: seconds after which a run starts no more novels; None: no limit."""
+        """
+        ``time_budget``: seconds after which a run starts no more novels; None: no limit.
+
+        ``stopped``: what `stop` sets, for others who wait on behalf of a run.
+        """
         self._storage = storage
         self._database = database
         self._limits = limits
@@ -74,7 +79,7 @@ class SyncService:
         self._max_file_bytes = max_file_bytes
         self._time_budget = time_budget
         self._monotonic = monotonic
-        self._stopped = threading.Event()
+        self._stopped = stopped or threading.Event()
 
     def scan_novels_directory(self) -> Iterator[StoredNovel]:
         """Every novel in storage, no file opened. Raises `StorageUnavailable`."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from novelsync.contracts import Database, Scheduler, Storage
-from novelsync.database.functions import FunctionDatabase
+from novelsync.database.functions import FunctionDatabase, Road
+from novelsync.database.retrying import RetryingRoad
 from novelsync.errors import ConfigurationError
 from novelsync.logs import configure_logs
 from novelsync.scheduler_service import SchedulerService
@@ -41,7 +42,8 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
     # is usual, takes a quarter of an import of small novels.
     gc.set_threshold(10_000)
     storage = open_storage(settings.storage)
-    with open_database(settings) as database:
+    stopped = threading.Event()
+    with open_database(settings, stopped) as database:
         service = SyncService(
             storage,
             database,
@@ -49,6 +51,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
             max_file_bytes=settings.max_file_bytes,
             limits=settings.limits,
             time_budget=settings.effective_time_budget,
+            stopped=stopped,
         )
         with open_scheduler(settings, service if serving else None) as scheduler:
             schedule = SchedulerService(scheduler, database)
@@ -129,14 +132,24 @@ def open_scheduler(settings: Settings, service: SyncService | None) -> Iterator[
 
 
 @contextmanager
-def open_database(settings: Settings) -> Iterator[Database]:
-    """The database the settings name: Supabase, ``DATABASE_URL``, or else the embedded one, migrated by itself."""
+def open_database(settings: Settings, stopped: threading.Event | None = None) -> Iterator[Database]:
+    """
+    The database the settings name: Supabase, ``DATABASE_URL``, or else the embedded one, migrated by itself.
+
+    ``stopped``: ends every wait for another attempt once it is set.
+    """
+    with _open_road(settings) as road:
+        patient = RetryingRoad(road, stopped=stopped, time_budget=settings.effective_time_budget)
+        with closing(FunctionDatabase(patient)) as database:
+            yield database
+
+
+@contextmanager
+def _open_road(settings: Settings) -> Iterator[Road]:
     if settings.supabase_url and settings.supabase_key:
         from novelsync.database.supabase import SupabaseRoad
 
-        key = settings.supabase_key.get_secret_value()
-        with closing(FunctionDatabase(SupabaseRoad(settings.supabase_url, key))) as database:
-            yield database
+        yield SupabaseRoad(settings.supabase_url, settings.supabase_key.get_secret_value())
         return
     with postgres_url(settings) as (conninfo, name):
         from novelsync.database.migrations import migrate
@@ -145,8 +158,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
         if not settings.database_url:
             migrate(conninfo, name)
 
-        with closing(FunctionDatabase(PostgresRoad(conninfo, name))) as database:
-            yield database
+        yield PostgresRoad(conninfo, name)
 
 
 @contextmanager

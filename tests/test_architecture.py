@@ -35,6 +35,7 @@ STOREYS = (
     },
     {
         "database.existing_tables",
+        "database.retrying",
         "transfer",
         "departures",
         "rehearsal",

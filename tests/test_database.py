@@ -592,3 +592,11 @@ def test_a_large_write_of_a_run_that_lost_its_lease_does_nothing(database: Funct
     with pytest.raises(LeaseLost):
         database.write(first, [plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in (1, 2)])])
     assert tables.rows("select * from chapters") == []
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_a_part_stays_what_it_was_when_the_next_one_is_made(database: FunctionDatabase) -> None:
+    put(database, "emma", found("One", 1, "/1", ONE))
+    file = [found("One", 1, "/1", ONE[1:]), *(found(f"{n}", n, f"/{n}", text_of(f"{n}")) for n in range(2, 5))]
+    parts = list(functions._parts(plan(database, "emma", file, version="2")))
+    assert [(len(created), len(texts)) for created, texts in parts] == [(1, 0), (1, 0), (1, 0), (0, 1)]

@@ -108,6 +108,7 @@ class Case:
     error: type[NovelSyncError]
     words: str
     hint: str = ""
+    passing: bool = False
 
 
 def html(status: int) -> Answer:
@@ -119,23 +120,30 @@ def error(status: int, code: str, message: str = "it says so") -> Answer:
 
 
 ANSWERS = {
-    "a connection that is cut": Case(CUT, DatabaseUnavailable, "cannot be reached", "network"),
-    "an answer that is cut": Case(Answer(200, b"{", {"Content-Length": "9"}), DatabaseUnavailable, "cannot be reached"),
-    "a gateway's page": Case(html(502), DatabaseUnavailable, "Bad Gateway (502)", "try again"),
-    "a gateway's JSON without a code": Case(Answer(500, b'{"error": "x"}'), DatabaseUnavailable, "(500)", "try again"),
-    "too many requests": Case(html(429), DatabaseUnavailable, "asks to be called less", "later"),
+    "a connection that is cut": Case(CUT, DatabaseUnavailable, "cannot be reached", "network", passing=True),
+    "an answer that is cut": Case(
+        Answer(200, b"{", {"Content-Length": "9"}), DatabaseUnavailable, "cannot be reached", passing=True
+    ),
+    "a gateway's page": Case(html(502), DatabaseUnavailable, "Bad Gateway (502)", "try again", passing=True),
+    "a gateway's JSON without a code": Case(
+        Answer(500, b'{"error": "x"}'), DatabaseUnavailable, "(500)", "try again", passing=True
+    ),
+    "too many requests": Case(html(429), DatabaseUnavailable, "asks to be called less", "later", passing=True),
     "a paused project": Case(html(540), DatabaseUnavailable, "the project is paused", "dashboard"),
-    "a gateway's time-out": Case(html(544), DatabaseUnavailable, "(544)", "try again"),
+    "a gateway's time-out": Case(html(544), DatabaseUnavailable, "(544)", "try again", passing=True),
     "a page where the API should be": Case(
         html(200), ConfigurationError, "does not answer as Supabase", "SUPABASE_URL"
     ),
     "a redirect": Case(Answer(301, b"", {"Location": "/x"}), ConfigurationError, "does not answer as", "SUPABASE_URL"),
     "another service": Case(html(404), ConfigurationError, "does not answer as Supabase does", "SUPABASE_URL"),
-    "no pool": Case(error(504, "PGRST003"), DatabaseUnavailable, "no connection to its Postgres", "try again"),
+    "no pool": Case(
+        error(504, "PGRST003"), DatabaseUnavailable, "no connection to its Postgres", "try again", passing=True
+    ),
     "a key that is no token": Case(error(401, "PGRST301"), ConfigurationError, "does not accept the key", "SECRET_KEY"),
+    "a deadlock": Case(error(500, "40P01"), WriteRejected, "(40P01)", passing=True),
     "a read-only project": Case(error(405, "25006"), DatabaseUnavailable, "is read-only", "disk full"),
     "a full disk": Case(error(503, "53100"), DatabaseUnavailable, "(53100)", "try again"),
-    "a restart": Case(error(503, "57P01"), DatabaseUnavailable, "(57P01)", "try again"),
+    "a restart": Case(error(503, "57P01"), DatabaseUnavailable, "(57P01)", "try again", passing=True),
     "a statement that took too long": Case(error(500, "57014"), WriteRejected, "(57014)"),
     "a body that is too large": Case(html(413), WriteRejected, "too large"),
     "a constraint": Case(error(409, "23505"), WriteRejected, "(23505)", "constraints"),
@@ -153,6 +161,7 @@ def test_what_comes_instead_of_an_answer_is_one_clear_message(
     assert type(caught.value) is case.error
     assert case.words in caught.value.message
     assert case.hint in caught.value.hint
+    assert caught.value.passing is case.passing
     assert supabase.secret_key not in caught.value.message + caught.value.hint
     assert "\n" not in caught.value.message
     supabase.answer = lambda request: None

@@ -291,8 +291,9 @@ def _parts(write: NovelWrite) -> Iterator[tuple[list[dict[str, Any]], list[dict[
         created.append({"position": new.position, **_labels(new.chapter), **content})
         size += memoryview(content["content"]).nbytes
         if size >= CALL_BYTES:
-            yield created, []
-            created, size = [], 0
+            yield created, texts
+            # New lists for both: who has the old ones may send them only later, or again.
+            created, texts, size = [], [], 0
     for changed in write.changed:
         if changed.new_text:
             content = _content(changed.chapter)

@@ -2,11 +2,12 @@
 
 import select
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import msgspec
 import psycopg
+from psycopg.abc import RV, PQGen
 from psycopg.types.json import Json, set_json_loads
 
 from novelsync.database.idle import Idle
@@ -16,6 +17,9 @@ from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncE
 _URL_HINT: Final = (
     "write it as postgresql://user:password@host:5432/database, with %40, %2F and %3A for @, / and : in the password"
 )
+
+ANSWER_SECONDS: Final = 120
+"""Over the API a function gets 55; here the 4 MB of its request count too, and may go over a slow line."""
 
 # libpq gives a refused connection no SQLSTATE, only words.
 _REFUSED_WHO_ASKS: Final = (
@@ -29,10 +33,10 @@ _REFUSED_WHO_ASKS: Final = (
 class PostgresRoad:
     """A `novelsync.database.functions.Road` over psycopg."""
 
-    def __init__(self, conninfo: str, name: str = "") -> None:
+    def __init__(self, conninfo: str, name: str = "", answer_seconds: float = ANSWER_SECONDS) -> None:
         self.name = name or describe(conninfo)
         # psycopg_pool would hide why a connection fails.
-        self._connections = Idle(lambda: connect(conninfo), _usable)
+        self._connections = Idle(lambda: connect(conninfo, answer_seconds), _usable)
         self.close = self._connections.close
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
@@ -48,9 +52,36 @@ def _usable(connection: psycopg.Connection[Any]) -> bool:
     return not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]
 
 
-def connect(conninfo: str) -> psycopg.Connection[Any]:
-    """A connection as all of this package wants it. Raises psycopg's errors: see `translated_errors`."""
-    connection = psycopg.connect(
+class _Connection(psycopg.Connection[Any]):
+    """
+    Gives an answer up that does not come, and itself with it.
+
+    Keepalives do not notice a proxy that lost the other side, or a server that stands still.
+    """
+
+    answer_seconds: float | None = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        try:
+            return super().wait(gen, interval, self.answer_seconds if timeout is None else timeout)
+        except psycopg.OperationalError as error:
+            if error.sqlstate or self.closed:
+                raise
+            # Nobody said anything, and nobody hung up. The answer may still come, and must not be the next call's; and
+            # whatever still works on it holds locks.
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=5)
+            self.close()
+            raise psycopg.OperationalError(f"no answer within {self.answer_seconds} s") from error
+
+
+def connect(conninfo: str, answer_seconds: float | None = None) -> psycopg.Connection[Any]:
+    """
+    A connection as all of this package wants it. Raises psycopg's errors: see `translated_errors`.
+
+    ``answer_seconds``: for each statement; None: as long as it takes.
+    """
+    connection = _Connection.connect(
         conninfo,
         autocommit=True,
         connect_timeout=10,
@@ -62,6 +93,7 @@ def connect(conninfo: str) -> psycopg.Connection[Any]:
         application_name="novelsync",
         prepare_threshold=None,  # Supabase's transaction pooler (port 6543) has no prepared statements.
     )
+    connection.answer_seconds = answer_seconds
     set_json_loads(msgspec.json.decode, connection)
     return connection
 
@@ -99,6 +131,8 @@ def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
                 f"{name} refuses the connection: {said}", "check user, password and database name in DATABASE_URL"
             )
         return DatabaseUnavailable(
-            f"{name} cannot be reached: {said}", "check that it is running and that DATABASE_URL names it"
+            f"{name} cannot be reached: {said}",
+            "check that it is running and that DATABASE_URL names it",
+            passing=isinstance(error, psycopg.OperationalError),
         )
     return error_of_state(state, said, name, inside=bool(error.diag.context))

@@ -23,6 +23,12 @@ _NOT_MIGRATED: Final = ("42883", "3F000", "42P01")
 _TIMED_OUT: Final = "57014"
 """The statement timeout: a smaller call may pass."""
 
+_PASSING: Final = ("53200", "53300", "57P01", "57P02", "57P03", "57P05")
+"""Short of memory or connections, shut down, crashed, starting, a connection that was idle for too long."""
+
+_IN_EACH_OTHERS_WAY: Final = ("40001", "40P01", "55P03")
+"""Another transaction was: a conflict, a deadlock, a lock that was not given. The data may be as good as any."""
+
 _AWAY_CLASSES: Final = ("08", "25", "53", "57", "58")
 """Connection, read-only, resources, operator, system: nothing would pass now. See appendix A of Postgres' manual."""
 
@@ -52,7 +58,13 @@ def error_of_state(state: str, said: str, database: str, *, inside: bool) -> Nov
             f"{database} is read-only: {said}", "is its disk full, or is it a replica? See the project's dashboard"
         )
     if state[:2] in _AWAY_CLASSES and state != _TIMED_OUT:
-        return DatabaseUnavailable(f"{database} could not answer: {said} ({state})", "try again; its log knows more")
+        return DatabaseUnavailable(
+            f"{database} could not answer: {said} ({state})",
+            "try again; its log knows more",
+            passing=state in _PASSING or state.startswith("08"),
+        )
     return WriteRejected(
-        f"the database refused it: {said} ({state})", "see the tables' constraints and triggers, and the novel's file"
+        f"the database refused it: {said} ({state})",
+        "see the tables' constraints and triggers, and the novel's file",
+        passing=state in _IN_EACH_OTHERS_WAY,
     )

@@ -50,7 +50,8 @@ class SupabaseRoad:
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             hint = f"check the network, and that {_URL_HINT}"
-            raise DatabaseUnavailable(f"{self.name} cannot be reached: {said}", hint) from error
+            passing = isinstance(error, httpx.TransportError | httpx.DecodingError)
+            raise DatabaseUnavailable(f"{self.name} cannot be reached: {said}", hint, passing=passing) from error
 
 
 class _Answered(Exception):
@@ -125,7 +126,8 @@ def _translated(answer: _Answered, database: str) -> NovelSyncError:
         case "PGRST202":
             return DatabaseNotReady(f"{database} has not been migrated: {said}", _RELOAD_HINT)
         case "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003":
-            return DatabaseUnavailable(f"{database} has no connection to its Postgres: {said} ({code})", "try again")
+            message = f"{database} has no connection to its Postgres: {said} ({code})"
+            return DatabaseUnavailable(message, "try again", passing=True)
         case _ if code.startswith("PGRST3"):
             return ConfigurationError(f"{database} does not accept the key: {said} ({code})", _KEY_HINT)
         case _ if re.fullmatch("[0-9A-Z]{5}", code) and not code.startswith("PGRST"):
@@ -144,9 +146,11 @@ def _of_status(status: int, said: str, database: str) -> NovelSyncError:
         case 540:
             return DatabaseUnavailable(f"{database}: the project is paused ({status})", "restore it in its dashboard")
         case 408 | 429:
-            return DatabaseUnavailable(f"{database} asks to be called less: {said} ({status})", "try again later")
+            message = f"{database} asks to be called less: {said} ({status})"
+            return DatabaseUnavailable(message, "try again later", passing=True)
         case _ if status >= 500:
-            return DatabaseUnavailable(f"{database} could not answer: {said} ({status})", "try again later")
+            message = f"{database} could not answer: {said} ({status})"
+            return DatabaseUnavailable(message, "try again later", passing=True)
     # A web page, a redirect, another service: whatever it is, it is not Supabase's API.
     return ConfigurationError(f"{database} does not answer as Supabase does: {said} (status {status})", _URL_HINT)
 

@@ -88,9 +88,9 @@ $$;
 
 -- Starts a run. In: run_id, trigger, holder, seconds.
 -- Out: acquired; if not: holder, since; if so: the digest, and as "left" what novelsync_peek says.
--- The digest is handed out once: a run that dies leaves none, so that the next one looks at everything. And it is
--- withheld where there is something to do though no file changed: a novel to be looked at again, one whose rows somebody
--- deleted, one that was written outside of runs.
+-- The digest is handed out to one run, as often as that run asks, because an answer may be lost. A run that dies leaves
+-- none, so that the next one looks at everything. And it is withheld where there is something to do though no file
+-- changed: a novel to be looked at again, one whose rows somebody deleted, one that was written outside of runs.
 create or replace function public.novelsync_begin(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -109,10 +109,19 @@ begin
     return json_build_object('schema', novelsync.version(), 'acquired', false,
                              'holder', v_lease.holder, 'since', v_lease.acquired_at);
   end if;
+  -- A call that was given up on may arrive after the run that made it again has ended.
+  if exists (select from novelsync.runs r where r.run_id = v_request.run_id and r.report is not null) then
+    return json_build_object('schema', novelsync.version(), 'acquired', false,
+                             'holder', 'this very run, which has ended', 'since', v_lease.acquired_at);
+  end if;
+  if v_lease.run_id not in ('00000000-0000-0000-0000-000000000000', v_request.run_id) then
+    v_lease.digest := null;
+  end if;
 
   -- Changing the key waits for the writes of whoever held it before.
   update novelsync.lease
-  set run_id = v_request.run_id, holder = v_request.holder, acquired_at = clock_timestamp(), digest = null,
+  set run_id = v_request.run_id, holder = v_request.holder, acquired_at = clock_timestamp(),
+      digest = v_lease.digest,
       expires_at = clock_timestamp() + make_interval(secs => v_request.seconds)
   where singleton;
 
@@ -172,9 +181,10 @@ begin
   from json_to_record($1) as r(
     run_id uuid, outcome text, report json, digest text, quiet boolean, resume_at text);
 
+  -- Once: asked again after a lost answer, it ended when it ended.
   update novelsync.runs
   set finished_at = clock_timestamp(), outcome = v_request.outcome, report = v_request.report
-  where run_id = v_request.run_id;
+  where run_id = v_request.run_id and report is null;
   delete from novelsync.runs where finished_at < now() - interval '30 days';
 
   update novelsync.lease
