@@ -1,11 +1,16 @@
 """What is tried again, how long, and that nothing is harmed by it: over PostgREST and over Postgres itself."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,6 +30,8 @@ from tests.conftest import RecordingRoad, Tables, databases, make_service
 from tests.library import Library, chapter, chapters, text_of
 from tests.postgres_proxy import Fate, PostgresProxy
 from tests.stand_in import ABSENT, CUT, Answer, Request, StandIn, postgrest_binary
+
+ROOT = Path(__file__).parents[1]
 
 
 class Time(threading.Event):
@@ -485,3 +492,25 @@ def test_each_repetition_is_one_line_of_the_log() -> None:
 def test_it_is_known_of_each_state_of_postgres_whether_it_passes(states: str, passing: bool) -> None:
     for state in states.split():
         assert error_of_state(state, "it says so", "a database", inside=True).passing is passing, state
+
+
+def test_a_signal_ends_the_wait_for_another_attempt_at_once(settled: Library, database_url: str) -> None:
+    settled.write("emma", chapters(1))
+    with PostgresProxy(database_url) as proxy:
+        proxy.fate = lambda data: Fate.LOST if b"novelsync_write" in data else Fate.COMES
+        process = subprocess.Popen(
+            [sys.executable, "-m", "novelsync", "sync"],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": proxy.url},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr
+        while "attempt=4" not in (line := process.stderr.readline()):
+            assert process.poll() is None, line
+        process.send_signal(signal.SIGTERM)  # it would wait for two seconds and more
+        said = process.stderr.read()
+        assert process.wait() == 3
+        process.stderr.close()
+    assert "database_call_repeated" not in said
+    assert "cannot be reached" in said

@@ -47,7 +47,7 @@ class _Run:
 
 
 class RetryingRoad:
-    """A `novelsync.database.functions.Road` that repeats calls whose error is `passing`; each call is made once."""
+    """A `novelsync.database.functions.Road` that repeats calls whose error is `passing`, while that does any good."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class RetryingRoad:
     def _last_attempt(self, request: Mapping[str, Any], asked: float) -> float:
         """Asked anew each time, because the lease may have been renewed in between."""
         run = self._run
-        # Reading calls name no run, and are then taken for the run's.
+        # Calls that read name no run: while there is one, they are taken for its own.
         if run is None or request.get("run_id", run.run_id) != run.run_id:
             return asked + PATIENCE
         return min(asked + RUN_PATIENCE, run.budget_ends, run.lease_ends)
