@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from novelsync.report import NovelStatus
+from novelsync.sync_service import SyncService
 from tests.conftest import Run, Tables
 from tests.library import Library, chapter, chapters
 from tests.serving import ROOT
@@ -128,3 +130,12 @@ def test_a_run_that_the_servers_end_cuts_short_is_partial_and_the_next_begins_th
     assert report["novels"]["deferred"] > 0
     assert tables.rows("select from novelsync.lease where expires_at > now()") == []
     assert tables.rows("select resume_at from novelsync.lease") == [(f"novel-{10 + brought}",)]
+
+
+def test_a_large_novel_under_way_when_the_interpreter_ends_is_still_brought_in(
+    library: Library, service: SyncService, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.write("large", [chapter(n, content=f"{n:08d}" * 12_500) for n in range(1, 200)])
+    monkeypatch.setattr("concurrent.futures.thread._shutdown", True)  # as it is then; no thread is begun any more
+    assert service.sync_novel_to_db("large").status == NovelStatus.CREATED
+    assert len(tables.titles("large")) == 199
