@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from novelsync import server
 from novelsync.adoption import propose
 from novelsync.database import existing_tables, migrations
 from novelsync.database.sqlstates import NOT_READY_HINT
@@ -279,31 +280,30 @@ def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
 
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65_535), default=8080, show_default=True)
 @click.option("--schedule/--no-schedule", default=True, show_default=True, help="Sync every hour, too.")
 def serve(host: str, port: int, schedule: bool) -> int:
     """Answer over HTTP as the deployed functions do, both in one process, and sync every hour."""
     job = load_settings().scheduler_job
+    host = host.strip("[]")
     _check_port(host, port)
-    source = Path(__file__).parents[1] / "main.py"
-    command = [sys.executable, "-m", "functions_framework", "--target", "app", "--source", str(source)]
-    command += ["--host", host, "--port", str(port)]
-    url = f"http://{host}:{port}"
-    err.print(f"{url}/ — Ctrl-C ends it")
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    err.print(f"{url}/ — Ctrl-C ends it", markup=False)
     if job:
         err.print(f"the hourly sync is Cloud Scheduler's: {job}")
     elif schedule:
         err.print("syncs every hour, on the hour; without: --no-schedule")
-        subprocess.Popen([sys.executable, "-m", "novelsync.starting", url, str(os.getpid())])  # noqa: S603
-    if os.name == "posix":
-        os.execv(sys.executable, command)  # noqa: S606 — signals then reach the server itself
-    return subprocess.run(command, check=False).returncode  # noqa: S603
+        # In a session of its own, where no Ctrl-C reaches it: it ends when this process does.
+        command = [sys.executable, "-m", "novelsync.starting", url, str(os.getpid())]
+        subprocess.Popen(command, start_new_session=True)  # noqa: S603
+    server.serve(host, port)
+    return OK
 
 
 def _check_port(host: str, port: int) -> None:
     """Or else the server would try for a while, and the hourly sync be started in whatever listens there."""
     try:
-        family, kind, *_, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)

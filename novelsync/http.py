@@ -249,7 +249,10 @@ def _parameters(request: Request, *allowed: str) -> Any:
     twice = [name for name, values in request.args.lists() if len(values) > 1 and name not in _REPEATABLE]
     if twice:
         raise Refused(400, f"given twice: {', '.join(twice)}", "once is enough")
-    body = request.get_json(force=True, silent=True)
+    try:
+        body = request.get_json(force=True, silent=True)
+    except RecursionError as error:
+        raise Refused(400, "the body is nested too deeply", "none is needed") from error
     misplaced = [name for name in _SYNC_PARAMETERS if name in request.form or (isinstance(body, dict) and name in body)]
     if misplaced:
         raise Refused(400, f"in the body: {', '.join(misplaced)}", "parameters go into the address, behind a ?")

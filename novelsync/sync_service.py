@@ -232,7 +232,14 @@ class SyncService:
                     break
                 # With the caller's context, so that a thread's log lines belong to the request too.
                 carry = contextvars.copy_context().run
-                working[pool.submit(carry, self.sync_chapters, batch, plan.known, errand)] = size
+                try:
+                    working[pool.submit(carry, self.sync_chapters, batch, plan.known, errand)] = size
+                except RuntimeError as error:
+                    if "shutdown" not in str(error):
+                        raise
+                    # The process is ending without having called `stop`.
+                    resume_at = batch[0].slug
+                    break
             while working:
                 tally.collect(working)
         return resume_at

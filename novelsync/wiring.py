@@ -67,6 +67,8 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
 
 
 _of_this_process: Parts | None = None
+_open = ExitStack()
+_stopping = threading.Event()
 _guard = threading.Lock()
 
 
@@ -82,10 +84,24 @@ def parts_of_this_process(*, acts: bool) -> Parts:
         if _of_this_process is None:
             settings = load_settings()
             configure_logs(settings.effective_log_format, "stdout")
-            stack = ExitStack()
-            _of_this_process = stack.enter_context(connected(settings, serving=acts))
-            atexit.register(stack.close)
+            _of_this_process = _open.enter_context(connected(settings, serving=acts))
+            atexit.register(close_parts)
+            if _stopping.is_set():
+                _of_this_process.sync_service.stop()
         return _of_this_process
+
+
+def stop_runs() -> None:
+    """Ends this process's runs soon and in good order, also what has yet to begin. Takes no guard: for signals."""
+    _stopping.set()
+    if _of_this_process:
+        _of_this_process.sync_service.stop()
+
+
+def close_parts() -> None:
+    """Waits for the runs in the background, and closes what `parts_of_this_process` made."""
+    with _guard:
+        _open.close()
 
 
 def open_storage(location: str, *, patience: float = 120) -> Storage:
@@ -123,10 +139,8 @@ def open_scheduler(settings: Settings, service: SyncService | None) -> Iterator[
         from novelsync.schedulers.in_process import InProcessScheduler
 
         scheduler = InProcessScheduler(service.sync_all_novels)
-        try:
+        with closing(scheduler):
             yield scheduler
-        finally:
-            scheduler.stop()
     else:
         yield None
 

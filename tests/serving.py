@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.waiting import wait_until
+
 ROOT = Path(__file__).parents[1]
 
 Serve = Callable[..., httpx.Client]
@@ -42,8 +44,8 @@ def served(target: str, log: Path, folder: Path = ROOT, **environment: str) -> I
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         try:
-            while not _answers(client):
-                assert process.poll() is None, log.read_text()
+            wait_until(lambda: process.poll() is not None or _answers(client))
+            assert process.poll() is None, log.read_text()
             yield client
         finally:
             process.send_signal(signal.SIGQUIT)  # gunicorn's quick end

@@ -46,7 +46,7 @@ STOREYS = (
     },
     {"sync_service", "adoption", "page.view"},
     {"wiring", "printing", "page.notice"},
-    {"doctor", "page.render", "origin"},
+    {"doctor", "page.render", "origin", "server"},
     {"cli", "http"},
     {"__main__"},
 )

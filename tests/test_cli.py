@@ -19,6 +19,7 @@ import pytest
 from tests.conftest import Run, Tables
 from tests.library import REAL_NOVELS, Library, chapter, chapters
 from tests.test_sync import assert_equal_to_files, needs_real_novels
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "storage" / "novels"
@@ -146,8 +147,7 @@ def test_the_first_signal_ends_a_run_in_good_order(settled: Library, database_ur
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    while not tables.rows("select from novels"):
-        assert process.poll() is None
+    wait_until(lambda: tables.rows("select from novels") or process.poll() is not None)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate()
     report = json.loads(out)
@@ -165,8 +165,7 @@ def test_the_second_signal_ends_a_run_at_once(settled: Library, tables: Tables) 
         process = subprocess.Popen(
             [sys.executable, "-m", "novelsync", "sync"], cwd=ROOT, stderr=subprocess.PIPE, text=True
         )
-        while not tables.rows("select from pg_locks where not granted and relation = 'novels'::regclass"):
-            assert process.poll() is None
+        wait_until(lambda: tables.rows("select from pg_locks where not granted and relation = 'novels'::regclass"))
         process.send_signal(signal.SIGINT)
         assert process.stderr
         while "once more stops at once" not in process.stderr.readline():
@@ -186,17 +185,18 @@ def test_output_is_utf8_whatever_the_console_is(settled: Library) -> None:
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[str]:
-    """`serve` in a process of its own, once it answers; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+def serving(*options: str, host: str = "127.0.0.1") -> Iterator[str]:
+    """`serve` in a process of its own, once it has begun; its address."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "novelsync", "serve", "--port", str(port), *options]
+    command = [sys.executable, "-m", "novelsync", "serve", "--host", host, "--port", str(port), *options]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        assert process.stderr.readline() == f"http://127.0.0.1:{port}/ — Ctrl-C ends it\n"
+        assert process.stderr.readline() == f"{url}/ — Ctrl-C ends it\n"
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield url
         finally:
             process.send_signal(signal.SIGTERM)
     assert process.returncode == 0
@@ -213,9 +213,9 @@ def scheduler_status(url: str) -> dict[str, Any] | None:
 @pytest.mark.usefixtures("settled")
 def test_serve_syncs_every_hour_by_itself_and_its_port_is_its_own(run: Run) -> None:
     with serving() as url:
-        while not (status := scheduler_status(url)) or not status["is_running"]:
-            pass
+        status = wait_until(lambda: (status := scheduler_status(url)) and status["is_running"] and status)
         second = run("serve", "--port", url.rpartition(":")[2])
+    assert status
     assert status["jobs_count"] == 1
     assert second.code == 2
     assert "cannot be listened at" in second.err
@@ -224,9 +224,19 @@ def test_serve_syncs_every_hour_by_itself_and_its_port_is_its_own(run: Run) -> N
 @pytest.mark.usefixtures("settled")
 def test_serve_can_be_told_not_to() -> None:
     with serving("--no-schedule") as url:
-        while not (status := scheduler_status(url)):
-            pass
+        status = wait_until(lambda: scheduler_status(url))
         assert status == {"is_running": False, "next_job": None, "jobs_count": 0}
+
+
+@pytest.mark.usefixtures("settled")
+def test_serve_can_be_reached_over_ipv6() -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with serving(host="::1") as url:
+        assert wait_until(lambda: (status := scheduler_status(url)) and status["is_running"])
 
 
 def test_readers_are_chosen_for_the_embedded_database_too(run: Run, tmp_path: Path) -> None:
@@ -282,6 +292,8 @@ BAD = {
     "a migration without a database": ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, ["migrate"], 3, "cannot be"),
     "an unknown command": ({}, ["snyc"], 2, "No such command"),
     "an unknown option": ({}, ["sync", "--faster"], 2, "No such option"),
+    "a port that cannot be": ({}, ["serve", "--port", "99999"], 2, "99999 is not in the range"),
+    "a host that is none": ({}, ["serve", "--host", "::nowhere"], 2, "cannot be listened at"),
     "nothing to validate": ({}, ["validate", "/nowhere"], 2, "there is no /nowhere"),
 }
 

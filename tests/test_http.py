@@ -25,6 +25,7 @@ from tests.cloud_jobs import JOB, CloudJobs, failure
 from tests.conftest import Tables, make_service
 from tests.library import Library, chapters
 from tests.serving import ROOT, Serve
+from tests.waiting import wait_until
 
 Answered = tuple[int, dict[str, Any]]
 """Status code and document."""
@@ -133,6 +134,8 @@ def test_what_is_asked_wrongly_is_answered_with_a_hint(serve: Serve) -> None:
     ]
     for body in ({"data": {"dry_run": "1"}}, {"json": {"dry_run": True}}):
         assert "go into the address" in client.post(NOVELS, **body).json()["hint"]
+    nested = client.post(NOVELS, content=b"[" * 200_000)
+    assert (nested.status_code, nested.json()["hint"]) == (400, "none is needed")
     for method, path, code, hint in cases:
         answer = client.request(method, path)
         assert answer.status_code == code, path
@@ -194,8 +197,7 @@ def test_two_at_once_are_both_200_and_one_is_skipped(serve: Serve, library: Libr
         tables.connection.execute("lock table novels in exclusive mode")  # so that the first is still at work
         first = threading.Thread(target=lambda: answers.append(client.post(NOVELS)))
         first.start()
-        while not tables.rows("select from novelsync.lease where expires_at > clock_timestamp()"):
-            assert first.is_alive()
+        wait_until(lambda: tables.rows("select from novelsync.lease where expires_at > clock_timestamp()"))
         second = client.post(NOVELS)
     first.join()
     assert (second.status_code, answers[0].status_code) == (200, 200)
@@ -218,8 +220,8 @@ def test_a_run_in_the_background_is_answered_at_once_and_seen_in_the_status(serv
     answer = client.post(f"{NOVELS}/background").json()
     assert list(answer) == ["success", "message", "timestamp"]
     assert (answer["success"], answer["message"]) == (True, "Sync job started in background")
-    while (status := client.get(f"{STATUS}?check=1").json())["verdict"] == "never_run":
-        pass
+    wait_until(lambda: client.get(f"{STATUS}?check=1").json()["verdict"] != "never_run")
+    status = client.get(f"{STATUS}?check=1").json()
     assert (status["last_run"]["trigger"], status["novels_in_database"]) == ("background", 1)
 
 

@@ -15,6 +15,7 @@ from novelsync.schedulers.in_process import InProcessScheduler
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingRoad, Tables, make_service
 from tests.library import Library, chapters
+from tests.waiting import wait_until
 
 MORNING = datetime(2026, 1, 1, 6, 12, 30, tzinfo=UTC)
 
@@ -117,8 +118,8 @@ def test_two_triggers_at_once_are_one_run_and_one_skipped(
     with ThreadPoolExecutor() as pool, tables.connection.transaction():
         tables.connection.execute("lock table novels in exclusive mode")  # so that the first is still at work
         first = pool.submit(scheduler.look)
-        while not tables.rows("select from novelsync.lease where expires_at > clock_timestamp()"):
-            assert not first.done()
+        wait_until(lambda: tables.rows("select from novelsync.lease where expires_at > clock_timestamp()"))
+        assert not first.done()
         second = make_service(library, database).sync_all_novels("http")
         with pytest.raises(RunInProgress):
             scheduler.run_now()
@@ -138,8 +139,7 @@ def test_run_now_returns_once_the_run_has_its_lease(
         tables.connection.execute("lock table novels in exclusive mode")
         scheduler.run_now()
         assert runs(tables) == [("background", None)]
-    while runs(tables) == [("background", None)]:
-        pass
+    wait_until(lambda: runs(tables) != [("background", None)])
     assert runs(tables) == [("background", "ok")]
     assert not scheduler.state().is_running, "the schedule is another matter"
 

@@ -268,8 +268,12 @@ class FunctionDatabase:
         under_way: set[Future[bool]] = set()
         with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
             for request in requests if staged else ():
-                under_way.add(pool.submit(self._staged, request))
                 parts += 1
+                try:
+                    under_way.add(pool.submit(self._staged, request))
+                except RuntimeError:
+                    # No more threads are to be had where the process is ending; what was begun is still brought in.
+                    staged = self._staged(request)
                 if len(under_way) == PARTS_AT_ONCE:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     staged = all(future.result() for future in done)

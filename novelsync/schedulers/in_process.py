@@ -58,6 +58,11 @@ class InProcessScheduler:
                 self._clockwork.shutdown(wait=False)
                 self._clockwork = None
 
+    def close(self) -> None:
+        """Stops it, and waits for the runs that began."""
+        self.stop()
+        self._background.shutdown()
+
     def state(self) -> Schedule:
         return Schedule(self._next is not None, self._next)
 
@@ -68,7 +73,9 @@ class InProcessScheduler:
             if self._next is None or now < self._next:
                 return
             self._next = _next_hour(now)
-        self._sync("scheduler")
+            # There, so that `close` waits for it.
+            run = self._background.submit(self._sync, "scheduler")
+        run.result()
 
     def run_now(self) -> None:
         began: Future[None] = Future()
