@@ -77,7 +77,7 @@ enabled_versions() { awk -F '\t' 'toupper($2) == "ENABLED" { print $1 }' "$scrat
 
 # From the environment, or what is stored already, or asked for.
 take_key() {
-  stored_key='' stored_version=''
+  stored_key='' stored_version='' enabled=''
   local list=(gcloud secrets versions list "$secret" '--format=value(name.basename(),state)' "--project=$project")
   local access=(gcloud secrets versions access)
   if [ -n "$dry_run" ]; then
@@ -95,7 +95,7 @@ take_key() {
   matches "$url" 'https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?' ||
     die "SUPABASE_URL is not an address" "set it to the project's, https://<ref>.supabase.co" # not shown: it may be a key
   # A first deployment has none, and whoever deploys need not be allowed to read it.
-  if quietly "${list[@]}"; then stored_version=$(enabled_versions | tail -n 1); fi
+  if quietly "${list[@]}"; then enabled=$(enabled_versions) stored_version=${enabled##*$'\n'}; fi
   if [ -n "$stored_version" ]; then
     stored_key=$("${access[@]}" "$stored_version" "--secret=$secret" "--project=$project" 2>/dev/null </dev/null) || stored_key=''
   fi
@@ -110,10 +110,13 @@ take_key() {
   case $key in
     '' | *[!A-Za-z0-9._~+/=-]*) die "the key is empty, or has characters that no key has" "copy the secret key once more" ;;
   esac
-  if [ -n "$rotate" ] && [ "$key" = "$stored_key" ]; then
+  # With an older one still enabled, a rotation was cut after it had stored this key, and goes on.
+  if [ -n "$rotate" ] && [ "$key" = "$stored_key" ] && [ "$enabled" = "$stored_version" ]; then
     die "--rotate-key: this is the key that is in use" "make a new secret key in Supabase's settings, and give that one"
   fi
 }
+
+readonly MIGRATE="DATABASE_URL=… python -m novelsync migrate (the session pooler's address: the direct host has no IPv4); or supabase db push; or paste what python -m novelsync migrate --print prints into the SQL editor"
 
 check_database() {
   if [ -n "$dry_run" ]; then return; fi
@@ -126,6 +129,10 @@ check_database() {
     200)
       read_database ||
         die "$url does not answer as Supabase does" "SUPABASE_URL is https://<ref>.supabase.co, as the project's settings show it"
+      # Functions of this clone would refuse to run with it, each hour anew.
+      if is_outdated; then
+        die "the database at $url is older than this clone: its newest migration is $schema, and $newest is needed" "$MIGRATE"
+      fi
       ;;
     401 | 403)
       die "$url does not accept the key ($status)" \
@@ -133,7 +140,7 @@ check_database() {
       ;;
     404)
       die "the database at $url has not been migrated" \
-        "DATABASE_URL=… python -m novelsync migrate (the session pooler's address: the direct host has no IPv4); or supabase db push; or paste what python -m novelsync migrate --print prints into the SQL editor. If that is done, run there: notify pgrst, 'reload schema'"
+        "$MIGRATE. If that is done, run there: notify pgrst, 'reload schema'"
       ;;
     540) die "the Supabase project at $url is paused" "restore it in its dashboard" ;;
     *) die "the database at $url answers with status $status" "look at the project's dashboard, and call deploy.sh again" ;;

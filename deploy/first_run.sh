@@ -82,18 +82,22 @@ disable_old_keys() {
     show gcloud secrets versions disable "\$OLD_KEY_VERSION" "--secret=$secret" "--project=$project"
     return
   fi
-  if [ -z "$ran" ]; then
-    die "the new key is in use, but no run has shown that it works: the old one is not disabled" \
-      "start the schedule, and after a run: gcloud secrets versions disable $stored_version --secret=$secret --project=$project"
-  fi
-  local version
+  local version commands=''
   run gcloud secrets versions list "$secret" '--format=value(name.basename(),state)' "--project=$project"
-  enabled_versions >"$scratch/versions"
-  while IFS= read -r version; do
+  # Not $stored_version: where a cut rotation goes on, that is the new one.
+  for version in $(enabled_versions); do
     if [ "$version" = "$key_version" ]; then continue; fi
+    if [ -z "$ran" ]; then
+      commands="$commands${commands:+ && }gcloud secrets versions disable $version --secret=$secret --project=$project"
+      continue
+    fi
     run gcloud secrets versions disable "$version" "--secret=$secret" "--project=$project"
     say "  version $version is disabled"
-  done <"$scratch/versions"
+  done
+  if [ -z "$ran" ]; then
+    die "the new key is in use, but no run has shown that it works: the old one is not disabled" \
+      "start the schedule, and after a run: $commands"
+  fi
   say "  now delete the old key in Supabase's settings: until then it still opens the database"
 }
 

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 KEY, OTHER_KEY = "sb_secret_canary-1", "sb_secret_canary-2"
 FLAGS = ("--project", "my-project", "--region", "europe-west1", "--bucket", "my-novels")
 BASH, GCLOUD = shutil.which("bash") or "", shutil.which("gcloud")
+NEWEST = max(path.name for path in (ROOT / "supabase" / "migrations").glob("*.sql")).partition("_")[0]
 STAND_IN = f'#!/bin/sh\nexec "{sys.executable}" -I -S "{ROOT}/tests/gcloud_stand_in.py" "$(dirname "$0")/.." "$@"\n'
 
 pytestmark = pytest.mark.skipif(
@@ -39,6 +40,7 @@ class Database:
     def __init__(self) -> None:
         self.keys = {KEY, OTHER_KEY}
         self.status = 200
+        self.schema: str | None = NEWEST
         self.outcome = "ok"
         self.runs_when = lambda: False
         database = self
@@ -63,7 +65,8 @@ class Database:
             return 401, b"{}"
         report = {"outcome": self.outcome, "novels_processed": 3, "problems": [{"slug": "kiếm hiệp"}]}
         run = {"outcome": self.outcome, "finished_at": "2026-11-23T10:00:00Z", "report": report}
-        return self.status, json.dumps({"last_runs": [run] if self.runs_when() else [], "running": None}).encode()
+        facts: dict[str, Any] = {"last_runs": [run] if self.runs_when() else [], "running": None}
+        return self.status, json.dumps(facts | ({"schema": self.schema} if self.schema else {})).encode()
 
 
 @contextmanager
@@ -407,6 +410,22 @@ def test_a_database_that_is_not_ready_is_refused_before_anything_is_touched(
     assert refused.changes() == []
 
 
+@pytest.mark.parametrize(("schema", "named"), [("20261123210100", "20261123210100"), (None, "none that says so")])
+def test_an_older_schema_is_refused_before_anything_is_touched(
+    deployed_cloud: Cloud, database: Database, schema: str | None, named: str
+) -> None:
+    database.schema = schema
+    refused = deployed_cloud.deploy()
+    assert (refused.code, refused.changes()) == (1, [])
+    assert f"its newest migration is {named}, and {NEWEST} is needed" in refused.err
+    assert "python -m novelsync migrate --print" in refused.err
+
+
+def test_a_newer_schema_is_none_of_its_business(deployed_cloud: Cloud, database: Database) -> None:
+    database.schema = "29991231235959"
+    assert deployed_cloud.deploy().code == 0
+
+
 def test_a_wrong_key_and_a_wrong_address_are_refused_and_not_shown(cloud: Cloud, database: Database) -> None:
     database.keys = set()
     wrong_key = cloud.deploy()
@@ -535,6 +554,24 @@ def test_an_old_key_stays_as_long_as_the_new_one_has_not_worked(deployed_cloud: 
     assert stopped.code == 1
     assert "no run has shown that it works" in stopped.err
     assert rotated.called("disable") == stopped.called("disable") == []
+
+
+@pytest.mark.parametrize("cut", ["^functions deploy", "^scheduler jobs update", "^secrets versions disable"])
+def test_a_rotation_that_was_cut_is_finished_by_the_same_call(deployed_cloud: Cloud, cut: str) -> None:
+    deployed_cloud.fail(cut, "quota exceeded")
+    assert deployed_cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY).code == 1
+    deployed_cloud.change(faults=[])
+    finished = deployed_cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert finished.code == 0, finished.err
+    assert finished.state["versions"] == [[KEY, False], [OTHER_KEY, True]]
+    assert len(finished.called("set-secrets=SUPABASE_SECRET_KEY=novelsync-supabase-key:2 ")) == 2
+
+
+def test_a_rotation_that_goes_on_while_the_schedule_is_stopped_names_the_old_version(deployed_cloud: Cloud) -> None:
+    deployed_cloud.change(versions=[[KEY, True], [OTHER_KEY, True]], job_state="PAUSED")
+    stopped = deployed_cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert stopped.code == 1
+    assert "gcloud secrets versions disable 1 --secret=novelsync-supabase-key --project=my-project\n" in stopped.err
 
 
 def test_the_key_in_use_is_no_new_one(deployed_cloud: Cloud) -> None:
