@@ -5,15 +5,19 @@ readonly OLDEST_GCLOUD=500 # the commands were checked with 528
 
 check_tools() {
   local version
+  has_alpha=1
   if [ -n "$dry_run" ]; then return; fi
   command -v gcloud >/dev/null || die "gcloud is not there" "install it: https://cloud.google.com/sdk/docs/install"
   command -v curl >/dev/null || die "curl is not there" "install it"
   # For JSON; gcloud needs one as well, but may bring its own.
   command -v python3 >/dev/null || die "python3 is not there" "install Python 3"
-  quietly gcloud version --format='value("Google Cloud SDK")' || give_up gcloud version
-  version=$(cat "$scratch/out")
+  quietly gcloud version --format='value("Google Cloud SDK",alpha)' || give_up gcloud version
+  version=$(cut -f 1 "$scratch/out") has_alpha=$(cut -s -f 2 "$scratch/out")
   if [ "${version%%.*}" -lt "$OLDEST_GCLOUD" ]; then
     die "gcloud is too old: $version, and $OLDEST_GCLOUD is needed" "gcloud components update"
+  fi
+  if [ -n "$alert" ] && [ -z "$has_alpha$delete" ]; then
+    die "--alert needs gcloud's alpha commands" "gcloud components install alpha; or leave --alert out"
   fi
 }
 

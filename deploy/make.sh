@@ -63,7 +63,7 @@ make_bucket() {
     run gcloud storage buckets create "gs://$bucket" "--location=$region" --uniform-bucket-level-access \
       --public-access-prevention "--project=$project"
     say "  it is new and empty. To bring a folder there:"
-    say "    gcloud storage rsync --recursive storage/novels $storage"
+    say "    $(bring_novels)"
   fi
   local reader
   for reader in "$sync_account" "$status_account"; do

@@ -42,6 +42,7 @@ class Database:
         self.status = 200
         self.schema: str | None = NEWEST
         self.outcome = "ok"
+        self.problem = {"slug": "kiếm hiệp"}
         self.runs_when = lambda: False
         database = self
 
@@ -63,7 +64,7 @@ class Database:
     def _answer(self, path: str, key: str, bearer: str) -> tuple[int, bytes]:
         if path != "/rest/v1/rpc/novelsync_status" or key not in self.keys or bearer != f"Bearer {key}":
             return 401, b"{}"
-        report = {"outcome": self.outcome, "novels_processed": 3, "problems": [{"slug": "kiếm hiệp"}]}
+        report = {"outcome": self.outcome, "novels_processed": 3, "problems": [self.problem]}
         run = {"outcome": self.outcome, "finished_at": "2026-11-23T10:00:00Z", "report": report}
         facts: dict[str, Any] = {"last_runs": [run] if self.runs_when() else [], "running": None}
         return self.status, json.dumps(facts | ({"schema": self.schema} if self.schema else {})).encode()
@@ -98,7 +99,7 @@ class Cloud:
         (tools / "python3").symlink_to(sys.executable)
         self.state: dict[str, Any] = {
             "things": [], "versions": [], "faults": [], "deleted_roles": [], "run": None, "job_state": "ENABLED",
-            "version": "528.0.0", "account": "ann@example.com", "billing": "True",
+            "version": "528.0.0\t2025.06.20", "account": "ann@example.com", "billing": "True",
         }  # fmt: skip
         self.change()
 
@@ -589,6 +590,22 @@ def test_a_run_that_failed_is_shown_and_exits_with_1(cloud: Cloud, database: Dat
     assert deployed.code == 1
     assert json.loads(deployed.out)["outcome"] == "failed"
     assert "the run ended as 'failed'" in deployed.err
+    assert "https://novelsync-status-abc.a.run.app/api/v1/sync/novels/status" in deployed.err
+    assert deployed.err.splitlines()[-1] == (
+        "  → mend it; then: gcloud scheduler jobs run novelsync-hourly --location=europe-west1 --project=my-project"
+    )
+
+
+def test_where_the_bucket_has_no_novels_yet_it_says_how_to_bring_them(cloud: Cloud, database: Database) -> None:
+    cloud.change(things=["storage buckets gs://my-novels"])
+    database.outcome = "failed"
+    database.problem = {"message": "there is nothing under gs://my-novels/novels, and the bucket has other objects"}
+    deployed = cloud.deploy()
+    assert deployed.code == 1
+    assert deployed.err.splitlines()[-1] == (
+        "  → bring the novels there: gcloud storage rsync --recursive storage/novels gs://my-novels/novels; "
+        "then: gcloud scheduler jobs run novelsync-hourly --location=europe-west1 --project=my-project"
+    )
 
 
 def test_a_run_that_never_shows_is_not_waited_for_without_end(cloud: Cloud, database: Database) -> None:
@@ -596,6 +613,7 @@ def test_a_run_that_never_shows_is_not_waited_for_without_end(cloud: Cloud, data
     deployed = cloud.deploy()
     assert deployed.code == 1
     assert "no run has come to its end" in deployed.err
+    assert "gcloud run services proxy novelsync-status" in deployed.err
     assert "gcloud functions logs read novelsync-sync --gen2 --region=europe-west1 --project=my-project" in deployed.err
 
 
@@ -629,6 +647,14 @@ def test_a_viewer_may_open_the_status_and_nothing_else(cloud: Cloud) -> None:
         ("novelsync-status", "--role=roles/run.invoker"),
         ("novelsync-status", "--role=roles/run.viewer"),
     ]
+
+
+def test_an_alert_without_alpha_commands_is_refused_before_anything_is_touched(cloud: Cloud) -> None:
+    cloud.change(version="528.0.0")
+    refused = cloud.deploy("--alert", "ann@example.com")
+    assert (refused.code, refused.changes()) == (1, [])
+    assert "gcloud components install alpha" in refused.err
+    assert cloud.deploy().code == 0
 
 
 def test_an_alert_checks_the_status_with_a_token_and_tells_by_mail(first: Deployed) -> None:
@@ -675,6 +701,15 @@ def test_only_a_yes_deletes(deployed_cloud: Cloud, answer: str, code: int, left:
     assert ended == code, shown
     deployed_cloud.change()
     assert len(deployed_cloud.state["things"]) == left, shown
+
+
+def test_deleting_without_alpha_commands_leaves_alerts_and_says_so(deployed_cloud: Cloud) -> None:
+    deployed_cloud.change(version="528.0.0")
+    deleted = deployed_cloud.deploy("--delete", "--yes")
+    assert deleted.code == 0, deleted.err
+    assert deleted.called("^alpha |^monitoring ") == []
+    assert "what --alert makes is not looked for, and stays" in deleted.err
+    assert "functions novelsync-sync" not in deleted.state["things"]
 
 
 def test_what_was_deleted_can_be_deployed_again(cloud: Cloud) -> None:
