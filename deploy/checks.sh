@@ -96,8 +96,11 @@ take_key() {
     read -r -p 'SUPABASE_URL (https://<ref>.supabase.co): ' url || true
   fi
   url=${url%/}
+  # Not shown: it may be a key.
   matches "$url" 'https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?' ||
-    die "SUPABASE_URL is not an address" "set it to the project's, https://<ref>.supabase.co" # not shown: it may be a key
+    die "SUPABASE_URL is not an address" "set it to the project's, https://<ref>.supabase.co"
+  matches "$url" '(https://|http://(localhost|127\.0\.0\.1)([:/]|$)).*' ||
+    die "SUPABASE_URL is not https: the key would travel for all to read" "set it to https://<ref>.supabase.co"
   # A first deployment has none, and whoever deploys need not be allowed to read it.
   if quietly "${list[@]}"; then enabled=$(enabled_versions) stored_version=${enabled##*$'\n'}; fi
   if [ -n "$stored_version" ]; then

@@ -442,6 +442,18 @@ def test_a_wrong_key_and_a_wrong_address_are_refused_and_not_shown(cloud: Cloud,
         assert KEY not in refused.out + refused.err
 
 
+@pytest.mark.parametrize("url", ["http://ref.supabase.co", "http://localhost.example.com", "http://127.0.0.100:1"])
+def test_an_address_that_would_show_the_key_to_the_network_is_not_called(cloud: Cloud, url: str) -> None:
+    refused = cloud.deploy(SUPABASE_URL=url)
+    assert (refused.code, refused.changes(), refused.curls) == (1, [], "")
+    assert "SUPABASE_URL is not https" in refused.err
+
+
+@pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1:1/"])
+def test_this_machine_may_be_asked_without_https(cloud: Cloud, url: str) -> None:
+    assert f"cannot be reached at {url.rstrip('/')}" in cloud.deploy(SUPABASE_URL=url).err
+
+
 def test_billing_that_may_not_be_seen_is_no_reason_to_stop(cloud: Cloud) -> None:
     cloud.fail("^billing", "PERMISSION_DENIED")
     deployed = cloud.deploy()
@@ -460,6 +472,16 @@ def test_billing_that_may_not_be_seen_is_no_reason_to_stop(cloud: Cloud) -> None
         (("--alert", "ann"), "an email address is meant"),
         (("--set", "NOVELSYNC_STAEL_AFTER=1"), "there is no such setting"),
         (("--set", "NOVELSYNC_STORAGE=x"), "deploy.sh sets it"),
+        (("--set", ".*=x"), "there is no such setting"),
+        (("--set", "json=1"), "there is no such setting"),
+        (("--set", ".env=1"), "there is no such setting"),
+        (("--set", "K_SERVICE=x"), "there is no such setting"),
+        (("--set", "NOVELSYNC_TIME_BUDGE.=1"), "there is no such setting"),
+        (("--set", "NOVELSYNC_TIME_BUDGET=1701"), "seconds, from 1 to 1700"),
+        (("--set", "NOVELSYNC_TIME_BUDGET=1e9"), "seconds, from 1 to 1700"),
+        (("--set", "NOVELSYNC_TIME_BUDGET=99999999999999999999"), "seconds, from 1 to 1700"),
+        (("--prefix", "x|NOVELSYNC_WORKERS=1"), "--prefix cannot have"),
+        (("--prefix", "a\tb"), "--prefix cannot have"),
         (("--set", "NOVELSYNC_WORKERS"), "has no value"),
         (("--name", "-"), "small letters"),
         (("--project", "x\nmy-project", *FLAGS[2:]), "more than one line"),
@@ -474,6 +496,19 @@ def test_wrong_usage_is_explained_and_exits_with_2(cloud: Cloud, flags: tuple[st
     assert (refused.code, refused.commands) == (2, [])
     assert says in refused.err
     assert KEY not in refused.err
+
+
+def test_a_prefix_of_several_lines_is_refused(cloud: Cloud) -> None:
+    refused = cloud.deploy(DEPLOY_PREFIX="a\nb")
+    assert (refused.code, refused.commands) == (2, [])
+    assert "--prefix cannot have" in refused.err
+
+
+def test_commands_that_a_person_is_told_can_be_pasted_whatever_the_prefix_is(cloud: Cloud) -> None:
+    deployed = cloud.deploy("--prefix", "my novels/$HOME")
+    assert deployed.code == 0, deployed.err
+    told = "gcloud storage rsync --recursive storage/novels 'gs://my-novels/my novels/$HOME'"
+    assert deployed.err.count(told) == deployed.err.count("rsync") == 2
 
 
 def test_help_names_every_flag(cloud: Cloud) -> None:
