@@ -81,7 +81,7 @@ enabled_versions() { awk -F '\t' 'toupper($2) == "ENABLED" { print $1 }' "$scrat
 
 # From the environment, or what is stored already, or asked for.
 take_key() {
-  stored_key='' stored_version='' enabled=''
+  stored_key='' stored_version='' enabled='' unreadable=''
   local list=(gcloud secrets versions list "$secret" '--format=value(name.basename(),state)' "--project=$project")
   local access=(gcloud secrets versions access)
   if [ -n "$dry_run" ]; then
@@ -104,7 +104,7 @@ take_key() {
   # A first deployment has none, and whoever deploys need not be allowed to read it.
   if quietly "${list[@]}"; then enabled=$(enabled_versions) stored_version=${enabled##*$'\n'}; fi
   if [ -n "$stored_version" ]; then
-    stored_key=$("${access[@]}" "$stored_version" "--secret=$secret" "--project=$project" 2>/dev/null </dev/null) || stored_key=''
+    stored_key=$("${access[@]}" "$stored_version" "--secret=$secret" "--project=$project" 2>/dev/null </dev/null) || unreadable=1
   fi
   if [ -z "$key" ] && [ -z "$rotate" ]; then key=$stored_key; fi
   if [ -z "$key" ]; then
@@ -113,6 +113,11 @@ take_key() {
     fi
     IFS= read -r -s -p 'SUPABASE_SECRET_KEY (sb_secret_…, is not shown): ' key || true
     say ''
+  fi
+  # Whether it is the key that was given cannot be told, and adding one each time would never end.
+  if [ -n "$unreadable" ] && [ -z "$rotate" ]; then
+    say "  (the stored key, version $stored_version, may not be read by $account: it stays in use, whether or not it is the key"
+    say "  that was given, which is only tried; to store that one: --rotate-key)"
   fi
   case $key in
     '' | *[!A-Za-z0-9._~+/=-]*) die "the key is empty, or has characters that no key has" "copy the secret key once more" ;;

@@ -116,7 +116,7 @@ end_badly() {
 
 say_goodbye() {
   say ""
-  say "Deployed: $storage → $url"
+  if [ -n "$dry_run" ]; then say "Would be deployed: $storage → $url"; else say "Deployed: $storage → $url"; fi
   say "To open the status page, and then http://localhost:8080:"
   say "    gcloud run services proxy $status_function --region=$region --project=$project --port=8080"
   say "To call the routes (whoever calls needs roles/run.invoker; an owner of the project has it):"

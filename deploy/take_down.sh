@@ -89,5 +89,6 @@ take_down() {
   withdraw "$status_account" "projects/$project/roles/$status_role"
   withdraw "$build_account" roles/cloudbuild.builds.builder
   each_thing visit_to_delete
+  if [ -n "$dry_run" ]; then return; fi
   say "Readers keep what is in the database. ./deploy.sh with the same flags brings all of this back."
 }

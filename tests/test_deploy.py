@@ -215,6 +215,8 @@ def test_a_first_deployment_makes_everything_runs_once_and_prints_the_report(fir
     }
     assert json.loads(first.out)["problems"] == [{"slug": "kiếm hiệp"}]
     assert "ok: everything in storage is in the tables" in first.err
+    assert "\nDeployed: gs://my-novels/novels → " in first.err
+    assert "Nothing was done" not in first.err
     assert "gcloud storage rsync --recursive storage/novels gs://my-novels/novels" in first.err
     assert "gcloud run services proxy novelsync-status --region=europe-west1 --project=my-project" in first.err
     assert "https://novelsync-status-abc.a.run.app/api/v1/sync/novels/status" in first.err
@@ -237,7 +239,7 @@ def test_the_functions_are_private_pinned_to_a_key_and_find_their_settings(first
             "GOOGLE_CLOUD_PROJECT": "my-project",
         }
     assert (flag(sync, "timeout"), flag(sync, "memory")) == ("1800s", "1Gi")
-    assert (flag(status, "timeout"), flag(status, "memory")) == ("60s", "512Mi")
+    assert (flag(status, "timeout"), flag(status, "memory")) == ("180s", "512Mi")
 
 
 def test_the_schedule_calls_with_a_token_and_waits_as_long_as_it_may(first: Deployed) -> None:
@@ -295,8 +297,17 @@ def test_a_cut_deployment_goes_on_where_it_stopped(cloud: Cloud) -> None:
     assert cut.code == 1
     assert "quota exceeded" in cut.err
     assert "gcloud could not do this: gcloud functions deploy novelsync-status" in cut.err
+    assert "functions novelsync-sync" in cut.state["things"]
+    assert cut.called("^scheduler jobs (create|run)") == []
     cloud.change(faults=[])
-    assert cloud.deploy().code == 0
+    finished = cloud.deploy()
+    assert finished.code == 0, finished.err
+    made = set(finished.state["things"]) - set(cut.state["things"])
+    assert made == {"functions novelsync-status", "scheduler jobs novelsync-hourly"}
+    assert [line.split()[:4] for line in finished.called(" create | add ")] == [["scheduler", "jobs", "create", "http"]]
+    assert finished.state["versions"] == [[KEY, True]]
+    assert finished.changes()[-1].startswith("scheduler jobs run novelsync-hourly ")
+    assert json.loads(finished.out)["outcome"] == "ok"
 
 
 def test_what_was_just_made_is_waited_for(cloud: Cloud) -> None:
@@ -564,6 +575,19 @@ def test_without_a_key_and_a_terminal_it_says_where_the_key_goes(cloud: Cloud) -
     assert "SUPABASE_SECRET_KEY is not set" in refused.err
 
 
+def test_a_stored_key_that_may_not_be_read_stays_in_use_until_it_is_rotated(cloud: Cloud) -> None:
+    cloud.fail("^secrets versions access", "PERMISSION_DENIED")
+    assert "may not be read" not in cloud.deploy().err
+    again = cloud.deploy(SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert again.code == 0, again.err
+    assert "the stored key, version 1, may not be read by ann@example.com: it stays in use" in again.err
+    assert len(again.called("set-secrets=SUPABASE_SECRET_KEY=novelsync-supabase-key:1 ")) == 2
+    assert again.state["versions"] == [[KEY, True]]
+    rotated = cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert rotated.code == 0, rotated.err
+    assert rotated.state["versions"] == [[KEY, False], [OTHER_KEY, True]]
+
+
 def test_a_repeated_deployment_needs_no_key(deployed_cloud: Cloud) -> None:
     again = deployed_cloud.deploy(SUPABASE_SECRET_KEY="")
     assert again.code == 0, again.err
@@ -787,6 +811,8 @@ def test_a_dry_run_needs_no_login_no_network_and_no_key_and_calls_nothing(cloud:
         dry = cloud.deploy(*flags, "--dry-run", SUPABASE_URL="", SUPABASE_SECRET_KEY=KEY)
         assert (dry.code, dry.commands) == (0, [])
         assert dry.curls == ""
+        assert dry.err.splitlines()[-1].startswith("Nothing was done: this was a dry run")
+        assert not re.search("^(Deployed:|  it is new and empty|Readers keep)", dry.err, re.MULTILINE)
         assert KEY not in dry.out + dry.err
         assert all(line.startswith("gcloud ") for line in dry.out.splitlines())
         assert len(dry.out.splitlines()) == len(commands_of(dry.out, cloud))
