@@ -98,6 +98,7 @@ main() {
   else
     deploy
   fi
+  if [ -n "$dry_run" ]; then say "Nothing was done: this was a dry run, which only shows what would be called."; fi
 }
 
 main "$@"

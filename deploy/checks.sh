@@ -5,15 +5,19 @@ readonly OLDEST_GCLOUD=500 # the commands were checked with 528
 
 check_tools() {
   local version
+  has_alpha=1
   if [ -n "$dry_run" ]; then return; fi
   command -v gcloud >/dev/null || die "gcloud is not there" "install it: https://cloud.google.com/sdk/docs/install"
   command -v curl >/dev/null || die "curl is not there" "install it"
   # For JSON; gcloud needs one as well, but may bring its own.
   command -v python3 >/dev/null || die "python3 is not there" "install Python 3"
-  quietly gcloud version --format='value("Google Cloud SDK")' || give_up gcloud version
-  version=$(cat "$scratch/out")
+  quietly gcloud version --format='value("Google Cloud SDK",alpha)' || give_up gcloud version
+  version=$(cut -f 1 "$scratch/out") has_alpha=$(cut -s -f 2 "$scratch/out")
   if [ "${version%%.*}" -lt "$OLDEST_GCLOUD" ]; then
     die "gcloud is too old: $version, and $OLDEST_GCLOUD is needed" "gcloud components update"
+  fi
+  if [ -n "$alert" ] && [ -z "$has_alpha$delete" ]; then
+    die "--alert needs gcloud's alpha commands" "gcloud components install alpha; or leave --alert out"
   fi
 }
 
@@ -77,7 +81,7 @@ enabled_versions() { awk -F '\t' 'toupper($2) == "ENABLED" { print $1 }' "$scrat
 
 # From the environment, or what is stored already, or asked for.
 take_key() {
-  stored_key='' stored_version=''
+  stored_key='' stored_version='' enabled='' unreadable=''
   local list=(gcloud secrets versions list "$secret" '--format=value(name.basename(),state)' "--project=$project")
   local access=(gcloud secrets versions access)
   if [ -n "$dry_run" ]; then
@@ -92,12 +96,15 @@ take_key() {
     read -r -p 'SUPABASE_URL (https://<ref>.supabase.co): ' url || true
   fi
   url=${url%/}
+  # Not shown: it may be a key.
   matches "$url" 'https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?' ||
-    die "SUPABASE_URL is not an address" "set it to the project's, https://<ref>.supabase.co" # not shown: it may be a key
+    die "SUPABASE_URL is not an address" "set it to the project's, https://<ref>.supabase.co"
+  matches "$url" '(https://|http://(localhost|127\.0\.0\.1)([:/]|$)).*' ||
+    die "SUPABASE_URL is not https: the key would travel for all to read" "set it to https://<ref>.supabase.co"
   # A first deployment has none, and whoever deploys need not be allowed to read it.
-  if quietly "${list[@]}"; then stored_version=$(enabled_versions | tail -n 1); fi
+  if quietly "${list[@]}"; then enabled=$(enabled_versions) stored_version=${enabled##*$'\n'}; fi
   if [ -n "$stored_version" ]; then
-    stored_key=$("${access[@]}" "$stored_version" "--secret=$secret" "--project=$project" 2>/dev/null </dev/null) || stored_key=''
+    stored_key=$("${access[@]}" "$stored_version" "--secret=$secret" "--project=$project" 2>/dev/null </dev/null) || unreadable=1
   fi
   if [ -z "$key" ] && [ -z "$rotate" ]; then key=$stored_key; fi
   if [ -z "$key" ]; then
@@ -107,13 +114,21 @@ take_key() {
     IFS= read -r -s -p 'SUPABASE_SECRET_KEY (sb_secret_…, is not shown): ' key || true
     say ''
   fi
+  # Whether it is the key that was given cannot be told, and adding one each time would never end.
+  if [ -n "$unreadable" ] && [ -z "$rotate" ]; then
+    say "  (the stored key, version $stored_version, may not be read by $account: it stays in use, whether or not it is the key"
+    say "  that was given, which is only tried; to store that one: --rotate-key)"
+  fi
   case $key in
     '' | *[!A-Za-z0-9._~+/=-]*) die "the key is empty, or has characters that no key has" "copy the secret key once more" ;;
   esac
-  if [ -n "$rotate" ] && [ "$key" = "$stored_key" ]; then
+  # With an older one still enabled, a rotation was cut after it had stored this key, and goes on.
+  if [ -n "$rotate" ] && [ "$key" = "$stored_key" ] && [ "$enabled" = "$stored_version" ]; then
     die "--rotate-key: this is the key that is in use" "make a new secret key in Supabase's settings, and give that one"
   fi
 }
+
+readonly MIGRATE="DATABASE_URL=… python -m novelsync migrate (the session pooler's address: the direct host has no IPv4); or supabase db push; or paste what python -m novelsync migrate --print prints into the SQL editor"
 
 check_database() {
   if [ -n "$dry_run" ]; then return; fi
@@ -126,6 +141,10 @@ check_database() {
     200)
       read_database ||
         die "$url does not answer as Supabase does" "SUPABASE_URL is https://<ref>.supabase.co, as the project's settings show it"
+      # Functions of this clone would refuse to run with it, each hour anew.
+      if is_outdated; then
+        die "the database at $url is older than this clone: its newest migration is $schema, and $newest is needed" "$MIGRATE"
+      fi
       ;;
     401 | 403)
       die "$url does not accept the key ($status)" \
@@ -133,7 +152,7 @@ check_database() {
       ;;
     404)
       die "the database at $url has not been migrated" \
-        "DATABASE_URL=… python -m novelsync migrate (the session pooler's address: the direct host has no IPv4); or supabase db push; or paste what python -m novelsync migrate --print prints into the SQL editor. If that is done, run there: notify pgrst, 'reload schema'"
+        "$MIGRATE. If that is done, run there: notify pgrst, 'reload schema'"
       ;;
     540) die "the Supabase project at $url is paused" "restore it in its dashboard" ;;
     *) die "the database at $url answers with status $status" "look at the project's dashboard, and call deploy.sh again" ;;

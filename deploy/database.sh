@@ -8,7 +8,8 @@ call_database() {
       --output "$scratch/database" --write-out '%{http_code}' "$url/rest/v1/rpc/novelsync_status" 2>"$scratch/err"
 }
 
-# From that answer: sets $last_run (when it ended, or -), $outcome (of it), $running (yes or no).
+# From that answer: sets $last_run (when it ended, or -), $outcome (of it), $running (yes or no), and $schema (the newest
+# migration that it has; older ones do not say it, and then it is "none that says so").
 read_database() {
   local facts
   facts=$(python3 -c '
@@ -16,9 +17,17 @@ import json, sys
 with open(sys.argv[1], encoding="utf-8") as answer:
     status = json.load(answer)
 run = next(iter(status["last_runs"]), {})
-print(run.get("finished_at", "-"), run.get("outcome", "-"), "yes" if status["running"] else "no")
+running = "yes" if status["running"] else "no"
+print(run.get("finished_at", "-"), run.get("outcome", "-"), running, status.get("schema") or "none that says so")
 ' "$scratch/database" 2>/dev/null) || return 1
-  read -r last_run outcome running <<<"$facts"
+  read -r last_run outcome running schema <<<"$facts"
+}
+
+# Whether the database is older than this clone, whose newest migration is left in $newest.
+is_outdated() {
+  local migrations=(supabase/migrations/*.sql) # sorted
+  newest=${migrations[${#migrations[@]} - 1]##*/} newest=${newest%%_*}
+  ! matches "$schema" '[0-9]{14}' || [ "$schema" -lt "$newest" ]
 }
 
 print_last_report() {

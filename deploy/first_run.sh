@@ -44,7 +44,7 @@ wait_for_report() {
   done
   ask STATUS gcloud scheduler jobs describe "$job" "--location=$region" \
     '--format=value(lastAttemptTime,status.code,status.message)' "--project=$project"
-  die "everything is deployed, but no run has come to its end (the database's last answer: $status; the schedule's last attempt: ${answer:-none})${rotate:+; the old key is not disabled}" \
+  end_badly "everything is deployed, but no run has come to its end (the database's last answer: $status; the schedule's last attempt: ${answer:-none})${rotate:+; the old key is not disabled}" \
     "gcloud functions logs read $sync_function --gen2 --region=$region --project=$project"
 }
 
@@ -61,13 +61,17 @@ look_at_database() {
 }
 
 print_report() {
+  local mend
   print_last_report
   case $outcome in
     ok) say "  ok: everything in storage is in the tables" ;;
     partial) say "  partial: some novels are refused, held or left over; the report above names them" ;;
     *)
-      die "everything is deployed, but the run ended as '$outcome'; the report above has the reason${rotate:+; the old key is not disabled}" \
-        "mend it, and: gcloud scheduler jobs run $job --location=$region --project=$project"
+      mend='mend it'
+      # A bucket of others, or one that crawlers have not reached yet.
+      if grep -Fq 'there is nothing under gs://' "$scratch/database"; then mend="bring the novels there: $(bring_novels)"; fi
+      end_badly "everything is deployed, but the run ended as '$outcome'; the report above has the reason${rotate:+; the old key is not disabled}" \
+        "$mend; then: gcloud scheduler jobs run $job --location=$region --project=$project"
       ;;
   esac
 }
@@ -82,31 +86,44 @@ disable_old_keys() {
     show gcloud secrets versions disable "\$OLD_KEY_VERSION" "--secret=$secret" "--project=$project"
     return
   fi
-  if [ -z "$ran" ]; then
-    die "the new key is in use, but no run has shown that it works: the old one is not disabled" \
-      "start the schedule, and after a run: gcloud secrets versions disable $stored_version --secret=$secret --project=$project"
-  fi
-  local version
+  local version commands=''
   run gcloud secrets versions list "$secret" '--format=value(name.basename(),state)' "--project=$project"
-  enabled_versions >"$scratch/versions"
-  while IFS= read -r version; do
+  # Not $stored_version: where a cut rotation goes on, that is the new one.
+  for version in $(enabled_versions); do
     if [ "$version" = "$key_version" ]; then continue; fi
+    if [ -z "$ran" ]; then
+      commands="$commands${commands:+ && }gcloud secrets versions disable $version --secret=$secret --project=$project"
+      continue
+    fi
     run gcloud secrets versions disable "$version" "--secret=$secret" "--project=$project"
     say "  version $version is disabled"
-  done <"$scratch/versions"
+  done
+  if [ -z "$ran" ]; then
+    end_badly "the new key is in use, but no run has shown that it works: the old one is not disabled" \
+      "start the schedule, and after a run: $commands"
+  fi
   say "  now delete the old key in Supabase's settings: until then it still opens the database"
+}
+
+bring_novels() { show gcloud storage rsync --recursive storage/novels "$storage"; }
+
+# All is made, and one thing is left to be mended: whoever mends it needs to know the addresses.
+end_badly() {
+  say_goodbye
+  say ""
+  die "$@"
 }
 
 say_goodbye() {
   say ""
-  say "Deployed: $storage → $url"
+  if [ -n "$dry_run" ]; then say "Would be deployed: $storage → $url"; else say "Deployed: $storage → $url"; fi
   say "To open the status page, and then http://localhost:8080:"
   say "    gcloud run services proxy $status_function --region=$region --project=$project --port=8080"
   say "To call the routes (whoever calls needs roles/run.invoker; an owner of the project has it):"
   say "    curl -H \"Authorization: Bearer \$(gcloud auth print-identity-token)\" $status_url$ROUTES/novels/status"
   say "    curl -X POST -H \"Authorization: Bearer \$(gcloud auth print-identity-token)\" $sync_url$ROUTES/novels"
   say "To bring a folder into the bucket:"
-  say "    gcloud storage rsync --recursive storage/novels $storage"
+  say "    $(bring_novels)"
   say "To read what the sync logs:"
   say "    gcloud functions logs read $sync_function --gen2 --region=$region --project=$project"
 }

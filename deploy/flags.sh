@@ -59,6 +59,8 @@ check_flags() {
   matches "$project" '[a-z][a-z0-9-]{4,28}[a-z0-9]' || misused "--project is '$project': its id is meant, not its name or number"
   matches "$region" '[a-z]+-[a-z]+[0-9]+' || misused "--region is '$region': a region is meant, europe-west1 for instance"
   bucket=${bucket#gs://} bucket=${bucket%/} prefix=${prefix#/} prefix=${prefix%/}
+  # It goes into the settings of the functions, which are separated by |.
+  case $prefix in *'|'* | *[[:cntrl:]]*) misused "--prefix cannot have | or characters that are not shown" ;; esac
   [ -z "$bucket" ] || matches "$bucket" '[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]' || misused "--bucket is '$bucket': a bucket's name is meant; the folder in it is --prefix"
   matches "$name" '[a-z][a-z0-9-]{1,18}[a-z0-9]' || misused "--name is '$name': 3 to 20 small letters, digits and hyphens"
   [ -z "$alert" ] || matches "$alert" '[^ ,@]+@[^ ,@]+' || misused "--alert is '$alert': an email address is meant"
@@ -78,12 +80,17 @@ check_setting() {
       ;;
   esac
   # A misspelled one would be ignored by the functions, without a word.
-  grep -q "\"$1\"" novelsync/settings.py || misused "--set $1: there is no such setting; README.md lists them"
+  { matches "$1" 'NOVELSYNC_[A-Z_]+' && grep -Fq "validation_alias=\"$1\"" novelsync/settings.py; } ||
+    misused "--set $1: there is no such setting; README.md lists them"
   case $2 in
     *'|'*) misused "--set $1: a value cannot have a |" ;;
     *=*) ;;
     *) misused "--set $1 has no value: --set $1=VALUE" ;;
   esac
+  # The schedule gives up on an answer after 1800 s, and calls again.
+  if [ "$1" = NOVELSYNC_TIME_BUDGET ]; then
+    { matches "${2#*=}" '[1-9][0-9]{0,3}' && [ "${2#*=}" -le 1700 ]; } || misused "--set $1: seconds, from 1 to 1700"
+  fi
 }
 
 # The names of all that is made.

@@ -62,9 +62,11 @@ make_bucket() {
     remark_for create
     run gcloud storage buckets create "gs://$bucket" "--location=$region" --uniform-bucket-level-access \
       --public-access-prevention "--project=$project"
-    say "  it is new and empty. To bring a folder there:"
-    say "    gcloud storage rsync --recursive storage/novels $storage"
+    say "  ${dry_run:+if it is made here, }it is new and empty. To bring a folder there:"
+    say "    $(bring_novels)"
   fi
+  # The status only lists. The only ready-made role with no more than that is a legacy one, which shows the settings of the
+  # bucket instead: not worth a difference between the two.
   local reader
   for reader in "$sync_account" "$status_account"; do
     run_patiently gcloud storage buckets add-iam-policy-binding "gs://$bucket" "--member=serviceAccount:$reader" \
@@ -96,7 +98,7 @@ store_key() {
     # shellcheck disable=SC2016 # to be expanded by whoever runs that line
     printf '%s < <(printf %%s "$SUPABASE_SECRET_KEY")  # $KEY_VERSION, if the key is another\n' "$(show "${add[@]}")"
     key_version="\$KEY_VERSION"
-  elif [ "$key" = "$stored_key" ]; then
+  elif [ "$key" = "$stored_key" ] || { [ -n "$unreadable" ] && [ -z "$rotate" ]; }; then
     key_version=$stored_version
   else
     # printf is no process: the key is on no command line. And no newline behind it.
@@ -133,7 +135,8 @@ deploy_functions() {
   function_url SYNC_URL "$sync_function"
   sync_url=$answer
   step "Function $status_function (some minutes)"
-  deploy_function "$status_function" status "$status_account" "${on_request[@]}" --memory=512Mi --timeout=60s
+  # With Cloud Storage away the status can take 80 seconds to say so.
+  deploy_function "$status_function" status "$status_account" "${on_request[@]}" --memory=512Mi --timeout=180s
   function_url STATUS_URL "$status_function"
   status_url=$answer
 }

@@ -17,6 +17,7 @@ each_thing() {
 # Those have names of Google's, and are found by what they are called on the screen.
 each_alarm() {
   local visit=$1
+  if [ -z "$has_alpha" ]; then return; fi
   find_policy
   "$visit" "the alert policy '$alert_name'" "alpha monitoring policies" "$answer" "--project=$project"
   find_uptime_check
@@ -68,6 +69,9 @@ withdraw() {
 take_down() {
   found='' patience=''
   say "Of '$name' in $project, $region, there is:"
+  if [ -z "$has_alpha" ]; then
+    say "  (what --alert makes is not looked for, and stays: that needs gcloud components install alpha)"
+  fi
   each_alarm visit_to_list
   each_thing visit_to_list
   if [ -z "$found$dry_run" ]; then
@@ -85,5 +89,6 @@ take_down() {
   withdraw "$status_account" "projects/$project/roles/$status_role"
   withdraw "$build_account" roles/cloudbuild.builds.builder
   each_thing visit_to_delete
+  if [ -n "$dry_run" ]; then return; fi
   say "Readers keep what is in the database. ./deploy.sh with the same flags brings all of this back."
 }

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 KEY, OTHER_KEY = "sb_secret_canary-1", "sb_secret_canary-2"
 FLAGS = ("--project", "my-project", "--region", "europe-west1", "--bucket", "my-novels")
 BASH, GCLOUD = shutil.which("bash") or "", shutil.which("gcloud")
+NEWEST = max(path.name for path in (ROOT / "supabase" / "migrations").glob("*.sql")).partition("_")[0]
 STAND_IN = f'#!/bin/sh\nexec "{sys.executable}" -I -S "{ROOT}/tests/gcloud_stand_in.py" "$(dirname "$0")/.." "$@"\n'
 
 pytestmark = pytest.mark.skipif(
@@ -39,7 +40,9 @@ class Database:
     def __init__(self) -> None:
         self.keys = {KEY, OTHER_KEY}
         self.status = 200
+        self.schema: str | None = NEWEST
         self.outcome = "ok"
+        self.problem = {"slug": "kiếm hiệp"}
         self.runs_when = lambda: False
         database = self
 
@@ -61,9 +64,10 @@ class Database:
     def _answer(self, path: str, key: str, bearer: str) -> tuple[int, bytes]:
         if path != "/rest/v1/rpc/novelsync_status" or key not in self.keys or bearer != f"Bearer {key}":
             return 401, b"{}"
-        report = {"outcome": self.outcome, "novels_processed": 3, "problems": [{"slug": "kiếm hiệp"}]}
+        report = {"outcome": self.outcome, "novels_processed": 3, "problems": [self.problem]}
         run = {"outcome": self.outcome, "finished_at": "2026-11-23T10:00:00Z", "report": report}
-        return self.status, json.dumps({"last_runs": [run] if self.runs_when() else [], "running": None}).encode()
+        facts: dict[str, Any] = {"last_runs": [run] if self.runs_when() else [], "running": None}
+        return self.status, json.dumps(facts | ({"schema": self.schema} if self.schema else {})).encode()
 
 
 @contextmanager
@@ -95,7 +99,7 @@ class Cloud:
         (tools / "python3").symlink_to(sys.executable)
         self.state: dict[str, Any] = {
             "things": [], "versions": [], "faults": [], "deleted_roles": [], "run": None, "job_state": "ENABLED",
-            "version": "528.0.0", "account": "ann@example.com", "billing": "True",
+            "version": "528.0.0\t2025.06.20", "account": "ann@example.com", "billing": "True",
         }  # fmt: skip
         self.change()
 
@@ -211,6 +215,8 @@ def test_a_first_deployment_makes_everything_runs_once_and_prints_the_report(fir
     }
     assert json.loads(first.out)["problems"] == [{"slug": "kiếm hiệp"}]
     assert "ok: everything in storage is in the tables" in first.err
+    assert "\nDeployed: gs://my-novels/novels → " in first.err
+    assert "Nothing was done" not in first.err
     assert "gcloud storage rsync --recursive storage/novels gs://my-novels/novels" in first.err
     assert "gcloud run services proxy novelsync-status --region=europe-west1 --project=my-project" in first.err
     assert "https://novelsync-status-abc.a.run.app/api/v1/sync/novels/status" in first.err
@@ -233,7 +239,7 @@ def test_the_functions_are_private_pinned_to_a_key_and_find_their_settings(first
             "GOOGLE_CLOUD_PROJECT": "my-project",
         }
     assert (flag(sync, "timeout"), flag(sync, "memory")) == ("1800s", "1Gi")
-    assert (flag(status, "timeout"), flag(status, "memory")) == ("60s", "512Mi")
+    assert (flag(status, "timeout"), flag(status, "memory")) == ("180s", "512Mi")
 
 
 def test_the_schedule_calls_with_a_token_and_waits_as_long_as_it_may(first: Deployed) -> None:
@@ -291,8 +297,17 @@ def test_a_cut_deployment_goes_on_where_it_stopped(cloud: Cloud) -> None:
     assert cut.code == 1
     assert "quota exceeded" in cut.err
     assert "gcloud could not do this: gcloud functions deploy novelsync-status" in cut.err
+    assert "functions novelsync-sync" in cut.state["things"]
+    assert cut.called("^scheduler jobs (create|run)") == []
     cloud.change(faults=[])
-    assert cloud.deploy().code == 0
+    finished = cloud.deploy()
+    assert finished.code == 0, finished.err
+    made = set(finished.state["things"]) - set(cut.state["things"])
+    assert made == {"functions novelsync-status", "scheduler jobs novelsync-hourly"}
+    assert [line.split()[:4] for line in finished.called(" create | add ")] == [["scheduler", "jobs", "create", "http"]]
+    assert finished.state["versions"] == [[KEY, True]]
+    assert finished.changes()[-1].startswith("scheduler jobs run novelsync-hourly ")
+    assert json.loads(finished.out)["outcome"] == "ok"
 
 
 def test_what_was_just_made_is_waited_for(cloud: Cloud) -> None:
@@ -407,6 +422,22 @@ def test_a_database_that_is_not_ready_is_refused_before_anything_is_touched(
     assert refused.changes() == []
 
 
+@pytest.mark.parametrize(("schema", "named"), [("20261123210100", "20261123210100"), (None, "none that says so")])
+def test_an_older_schema_is_refused_before_anything_is_touched(
+    deployed_cloud: Cloud, database: Database, schema: str | None, named: str
+) -> None:
+    database.schema = schema
+    refused = deployed_cloud.deploy()
+    assert (refused.code, refused.changes()) == (1, [])
+    assert f"its newest migration is {named}, and {NEWEST} is needed" in refused.err
+    assert "python -m novelsync migrate --print" in refused.err
+
+
+def test_a_newer_schema_is_none_of_its_business(deployed_cloud: Cloud, database: Database) -> None:
+    database.schema = "29991231235959"
+    assert deployed_cloud.deploy().code == 0
+
+
 def test_a_wrong_key_and_a_wrong_address_are_refused_and_not_shown(cloud: Cloud, database: Database) -> None:
     database.keys = set()
     wrong_key = cloud.deploy()
@@ -420,6 +451,18 @@ def test_a_wrong_key_and_a_wrong_address_are_refused_and_not_shown(cloud: Cloud,
     for refused in (wrong_key, gone, mixed_up, broken):
         assert (refused.code, refused.changes()) == (1, [])
         assert KEY not in refused.out + refused.err
+
+
+@pytest.mark.parametrize("url", ["http://ref.supabase.co", "http://localhost.example.com", "http://127.0.0.100:1"])
+def test_an_address_that_would_show_the_key_to_the_network_is_not_called(cloud: Cloud, url: str) -> None:
+    refused = cloud.deploy(SUPABASE_URL=url)
+    assert (refused.code, refused.changes(), refused.curls) == (1, [], "")
+    assert "SUPABASE_URL is not https" in refused.err
+
+
+@pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1:1/"])
+def test_this_machine_may_be_asked_without_https(cloud: Cloud, url: str) -> None:
+    assert f"cannot be reached at {url.rstrip('/')}" in cloud.deploy(SUPABASE_URL=url).err
 
 
 def test_billing_that_may_not_be_seen_is_no_reason_to_stop(cloud: Cloud) -> None:
@@ -440,6 +483,16 @@ def test_billing_that_may_not_be_seen_is_no_reason_to_stop(cloud: Cloud) -> None
         (("--alert", "ann"), "an email address is meant"),
         (("--set", "NOVELSYNC_STAEL_AFTER=1"), "there is no such setting"),
         (("--set", "NOVELSYNC_STORAGE=x"), "deploy.sh sets it"),
+        (("--set", ".*=x"), "there is no such setting"),
+        (("--set", "json=1"), "there is no such setting"),
+        (("--set", ".env=1"), "there is no such setting"),
+        (("--set", "K_SERVICE=x"), "there is no such setting"),
+        (("--set", "NOVELSYNC_TIME_BUDGE.=1"), "there is no such setting"),
+        (("--set", "NOVELSYNC_TIME_BUDGET=1701"), "seconds, from 1 to 1700"),
+        (("--set", "NOVELSYNC_TIME_BUDGET=1e9"), "seconds, from 1 to 1700"),
+        (("--set", "NOVELSYNC_TIME_BUDGET=99999999999999999999"), "seconds, from 1 to 1700"),
+        (("--prefix", "x|NOVELSYNC_WORKERS=1"), "--prefix cannot have"),
+        (("--prefix", "a\tb"), "--prefix cannot have"),
         (("--set", "NOVELSYNC_WORKERS"), "has no value"),
         (("--name", "-"), "small letters"),
         (("--project", "x\nmy-project", *FLAGS[2:]), "more than one line"),
@@ -454,6 +507,19 @@ def test_wrong_usage_is_explained_and_exits_with_2(cloud: Cloud, flags: tuple[st
     assert (refused.code, refused.commands) == (2, [])
     assert says in refused.err
     assert KEY not in refused.err
+
+
+def test_a_prefix_of_several_lines_is_refused(cloud: Cloud) -> None:
+    refused = cloud.deploy(DEPLOY_PREFIX="a\nb")
+    assert (refused.code, refused.commands) == (2, [])
+    assert "--prefix cannot have" in refused.err
+
+
+def test_commands_that_a_person_is_told_can_be_pasted_whatever_the_prefix_is(cloud: Cloud) -> None:
+    deployed = cloud.deploy("--prefix", "my novels/$HOME")
+    assert deployed.code == 0, deployed.err
+    told = "gcloud storage rsync --recursive storage/novels 'gs://my-novels/my novels/$HOME'"
+    assert deployed.err.count(told) == deployed.err.count("rsync") == 2
 
 
 def test_help_names_every_flag(cloud: Cloud) -> None:
@@ -509,6 +575,19 @@ def test_without_a_key_and_a_terminal_it_says_where_the_key_goes(cloud: Cloud) -
     assert "SUPABASE_SECRET_KEY is not set" in refused.err
 
 
+def test_a_stored_key_that_may_not_be_read_stays_in_use_until_it_is_rotated(cloud: Cloud) -> None:
+    cloud.fail("^secrets versions access", "PERMISSION_DENIED")
+    assert "may not be read" not in cloud.deploy().err
+    again = cloud.deploy(SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert again.code == 0, again.err
+    assert "the stored key, version 1, may not be read by ann@example.com: it stays in use" in again.err
+    assert len(again.called("set-secrets=SUPABASE_SECRET_KEY=novelsync-supabase-key:1 ")) == 2
+    assert again.state["versions"] == [[KEY, True]]
+    rotated = cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert rotated.code == 0, rotated.err
+    assert rotated.state["versions"] == [[KEY, False], [OTHER_KEY, True]]
+
+
 def test_a_repeated_deployment_needs_no_key(deployed_cloud: Cloud) -> None:
     again = deployed_cloud.deploy(SUPABASE_SECRET_KEY="")
     assert again.code == 0, again.err
@@ -537,6 +616,24 @@ def test_an_old_key_stays_as_long_as_the_new_one_has_not_worked(deployed_cloud: 
     assert rotated.called("disable") == stopped.called("disable") == []
 
 
+@pytest.mark.parametrize("cut", ["^functions deploy", "^scheduler jobs update", "^secrets versions disable"])
+def test_a_rotation_that_was_cut_is_finished_by_the_same_call(deployed_cloud: Cloud, cut: str) -> None:
+    deployed_cloud.fail(cut, "quota exceeded")
+    assert deployed_cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY).code == 1
+    deployed_cloud.change(faults=[])
+    finished = deployed_cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert finished.code == 0, finished.err
+    assert finished.state["versions"] == [[KEY, False], [OTHER_KEY, True]]
+    assert len(finished.called("set-secrets=SUPABASE_SECRET_KEY=novelsync-supabase-key:2 ")) == 2
+
+
+def test_a_rotation_that_goes_on_while_the_schedule_is_stopped_names_the_old_version(deployed_cloud: Cloud) -> None:
+    deployed_cloud.change(versions=[[KEY, True], [OTHER_KEY, True]], job_state="PAUSED")
+    stopped = deployed_cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert stopped.code == 1
+    assert "gcloud secrets versions disable 1 --secret=novelsync-supabase-key --project=my-project\n" in stopped.err
+
+
 def test_the_key_in_use_is_no_new_one(deployed_cloud: Cloud) -> None:
     refused = deployed_cloud.deploy("--rotate-key")
     assert (refused.code, refused.changes()) == (1, [])
@@ -552,6 +649,22 @@ def test_a_run_that_failed_is_shown_and_exits_with_1(cloud: Cloud, database: Dat
     assert deployed.code == 1
     assert json.loads(deployed.out)["outcome"] == "failed"
     assert "the run ended as 'failed'" in deployed.err
+    assert "https://novelsync-status-abc.a.run.app/api/v1/sync/novels/status" in deployed.err
+    assert deployed.err.splitlines()[-1] == (
+        "  → mend it; then: gcloud scheduler jobs run novelsync-hourly --location=europe-west1 --project=my-project"
+    )
+
+
+def test_where_the_bucket_has_no_novels_yet_it_says_how_to_bring_them(cloud: Cloud, database: Database) -> None:
+    cloud.change(things=["storage buckets gs://my-novels"])
+    database.outcome = "failed"
+    database.problem = {"message": "there is nothing under gs://my-novels/novels, and the bucket has other objects"}
+    deployed = cloud.deploy()
+    assert deployed.code == 1
+    assert deployed.err.splitlines()[-1] == (
+        "  → bring the novels there: gcloud storage rsync --recursive storage/novels gs://my-novels/novels; "
+        "then: gcloud scheduler jobs run novelsync-hourly --location=europe-west1 --project=my-project"
+    )
 
 
 def test_a_run_that_never_shows_is_not_waited_for_without_end(cloud: Cloud, database: Database) -> None:
@@ -559,6 +672,7 @@ def test_a_run_that_never_shows_is_not_waited_for_without_end(cloud: Cloud, data
     deployed = cloud.deploy()
     assert deployed.code == 1
     assert "no run has come to its end" in deployed.err
+    assert "gcloud run services proxy novelsync-status" in deployed.err
     assert "gcloud functions logs read novelsync-sync --gen2 --region=europe-west1 --project=my-project" in deployed.err
 
 
@@ -592,6 +706,14 @@ def test_a_viewer_may_open_the_status_and_nothing_else(cloud: Cloud) -> None:
         ("novelsync-status", "--role=roles/run.invoker"),
         ("novelsync-status", "--role=roles/run.viewer"),
     ]
+
+
+def test_an_alert_without_alpha_commands_is_refused_before_anything_is_touched(cloud: Cloud) -> None:
+    cloud.change(version="528.0.0")
+    refused = cloud.deploy("--alert", "ann@example.com")
+    assert (refused.code, refused.changes()) == (1, [])
+    assert "gcloud components install alpha" in refused.err
+    assert cloud.deploy().code == 0
 
 
 def test_an_alert_checks_the_status_with_a_token_and_tells_by_mail(first: Deployed) -> None:
@@ -640,6 +762,15 @@ def test_only_a_yes_deletes(deployed_cloud: Cloud, answer: str, code: int, left:
     assert len(deployed_cloud.state["things"]) == left, shown
 
 
+def test_deleting_without_alpha_commands_leaves_alerts_and_says_so(deployed_cloud: Cloud) -> None:
+    deployed_cloud.change(version="528.0.0")
+    deleted = deployed_cloud.deploy("--delete", "--yes")
+    assert deleted.code == 0, deleted.err
+    assert deleted.called("^alpha |^monitoring ") == []
+    assert "what --alert makes is not looked for, and stays" in deleted.err
+    assert "functions novelsync-sync" not in deleted.state["things"]
+
+
 def test_what_was_deleted_can_be_deployed_again(cloud: Cloud) -> None:
     cloud.change(things=["iam roles novelsync_status", "iam roles novelsync_sync", "storage buckets gs://my-novels"])
     again = cloud.deploy()
@@ -680,6 +811,8 @@ def test_a_dry_run_needs_no_login_no_network_and_no_key_and_calls_nothing(cloud:
         dry = cloud.deploy(*flags, "--dry-run", SUPABASE_URL="", SUPABASE_SECRET_KEY=KEY)
         assert (dry.code, dry.commands) == (0, [])
         assert dry.curls == ""
+        assert dry.err.splitlines()[-1].startswith("Nothing was done: this was a dry run")
+        assert not re.search("^(Deployed:|  it is new and empty|Readers keep)", dry.err, re.MULTILINE)
         assert KEY not in dry.out + dry.err
         assert all(line.startswith("gcloud ") for line in dry.out.splitlines())
         assert len(dry.out.splitlines()) == len(commands_of(dry.out, cloud))
