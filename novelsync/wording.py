@@ -14,6 +14,11 @@ def shortened(text: str, most: int = SHOWN) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def one_line(said: object, most: int = 300) -> str:
+    """What somebody else's error says, on one line and at most so many characters of it."""
+    return " ".join(str(said).split())[:most]
+
+
 def quoted(text: str) -> str:
     """In quotation marks, as messages show titles."""
     return f'"{printable(shortened(text))}"'

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
 
-import requests
 from google.api_core import exceptions as api
 from google.api_core.retry import Retry, if_exception_type
-from google.auth import exceptions as auth
 from google.cloud.scheduler_v1 import CloudSchedulerClient, Job
 
 from novelsync.contracts import Schedule
 from novelsync.errors import ConfigurationError, SchedulerStopped, SchedulerUnavailable
+from novelsync.google_errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
+from novelsync.wording import one_line
 
 _RIGHTS: Final = "cloudscheduler.jobs.get, .run, .pause and .enable"
 
@@ -44,10 +44,10 @@ class CloudScheduler:
     def _client(self) -> CloudSchedulerClient:
         try:
             return self._make_client()
-        except (auth.GoogleAuthError, OSError) as error:
+        except NO_CREDENTIALS as error:
             raise ConfigurationError(
-                f"there are no credentials for {self._job}: {_one_line(error)}",
-                "on a laptop: `gcloud auth application-default login`; in the cloud the function has a service account",
+                f"there are no credentials for {self._job}: {one_line(error)}",
+                LOGIN_HINT,
             ) from error
 
     def start(self) -> None:
@@ -95,7 +95,7 @@ class CloudScheduler:
             yield
         except api.BadRequest as error:
             raise _Refused(
-                f"{self._job}: Cloud Scheduler refuses that: {_one_line(error)}",
+                f"{self._job}: Cloud Scheduler refuses that: {one_line(error)}",
                 "look at the job in the Google Cloud console; deploy it anew if it is broken",
             ) from error
         except api.NotFound as error:
@@ -105,23 +105,17 @@ class CloudScheduler:
             ) from error
         except api.Forbidden as error:
             raise ConfigurationError(
-                f"{self._job}: permission denied: {_one_line(error)}",
+                f"{self._job}: permission denied: {one_line(error)}",
                 f"give the service account a role with {_RIGHTS}, and enable cloudscheduler.googleapis.com",
             ) from error
-        except (api.Unauthorized, auth.RefreshError, auth.DefaultCredentialsError) as error:
+        except REFUSED_CREDENTIALS as error:
             raise ConfigurationError(
-                f"{self._job}: the credentials are refused: {_one_line(error)}",
-                "on a laptop: `gcloud auth application-default login`",
+                f"{self._job}: the credentials are refused: {one_line(error)}",
+                LOGIN_HINT,
             ) from error
-        except (api.GoogleAPIError, auth.TransportError, requests.exceptions.RequestException) as error:
-            raise SchedulerUnavailable(
-                f"Cloud Scheduler could not be asked: {_one_line(error)}", "try again"
-            ) from error
+        except AWAY as error:
+            raise SchedulerUnavailable(f"Cloud Scheduler could not be asked: {one_line(error)}", "try again") from error
 
 
 class _Refused(ConfigurationError):
     """A wrong request, or one that the job's state forbids."""
-
-
-def _one_line(error: Any) -> str:
-    return " ".join(str(error).split())[:200]

@@ -5,17 +5,17 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import google_crc32c
-import requests
 from google.api_core import exceptions as api
-from google.auth import exceptions as auth
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from novelsync.errors import BookRefused, ConfigurationError, NovelSyncError, StorageUnavailable
+from novelsync.google_errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
 from novelsync.models import StoredNovel
+from novelsync.wording import one_line
 
 FILE: Final = "book_info.json"
 
@@ -23,8 +23,6 @@ _FIELDS: Final = "items(name,generation,size,crc32c),nextPageToken"
 """All that a listing needs of each object; without the token, there would be no second page."""
 
 _GLOB: Final = re.compile(r"([*?\[\]{}\\])")
-
-_RECONNECT: Final = (requests.exceptions.RequestException, auth.TransportError)
 
 
 class GcsStorage:
@@ -53,10 +51,10 @@ class GcsStorage:
     def _bucket(self) -> storage.Bucket:
         try:
             client = self._make_client()
-        except (auth.GoogleAuthError, OSError) as error:
+        except NO_CREDENTIALS as error:
             raise ConfigurationError(
-                f"there are no credentials for {self.location}: {_one_line(error)}",
-                "on a laptop: `gcloud auth application-default login`; in the cloud the function has a service account",
+                f"there are no credentials for {self.location}: {one_line(error)}",
+                LOGIN_HINT,
             ) from error
         return client.bucket(self._bucket_name)
 
@@ -143,14 +141,14 @@ class GcsStorage:
                 f"{self.location} could not be {done}: permission denied",
                 f"give the service account roles/storage.objectViewer on gs://{self._bucket_name}",
             ) from error
-        except (api.Unauthorized, auth.RefreshError, auth.DefaultCredentialsError) as error:
+        except REFUSED_CREDENTIALS as error:
             raise ConfigurationError(
-                f"{self.location} could not be {done}: the credentials are refused: {_one_line(error)}",
-                "on a laptop: `gcloud auth application-default login`",
+                f"{self.location} could not be {done}: the credentials are refused: {one_line(error)}",
+                LOGIN_HINT,
             ) from error
-        except (api.GoogleAPIError, *_RECONNECT, ConnectionError) as error:
+        except AWAY as error:
             raise StorageUnavailable(
-                f"{self.location} could not be {done}: {_one_line(error)}", "it is tried again by the next run"
+                f"{self.location} could not be {done}: {one_line(error)}", "it is tried again by the next run"
             ) from error
 
 
@@ -172,7 +170,3 @@ def _escaped(prefix: str) -> str:
 
 def _crc32c(data: bytes) -> str:
     return f"crc32c:{b64encode(google_crc32c.Checksum(data).digest()).decode()}"  # type: ignore[no-untyped-call]
-
-
-def _one_line(error: Any) -> str:
-    return " ".join(str(error).split())[:200]
