@@ -31,15 +31,17 @@ def _take_signals(worker: Any) -> None:
     Its own handlers take a lock, and so never return when one interrupts another; and they wait for no run.
     """
 
+    ending = (signal.SIGTERM, signal.SIGQUIT)
+
     def end(number: int, frame: object) -> None:
-        for number_ in (signal.SIGTERM, signal.SIGQUIT):
-            signal.signal(number_, signal.SIG_IGN)
+        for other in ending:
+            signal.signal(other, signal.SIG_IGN)
         wiring.stop_runs()
         worker.handle_exit(number, frame)
 
     # A terminal's Ctrl-C reaches gunicorn's first process too, which passes it on as SIGQUIT.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGQUIT):
+    for number in ending:
         signal.signal(number, end)
 
 

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "novelsync"
 
 STOREYS = (
-    {"errors", "wording", "starting"},
+    {"errors", "wording", "starting", "google_errors"},
     {"models", "commands", "placeholders", "request_ids"},
     {"book_file", "reader", "matching", "plan", "guards", "changes", "changelist"},
     {"contracts"},
@@ -22,6 +22,7 @@ STOREYS = (
         "storage.gcs",
         "database.sqlstates",
         "database.idle",
+        "database.requests",
         "doubts",
     }
     | {"database.embedded_places"},

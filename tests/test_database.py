@@ -15,6 +15,7 @@ from novelsync.database import functions
 from novelsync.database.functions import FunctionDatabase
 from novelsync.database.migrations import migrations
 from novelsync.database.postgres import PostgresRoad
+from novelsync.database.requests import stage_requests
 from novelsync.database.supabase import SupabaseRoad
 from novelsync.errors import LeaseLost, RunInProgress, WriteRejected
 from novelsync.models import UNSET, Book, BookChapter, NovelFields, NovelWrite, Problem, ProblemKind, StoredNovel
@@ -498,7 +499,7 @@ def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: Fu
         plan(database, "emma", [found(f"{who} {n}", n, content=text_of(f"{who} {n}")) for n in range(1, 5)])
         for who in ("first", "second")
     )
-    requests = [dict(request) for request in stage_requests(database, first)]
+    requests = [dict(request) for request in stage_requests(None, first, functions.CALL_BYTES)]
     database._call("novelsync_stage", requests[0])
     assert database.write(None, [second]) == [WriteOutcome.STALE]
     for request in requests[1:]:
@@ -512,7 +513,7 @@ def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: Fu
 @pytest.mark.usefixtures("small_calls")
 def test_parts_behind_the_first_may_come_in_any_order_and_twice(database: FunctionDatabase, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 6)])
-    first, *others = stage_requests(database, write)
+    first, *others = stage_requests(None, write, functions.CALL_BYTES)
     for request in (first, *reversed(others), others[0], first):
         assert database._call("novelsync_stage", request) == {"outcome": "staged"}
     assert database._write(None, [write], 1 + len(others)) == [WriteOutcome.WRITTEN]
@@ -528,9 +529,9 @@ def test_each_text_of_a_large_novel_travels_in_one_part(database: FunctionDataba
     new = [found(f"New {n}", n, content=text_of(f"new {n}")) for n in range(6, 16)]
     write = plan(database, "emma", [*edited, *new], version="2")
     # All at once in memory, as threads may have them.
-    parts = list(functions._parts(write))
-    assert sum(len(created) for created, _ in parts) == 10
-    assert sum(len(texts) for _, texts in parts) == 5
+    parts = list(stage_requests(None, write, functions.CALL_BYTES))
+    assert sum(len(part["created"]) for part in parts) == 10
+    assert sum(len(part["texts"]) for part in parts) == 5
     assert database.write(None, [write]) == [WriteOutcome.WRITTEN]
     assert [content for (content,) in tables.rows("select content from chapters order by position")] == [
         chapter.text() for chapter in (*edited, *new)
@@ -540,15 +541,9 @@ def test_each_text_of_a_large_novel_travels_in_one_part(database: FunctionDataba
 @pytest.mark.usefixtures("small_calls")
 def test_no_part_comes_in_before_the_first(database: FunctionDatabase, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
-    _, second, *_ = stage_requests(database, write)
+    _, second, *_ = stage_requests(None, write, functions.CALL_BYTES)
     assert database._call("novelsync_stage", second) == {"outcome": "stale"}
     assert tables.rows("select * from chapters") == []
-
-
-def stage_requests(database: FunctionDatabase, write: NovelWrite) -> Iterator[dict[str, Any]]:
-    for part, (created, texts) in enumerate(functions._parts(write), start=1):
-        identity = {"run_id": None, "slug": write.slug, "request_id": write.request_id, "revision": write.revision}
-        yield {**identity, "part": part, "created": created, "texts": texts}
 
 
 @pytest.mark.usefixtures("small_calls")
@@ -592,11 +587,3 @@ def test_a_large_write_of_a_run_that_lost_its_lease_does_nothing(database: Funct
     with pytest.raises(LeaseLost):
         database.write(first, [plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in (1, 2)])])
     assert tables.rows("select * from chapters") == []
-
-
-@pytest.mark.usefixtures("small_calls")
-def test_a_part_stays_what_it_was_when_the_next_one_is_made(database: FunctionDatabase) -> None:
-    put(database, "emma", found("One", 1, "/1", ONE))
-    file = [found("One", 1, "/1", ONE[1:]), *(found(f"{n}", n, f"/{n}", text_of(f"{n}")) for n in range(2, 5))]
-    parts = list(functions._parts(plan(database, "emma", file, version="2")))
-    assert [(len(created), len(texts)) for created, texts in parts] == [(1, 0), (1, 0), (1, 0), (0, 1)]

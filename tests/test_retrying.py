@@ -30,6 +30,7 @@ from tests.conftest import RecordingRoad, Tables, databases, make_service
 from tests.library import Library, chapter, chapters, text_of
 from tests.postgres_proxy import Fate, PostgresProxy
 from tests.stand_in import ABSENT, CUT, Answer, Request, StandIn, postgrest_binary
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 
@@ -308,8 +309,7 @@ def test_what_is_given_up_on_does_not_go_on_in_the_server(database_url: str, tab
         other.execute("lock table novelsync.problems")
         with pytest.raises(DatabaseUnavailable, match="no answer within"):
             road.call("novelsync_problems", {})
-        while tables.rows(waiting):
-            pass
+        wait_until(lambda: not tables.rows(waiting))
     road.close()
 
 
@@ -318,8 +318,8 @@ def test_an_answer_that_takes_its_time_is_waited_for(database_url: str, tables: 
     with ThreadPoolExecutor() as pool, psycopg.connect(database_url) as other:
         other.execute("lock table novelsync.problems")
         call = pool.submit(road.call, "novelsync_problems", {})
-        while not tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"):
-            assert not call.done()
+        wait_until(lambda: call.done() or tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"))
+        assert not call.done()
         other.rollback()
         assert call.result(10)["counts"] == {}
     road.close()

@@ -134,6 +134,9 @@ ANSWERS = {
     "a page where the API should be": Case(
         html(200), ConfigurationError, "does not answer as Supabase", "SUPABASE_URL"
     ),
+    "an answer that was garbled on the way": Case(
+        Answer(200, b'{"novels": 1, "rem\x00'), DatabaseUnavailable, "not JSON", "try again", passing=True
+    ),
     "a redirect": Case(Answer(301, b"", {"Location": "/x"}), ConfigurationError, "does not answer as", "SUPABASE_URL"),
     "another service": Case(html(404), ConfigurationError, "does not answer as Supabase does", "SUPABASE_URL"),
     "no pool": Case(

@@ -11,8 +11,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from msgspec import Raw
-
 from novelsync.contracts import (
     Begun,
     DatabaseFacts,
@@ -24,10 +22,10 @@ from novelsync.contracts import (
     Standing,
     WriteOutcome,
 )
+from novelsync.database.requests import stage_requests, write_request
 from novelsync.database.sqlstates import NOT_READY_HINT
 from novelsync.errors import DatabaseNotReady, RunInProgress
 from novelsync.models import (
-    BookChapter,
     Fingerprint,
     Hold,
     KnownChapter,
@@ -215,144 +213,33 @@ class FunctionDatabase:
 
     def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
         """``staged``: the number of parts that brought the text in already, so that none is sent here."""
-        places = list(enumerate(writes, start=1))
-        request = {
-            "run_id": run_id,
-            "novels": [_novel(write, staged) for write in writes],
-            "created": [
-                {"novel": n, "position": c.position, **_labels(c.chapter), **_content(c.chapter)}
-                for n, write in places
-                for c in ([] if staged else write.created)
-            ],
-            "changed": [
-                {
-                    "novel": n,
-                    "id": c.row.id,
-                    "position": c.position,
-                    **_labels(c.chapter),
-                    **(_content(c.chapter) if c.new_text and not staged else {}),
-                }
-                for n, write in places
-                for c in write.changed
-            ],
-            "moved": [
-                {"novel": n, "ids": [m.row.id for m in write.moved], "positions": [m.position for m in write.moved]}
-                for n, write in places
-                if write.moved
-            ],
-            "removed": [{"novel": n, "ids": [row.id for row in write.removed]} for n, write in places if write.removed],
-            "problems": [
-                {"novel": n, "slug": p.slug, "kind": p.kind, "message": p.message, "hint": p.hint}
-                for n, write in places
-                for p in write.problems or ()
-            ],
-        }
-        return [WriteOutcome(outcome) for outcome in self._call("novelsync_write", request)]
+        answer = self._call("novelsync_write", write_request(run_id, writes, staged))
+        return [WriteOutcome(outcome) for outcome in answer]
 
     def _stage(self, run_id: str | None, write: NovelWrite) -> int | None:
         """Brings a large novel's text in, out of the readers' sight; the number of parts, None if it went stale."""
-        novel = {
-            "run_id": run_id,
-            "slug": write.slug,
-            "request_id": write.request_id,
-            "revision": write.revision,
-            **_origin(write),
-        }
-        requests = (
-            {**novel, "part": part, "created": created, "texts": texts}
-            for part, (created, texts) in enumerate(_parts(write), start=1)
-        )
+        requests = stage_requests(run_id, write, CALL_BYTES)
         # The first part makes room for the novel.
-        staged = self._staged(next(requests))
+        all_staged = self._staged(next(requests))
         parts = 1
         under_way: set[Future[bool]] = set()
         with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
-            for request in requests if staged else ():
+            for request in requests if all_staged else ():
                 parts += 1
                 try:
                     under_way.add(pool.submit(self._staged, request))
                 except RuntimeError:
                     # No more threads are to be had where the process is ending; what was begun is still brought in.
-                    staged = self._staged(request)
+                    all_staged &= self._staged(request)
                 if len(under_way) == PARTS_AT_ONCE:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    staged = all(future.result() for future in done)
-                if not staged:
+                    all_staged &= all(future.result() for future in done)
+                if not all_staged:
                     break
-        return parts if staged and all(future.result() for future in under_way) else None
+        return parts if all_staged and all(future.result() for future in under_way) else None
 
     def _staged(self, request: Mapping[str, Any]) -> bool:
         return bool(self._call("novelsync_stage", request)["outcome"] == "staged")
-
-
-def _parts(write: NovelWrite) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """The chapters to create and the texts to replace, in lists of about `CALL_BYTES` of text as JSON each."""
-    created: list[dict[str, Any]] = []
-    texts: list[dict[str, Any]] = []
-    size = 0
-    for new in write.created:
-        content = _content(new.chapter)
-        created.append({"position": new.position, **_labels(new.chapter), **content})
-        size += memoryview(content["content"]).nbytes
-        if size >= CALL_BYTES:
-            yield created, texts
-            # New lists for both: who has the old ones may send them only later, or again.
-            created, texts, size = [], [], 0
-    for changed in write.changed:
-        if changed.new_text:
-            content = _content(changed.chapter)
-            texts.append({"id": changed.row.id, **content})
-            size += memoryview(content["content"]).nbytes
-        if size >= CALL_BYTES:
-            yield created, texts
-            created, texts, size = [], [], 0
-    if created or texts:
-        yield created, texts
-
-
-def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
-    fields = write.fields and {
-        "title": write.fields.title,
-        "author": write.fields.author,
-        "description": write.fields.description,
-        "cover_url": write.fields.cover_url,
-        "status": write.fields.status,
-    }
-    return {
-        "slug": write.slug,
-        "request_id": write.request_id,
-        "revision": write.revision,
-        "version": write.version,
-        "checksum": write.checksum,
-        "visible": write.visible,
-        "is_new": write.is_new,
-        **_origin(write),
-        "staged": staged,
-        "fields": fields,
-        "chapter_count": write.chapter_count,
-        "chapters_added": len(write.created),
-        "problems_stay": write.problems is None,
-        "holds": write.holds,
-    }
-
-
-def _origin(write: NovelWrite) -> dict[str, Any]:
-    """Which stored novel the write goes on with, if it is not simply the one under its slug."""
-    slug, revision = write.former or (None, None)
-    return {"former": slug, "former_revision": revision, "afresh": write.afresh}
-
-
-def _labels(chapter: BookChapter) -> dict[str, Any]:
-    return {
-        "title": chapter.title,
-        "url": chapter.url,
-        "number": None if chapter.number is None else str(chapter.number),
-    }
-
-
-def _content(chapter: BookChapter) -> dict[str, Any]:
-    # Decoding and encoding the text would take longer than all else that is done to it.
-    return {"content": Raw(chapter.as_json()), "content_hash": chapter.content_hash.hex()}
 
 
 def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:

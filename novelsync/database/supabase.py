@@ -14,6 +14,7 @@ from supabase import Client, ClientOptions, SupabaseException, create_client
 from novelsync.database.idle import Idle
 from novelsync.database.sqlstates import NOT_READY_HINT, error_of_state
 from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, WriteRejected
+from novelsync.wording import one_line
 
 TIMEOUT: Final = httpx.Timeout(connect=10, read=75, write=75, pool=10)
 """The API gives a request 60 s, and a function of ours stops after 55: an answer comes before we hang up."""
@@ -47,6 +48,11 @@ class SupabaseRoad:
         except httpx.LocalProtocolError:
             # Its message quotes the header, and with it the key.
             raise ConfigurationError("the key for Supabase cannot be sent", _KEY_HINT) from None
+        except _Garbled as error:
+            message = f"{self.name} answered what is not JSON"
+            raise DatabaseUnavailable(
+                message, "try again later; does a proxy stand before it?", passing=True
+            ) from error
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             hint = f"check the network, and that {_URL_HINT}"
@@ -61,6 +67,10 @@ class _Answered(Exception):
         super().__init__(error.message)
         self.error = error
         self.status = status
+
+
+class _Garbled(Exception):
+    """An answer that says it is JSON and is not."""
 
 
 class _Client(httpx.Client):
@@ -106,6 +116,10 @@ class _Connection:
             if self._response and not self._response.headers.get("Content-Type", "").startswith("application/json"):
                 # supabase-py hands on whatever came with a status of 200, a page for people too.
                 raise _Answered(APIError({"message": "no JSON"}), self._response.status_code)
+            if not isinstance(
+                answer.data, dict | list
+            ):  # what all our functions answer; it hands on what it cannot parse
+                raise _Garbled
             return answer.data
         finally:
             self._http.body = b""
@@ -121,7 +135,7 @@ class _Connection:
 
 def _translated(answer: _Answered, database: str) -> NovelSyncError:
     code, status = answer.error.code or "", answer.status
-    said = _one_line(answer.error.message or f"status {status}")
+    said = one_line(answer.error.message or f"status {status}")
     match code:
         case "PGRST202":
             return DatabaseNotReady(f"{database} has not been migrated: {said}", _RELOAD_HINT)
@@ -153,7 +167,3 @@ def _of_status(status: int, said: str, database: str) -> NovelSyncError:
             return DatabaseUnavailable(message, "try again later", passing=True)
     # A web page, a redirect, another service: whatever it is, it is not Supabase's API.
     return ConfigurationError(f"{database} does not answer as Supabase does: {said} (status {status})", _URL_HINT)
-
-
-def _one_line(said: str) -> str:
-    return " ".join(said.split())[:300]

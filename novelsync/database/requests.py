@@ -1,0 +1,131 @@
+"""
+What a write sends: novels as the JSON that ``novelsync_write`` and ``novelsync_stage`` take. Pure.
+
+A chapter's text goes in as the file has it, and is neither decoded nor copied here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Raw
+
+from novelsync.models import BookChapter, NovelWrite
+
+
+def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> Mapping[str, Any]:
+    """All of these novels. ``staged``: the number of parts that brought the one novel's text in; 0: it is in here."""
+    places = list(enumerate(writes, start=1))
+    return {
+        "run_id": run_id,
+        "novels": [_novel(write, staged) for write in writes],
+        "created": [
+            {"novel": n, "position": c.position, **_labels(c.chapter), **_content(c.chapter)}
+            for n, write in places
+            for c in ([] if staged else write.created)
+        ],
+        "changed": [
+            {
+                "novel": n,
+                "id": c.row.id,
+                "position": c.position,
+                **_labels(c.chapter),
+                **(_content(c.chapter) if c.new_text and not staged else {}),
+            }
+            for n, write in places
+            for c in write.changed
+        ],
+        "moved": [
+            {"novel": n, "ids": [m.row.id for m in write.moved], "positions": [m.position for m in write.moved]}
+            for n, write in places
+            if write.moved
+        ],
+        "removed": [{"novel": n, "ids": [row.id for row in write.removed]} for n, write in places if write.removed],
+        "problems": [
+            {"novel": n, "slug": p.slug, "kind": p.kind, "message": p.message, "hint": p.hint}
+            for n, write in places
+            for p in write.problems or ()
+        ],
+    }
+
+
+def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> Iterator[Mapping[str, Any]]:
+    """The texts of one large novel, part by part; ``part_bytes``: of text as JSON in each, about."""
+    novel = {
+        "run_id": run_id,
+        "slug": write.slug,
+        "request_id": write.request_id,
+        "revision": write.revision,
+        **_origin(write),
+    }
+    for part, (created, texts) in enumerate(_parts(write, part_bytes), start=1):
+        yield {**novel, "part": part, "created": created, "texts": texts}
+
+
+def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """The chapters to create and the texts to replace, in lists of about ``part_bytes`` of text as JSON each."""
+    created: list[dict[str, Any]] = []
+    texts: list[dict[str, Any]] = []
+    size = 0
+    for new in write.created:
+        content = _content(new.chapter)
+        created.append({"position": new.position, **_labels(new.chapter), **content})
+        size += memoryview(content["content"]).nbytes
+        if size >= part_bytes:
+            yield created, texts
+            # New lists for both: who has the old ones may send them only later, or again.
+            created, texts, size = [], [], 0
+    for changed in write.changed:
+        if changed.new_text:
+            content = _content(changed.chapter)
+            texts.append({"id": changed.row.id, **content})
+            size += memoryview(content["content"]).nbytes
+        if size >= part_bytes:
+            yield created, texts
+            created, texts, size = [], [], 0
+    if created or texts:
+        yield created, texts
+
+
+def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
+    fields = write.fields and {
+        "title": write.fields.title,
+        "author": write.fields.author,
+        "description": write.fields.description,
+        "cover_url": write.fields.cover_url,
+        "status": write.fields.status,
+    }
+    return {
+        "slug": write.slug,
+        "request_id": write.request_id,
+        "revision": write.revision,
+        "version": write.version,
+        "checksum": write.checksum,
+        "visible": write.visible,
+        "is_new": write.is_new,
+        **_origin(write),
+        "staged": staged,
+        "fields": fields,
+        "chapter_count": write.chapter_count,
+        "chapters_added": len(write.created),
+        "problems_stay": write.problems is None,
+        "holds": write.holds,
+    }
+
+
+def _origin(write: NovelWrite) -> dict[str, Any]:
+    """Which stored novel the write goes on with, if it is not simply the one under its slug."""
+    slug, revision = write.former or (None, None)
+    return {"former": slug, "former_revision": revision, "afresh": write.afresh}
+
+
+def _labels(chapter: BookChapter) -> dict[str, Any]:
+    return {
+        "title": chapter.title,
+        "url": chapter.url,
+        "number": None if chapter.number is None else str(chapter.number),
+    }
+
+
+def _content(chapter: BookChapter) -> dict[str, Any]:
+    # Decoding and encoding the text would take longer than all else that is done to it.
+    return {"content": Raw(chapter.as_json()), "content_hash": chapter.content_hash.hex()}
