@@ -1,9 +1,10 @@
 """The deployed functions, by name. No logic: see novelsync/http.py."""
 
 import functions_framework
+from cloudevents.http import CloudEvent
 from flask import Request, Response
 
-from novelsync import http
+from novelsync import events, http
 
 
 @functions_framework.http
@@ -16,6 +17,12 @@ def sync(request: Request) -> Response:
 def status(request: Request) -> Response:
     """Shows: whether all is well."""
     return http.answer(request, http.STATUS_DOOR)
+
+
+@functions_framework.cloud_event
+def novel_changed(event: CloudEvent) -> None:
+    """Takes events: mirrors the one novel that each is about."""
+    events.receive(event)
 
 
 @functions_framework.http

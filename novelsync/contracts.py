@@ -1,12 +1,21 @@
 """The doors of the core, as Protocols that it owns: what storage, database and scheduler promise, the failure first."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from novelsync.models import Fingerprint, Hold, KnownFile, KnownNovel, NovelWrite, Problem, StoredNovel
+from novelsync.models import (
+    Fingerprint,
+    Hold,
+    KnownFile,
+    KnownNovel,
+    NovelMessage,
+    NovelWrite,
+    Problem,
+    StoredNovel,
+)
 
 
 class Storage(Protocol):
@@ -40,6 +49,9 @@ class Storage(Protocol):
 
     def find(self, slug: str) -> StoredNovel | None:
         """One novel as a listing would have it, None if there is none. Raises `StorageUnavailable`."""
+
+    def slug_of(self, bucket: str, name: str) -> str | None:
+        """Which novel an object of a bucket is the file of; None: of none in here. Asks nobody."""
 
 
 class WriteOutcome(StrEnum):
@@ -152,6 +164,8 @@ class DatabaseStatus:
     """Those of the last 24 hours, the newest first; at most 200."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Of the novels that problems speak of, as far as they are stored."""
+    open_messages: int = 0
+    """Novels that the run under way gave to others, and that those have not carried over yet."""
 
     @property
     def last_report(self) -> Mapping[str, Any] | None:
@@ -290,6 +304,48 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Lets go of every connection."""
+
+
+class MessageState(StrEnum):
+    """How a run's message stands."""
+
+    OPEN = "open"
+    """Its novel is to be carried over."""
+    ANSWERED = "answered"
+    OVER = "over"
+    """Its run has ended, or lost the lease, and the next one looks after the novel."""
+
+
+class Messages(Protocol):
+    """What the database remembers of the messages by which a run spreads its work. Raises as `Database` does."""
+
+    def ask(self, run_id: str, slugs: Sequence[str]) -> int:
+        """Remembers that these novels are given to others; returns how many of the run's have no answer yet."""
+
+    def message_state(self, run_id: str, slug: str) -> MessageState:
+        """How one stands."""
+
+    def answer(self, run_id: str, slug: str, answer: Mapping[str, Any]) -> None:
+        """Answers one that is open. A `NovelWrite` can carry the answer too, in its own transaction."""
+
+    def answers(self, run_id: str) -> Iterator[Mapping[str, Any]]:
+        """All there are."""
+
+
+class Publisher(Protocol):
+    """What hands messages to whoever carries novels over, each at least once, in any order."""
+
+    @property
+    def name(self) -> str:
+        """Which topic this is, for people."""
+
+    def publish(self, messages: Iterable[NovelMessage]) -> None:
+        """
+        Returns once all are accepted.
+
+        Raises `PublisherUnavailable`, and `ConfigurationError` if the topic is not there or refuses who asks; some may
+        be on their way then.
+        """
 
 
 @dataclass(frozen=True, slots=True)

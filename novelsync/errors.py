@@ -6,7 +6,8 @@ Everything that can go wrong, sorted by what to do next.
     ├── Unavailable           try again later
     │   ├── StorageUnavailable
     │   ├── DatabaseUnavailable
-    │   └── SchedulerUnavailable
+    │   ├── SchedulerUnavailable
+    │   └── PublisherUnavailable
     ├── RunInProgress         somebody else is syncing: skip
     ├── SchedulerStopped      it starts no run, not even when asked to: start it first
     ├── LeaseLost             this run was overtaken by another: stop, write nothing more
@@ -49,6 +50,10 @@ class DatabaseUnavailable(Unavailable):
 
 class SchedulerUnavailable(Unavailable):
     """The scheduler could not be asked."""
+
+
+class PublisherUnavailable(Unavailable):
+    """Messages could not be handed over for delivery."""
 
 
 class RunInProgress(NovelSyncError):

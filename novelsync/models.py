@@ -2,12 +2,12 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
 from hashlib import sha256
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 # In the storage ---------------------------------------------------------------
 
@@ -175,6 +175,8 @@ class KnownNovel:
     """Something of it was kept that its file no longer has."""
     holds: int = 0
     """How many files in a row lacked chapters that were kept."""
+    version: str = ""
+    """See `KnownFile`."""
 
 
 class Fingerprint(NamedTuple):
@@ -217,6 +219,20 @@ class Options:
 
 
 USUAL: Final = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class NovelMessage:
+    """Asks whoever gets it to carry one novel over on a run's behalf."""
+
+    run_id: str
+    slug: str
+    reread: bool = False
+    accept: bool = False
+    former: str = ""
+    """What the novel was called before its folder was renamed, if the run saw that."""
+    missing: bool = False
+    """There are novels that storage lost, and a new one may be one of them."""
 
 
 # To be written --------------------------------------------------------------------
@@ -323,6 +339,8 @@ class NovelWrite:
     """See `KnownNovel`; None: as before."""
     problems: Sequence[Problem] | None = ()
     """What stands against the novel from now on; None: what stood before."""
+    answer: Mapping[str, Any] | None = None
+    """What the run that asked for this write by a message is told in the same transaction; None: none did."""
 
     @property
     def is_new(self) -> bool:

@@ -259,7 +259,8 @@ def print_status(answer: Mapping[str, Any]) -> None:
         words = ", ".join(f"{count:,} {word}" for word, count in pending.items() if count)
         out.print(f"pending   {words or 'nothing'}")
     if running := answer["running"]:
-        out.print(f"running   {escape(running['holder'])}, since {running['since']}")
+        waiting = f", waiting for {counted(running['open_messages'], 'novel')}" if running["open_messages"] else ""
+        out.print(f"running   {escape(running['holder'])}, since {running['since']}{waiting}")
     if schedule := answer["scheduler"]:
         next_ = f"runs every hour, next at {schedule['next_job']}" if schedule["is_running"] else "stopped"
         out.print(f"schedule  {next_}")

@@ -101,6 +101,11 @@ class Settings(FileSettings):
         validation_alias="NOVELSYNC_SCHEDULER_JOB",
         description="The Cloud Scheduler job, `projects/…/locations/…/jobs/…`; unset: `serve` runs hourly by itself.",
     )
+    fanout_topic: str | None = Field(
+        None,
+        validation_alias="NOVELSYNC_FANOUT_TOPIC",
+        description="The Pub/Sub topic, `projects/…/topics/…`, by which a run gives its novels to others; unset: none.",
+    )
     database_limit: Positive | None = Field(
         None,
         validation_alias="NOVELSYNC_DATABASE_LIMIT",
@@ -156,6 +161,16 @@ class Settings(FileSettings):
             r"projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/jobs/[\w-]{1,500}", name, re.A
         ):
             raise ValueError("it must be projects/<project>/locations/<region>/jobs/<job>")
+        return name
+
+    @field_validator("fanout_topic")
+    @classmethod
+    def _a_topic(cls, name: str | None) -> str | None:
+        # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
+        if name is not None and not re.fullmatch(
+            r"projects/[a-z0-9:.-]+/topics/[a-zA-Z][a-zA-Z0-9._~+%-]{2,254}", name
+        ):
+            raise ValueError("it must be projects/<project>/topics/<topic>")
         return name
 
     @property

@@ -93,7 +93,8 @@ class StatusService:
                 for problem in said.standing.problems
             ],
             "problems_total": sum(said.standing.counts.values()),
-            "running": said.running and {"holder": said.running[0], "since": said.running[1]},
+            "running": said.running
+            and {"holder": said.running[0], "since": said.running[1], "open_messages": said.open_messages},
             "runs": [_published_run(run) for run in said.runs],
         }
 

@@ -15,14 +15,16 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 import structlog
 
-from novelsync.contracts import Begun, Database, Storage
+from novelsync.contracts import Begun, Database, Messages, MessageState, Storage
 from novelsync.departures import Departures
-from novelsync.errors import NovelSyncError, RunInProgress, StorageUnavailable
+from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, StorageUnavailable
+from novelsync.fan_out import FanOut
 from novelsync.guards import USUAL_LIMITS, Limits
 from novelsync.lease import LEASE_SECONDS, LeaseKeeper
-from novelsync.models import USUAL, Options, Problem, ProblemKind, StoredNovel
+from novelsync.models import USUAL, NovelMessage, Options, Problem, ProblemKind, StoredNovel
 from novelsync.plan import Listing, Plan, make_plan
 from novelsync.rehearsal import Rehearsal
 from novelsync.report import NovelResult, NovelStatus, Outcome, Report
@@ -66,8 +68,11 @@ class SyncService:
         time_budget: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         stopped: threading.Event | None = None,
+        fan_out: FanOut | None = None,
     ) -> None:
         """
+        ``fan_out``: who carries the novels of a whole run over; None: this process.
+
         ``time_budget``: seconds after which a run starts no more novels; None: no limit.
 
         ``stopped``: what `stop` sets, for others who wait on behalf of a run.
@@ -80,6 +85,7 @@ class SyncService:
         self._time_budget = time_budget
         self._monotonic = monotonic
         self._stopped = stopped or threading.Event()
+        self._fan_out = fan_out
 
     def scan_novels_directory(self) -> Iterator[StoredNovel]:
         """Every novel in storage, no file opened. Raises `StorageUnavailable`."""
@@ -100,6 +106,46 @@ class SyncService:
             return NovelResult(slug, NovelStatus.UNAVAILABLE, problem=problem)
         revisions = {slug: novel_.revision for slug, novel_ in known.items()}
         return self.sync_chapters([novel], revisions, Errand(options=options))[0]
+
+    def sync_changed_novel(self, slug: str, generation: int) -> NovelResult | None:
+        """
+        Brings one novel over because that generation of its object was written; outside any run, as `sync_novel_to_db`.
+
+        None if there is nothing to do: that generation or a higher one is in already, or the object is gone again,
+        which is for the next whole run to judge. Raises `DatabaseUnavailable`, `StorageUnavailable`.
+        """
+        known = self._database.known_novels({slug: None})
+        if any(novel.version.isdecimal() and int(novel.version) >= generation for novel in known.values()):
+            return None
+        novel = self._storage.find(slug)
+        if novel is None:
+            return None
+        revisions = {slug: novel_.revision for slug, novel_ in known.items()}
+        return self.sync_chapters([novel], revisions, Errand())[0]
+
+    def answer_message(self, message: NovelMessage, messages: Messages) -> NovelResult | None:
+        """
+        Carries one novel over for a run of another process, and answers it.
+
+        None if there is nothing to do: it was answered already, or the run is over. Raises `DatabaseUnavailable`,
+        `StorageUnavailable`, and then the message has to come again.
+        """
+        if messages.message_state(message.run_id, message.slug) is not MessageState.OPEN:
+            return None
+        known = self._database.known_novels({message.slug: None})
+        novel = self._storage.find(message.slug)
+        if novel is None:
+            result = NovelResult(message.slug, NovelStatus.IN_FLIGHT, settled=False)
+        else:
+            revisions = {slug: novel_.revision for slug, novel_ in known.items()}
+            try:
+                result = self.sync_chapters([novel], revisions, Errand.of(message))[0]
+            except LeaseLost:
+                return None
+        if result.status is NovelStatus.UNAVAILABLE and result.problem:
+            raise StorageUnavailable(result.problem.message, result.problem.hint)
+        messages.answer(message.run_id, message.slug, msgspec.to_builtins(result))
+        return result
 
     def sync_some_novels(self, slugs: Sequence[str], trigger: str, options: Options = USUAL) -> Report:
         """Brings these novels over, each as `sync_novel_to_db` does, and reports on them alone. Removes none."""
@@ -135,6 +181,7 @@ class SyncService:
         rehearsal = Rehearsal(self._database)
         service = copy(self)
         service._database = rehearsal
+        service._fan_out = None
         some = service.sync_some_novels(slugs, trigger, options) if slugs else None
         report = some or service.sync_all_novels(trigger, progress, options)
         report.changes = rehearsal.changes()
@@ -205,7 +252,11 @@ class SyncService:
         departures.mark(plan)
         renamed = departures.renamed(plan)
         errand = Errand(report.run_id, options, renamed, missing=bool(plan.missing or plan.removed))
-        ending.resume_at = self._carry_over(plan, errand, report, deadline, progress)
+        if self._fan_out:
+            self._hand_out(self._fan_out, plan, errand, report, deadline, progress)
+            ending.resume_at = None
+        else:
+            ending.resume_at = self._carry_over(plan, errand, report, deadline, progress)
         departures.remove(plan, begun, options.accept_removals)
         looked_at = {novel.slug for novel in (plan.to_read if options.accept else ())}
         for slug in sorted(options.accept - looked_at):
@@ -243,6 +294,29 @@ class SyncService:
             while working:
                 tally.collect(working)
         return resume_at
+
+    def _hand_out(
+        self,
+        fan_out: FanOut,
+        plan: Plan,
+        errand: Errand,
+        report: Report,
+        deadline: float | None,
+        progress: Progress,
+    ) -> None:
+        """Has others work through the plan. What they do not get done is read by the next run, wherever it starts."""
+        total = report.deferred = len(plan.to_read)
+        messages = (errand.message(novel.slug) for novel in plan.to_read)
+        waited = fan_out.carry_over(report.run_id, messages, deadline, lambda left: progress(total - left, total))
+        for result in waited:
+            report.add(result)
+            report.deferred -= 1
+        if report.deferred and not self._stopped.is_set():
+            report.warn(
+                "",
+                f"{report.deferred} of {total} novels that were given out by {fan_out.topic} did not come back in time;"
+                " has it a subscription, and does novel_changed answer it?",
+            )
 
     def _ended(self, report: Report) -> Report:
         report.end(datetime.now(UTC))

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+import msgspec
 import structlog
 
 from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes, shares_text
@@ -20,6 +21,7 @@ from novelsync.models import (
     Book,
     Everything,
     KnownNovel,
+    NovelMessage,
     NovelWrite,
     Options,
     Problem,
@@ -65,6 +67,31 @@ class Errand:
     """Slugs to what their novels were called before, as far as that was seen before any file was read."""
     missing: bool = False
     """There are novels that storage lost, and a new one may be one of them."""
+    answering: bool = False
+    """It came by a message, and what became of each novel is written with it."""
+
+    def message(self, slug: str) -> NovelMessage:
+        """The same errand about one novel, for somebody else. Only what is part of a run is handed on."""
+        return NovelMessage(
+            self.run_id or "",
+            slug,
+            reread=self.options.reread,
+            accept=slug in self.options.accept,
+            former=self.renamed.get(slug, ""),
+            missing=self.missing,
+        )
+
+    @classmethod
+    def of(cls, message: NovelMessage) -> "Errand":
+        """What whoever gets a message has to do."""
+        accept = frozenset({message.slug} if message.accept else ())
+        return cls(
+            message.run_id,
+            Options(reread=message.reread, accept=accept),
+            {message.slug: message.former} if message.former else {},
+            missing=message.missing,
+            answering=True,
+        )
 
     @property
     def again(self) -> Container[str]:
@@ -198,7 +225,7 @@ class Transfer:
                 results.append(result)
                 continue
             planned[slug] = file, result
-            writes.append(write)
+            writes.append(_with_answer(write, result, errand))
 
         refused: list[NovelWrite] = []
         for write, outcome in self.write(writes, errand.run_id):
@@ -207,8 +234,9 @@ class Transfer:
             if outcome is WriteOutcome.STALE:
                 stale.append(file.novel)
             elif problem:
-                refused.append(plan_refusal(file.novel, write.revision, problem, ""))
-                results.append(_refused(write.slug, problem, result.bytes_read, settled=False))
+                result = _refused(write.slug, problem, result.bytes_read, settled=False)
+                refused.append(_with_answer(plan_refusal(file.novel, write.revision, problem, ""), result, errand))
+                results.append(result)
             else:
                 results.append(result)
         for _ in self.write(refused, errand.run_id):
@@ -271,6 +299,10 @@ class Transfer:
             accepted=accept and not remark,
         )
         return write, _result(write, file.book, size, remark)
+
+
+def _with_answer(write: NovelWrite, result: NovelResult, errand: Errand) -> NovelWrite:
+    return replace(write, answer=msgspec.to_builtins(result)) if errand.answering else write
 
 
 def _revision(known: KnownNovel | None) -> int | None:

@@ -8,10 +8,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from novelsync.contracts import Database, Scheduler, Storage
+from novelsync.contracts import Database, Messages, Scheduler, Storage
 from novelsync.database.functions import FunctionDatabase, Road
 from novelsync.database.retrying import RetryingRoad
 from novelsync.errors import ConfigurationError
+from novelsync.fan_out import FanOut
 from novelsync.logs import configure_logs
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import Settings, load_settings
@@ -26,6 +27,7 @@ class Parts:
     settings: Settings
     storage: Storage
     database: Database
+    messages: Messages
     sync_service: SyncService
     status_service: StatusService
     scheduler_service: SchedulerService
@@ -52,6 +54,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
             limits=settings.limits,
             time_budget=settings.effective_time_budget,
             stopped=stopped,
+            fan_out=open_fan_out(settings, database, stopped),
         )
         with open_scheduler(settings, service if serving else None) as scheduler:
             schedule = SchedulerService(scheduler, database)
@@ -63,7 +66,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 stale_after=settings.stale_after,
                 database_limit=settings.database_limit,
             )
-            yield Parts(settings, storage, database, service, status, schedule)
+            yield Parts(settings, storage, database, database, service, status, schedule)
 
 
 _of_this_process: Parts | None = None
@@ -124,6 +127,15 @@ def open_storage(location: str, *, patience: float = 120) -> Storage:
     return LocalStorage(location)
 
 
+def open_fan_out(settings: Settings, messages: Messages, stopped: threading.Event) -> FanOut | None:
+    """Where a run's novels are handed to, if that is set."""
+    if not settings.fanout_topic:
+        return None
+    from novelsync.publishers.pubsub import PubSubPublisher
+
+    return FanOut(PubSubPublisher(settings.fanout_topic), messages, stopped=stopped)
+
+
 @contextmanager
 def open_scheduler(settings: Settings, service: SyncService | None) -> Iterator[Scheduler | None]:
     """
@@ -146,7 +158,7 @@ def open_scheduler(settings: Settings, service: SyncService | None) -> Iterator[
 
 
 @contextmanager
-def open_database(settings: Settings, stopped: threading.Event | None = None) -> Iterator[Database]:
+def open_database(settings: Settings, stopped: threading.Event | None = None) -> Iterator[FunctionDatabase]:
     """
     The database the settings name: Supabase, ``DATABASE_URL``, or else the embedded one, migrated by itself.
 

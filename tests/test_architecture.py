@@ -35,6 +35,8 @@ STOREYS = (
         "database.embedded_server",
     },
     {
+        "fan_out",
+        "publishers.pubsub",
         "database.existing_tables",
         "database.retrying",
         "transfer",
@@ -48,7 +50,7 @@ STOREYS = (
     {"sync_service", "adoption", "page.view"},
     {"wiring", "printing", "page.notice"},
     {"doctor", "page.render", "origin", "server"},
-    {"cli", "http"},
+    {"cli", "http", "events"},
     {"__main__"},
 )
 """From the ground up: a module imports only from below, or, where named here, beside it."""

@@ -117,8 +117,8 @@ def test_readers_see_what_is_published_and_nothing_else(database_url: str, role:
     assert select(role, database_url, "select title from chapters") == [("Chapter 1",)]
 
 
-FUNCTIONS = ("absence", "begin", "doctor", "finish", "known", "peek", "problems", "purge", "read", "remove", "removed")
-FUNCTIONS += ("renamed", "renew", "stage", "status", "write")
+FUNCTIONS = ("absence", "answer", "answers", "ask", "begin", "doctor", "finish", "known", "peek", "problems", "purge")
+FUNCTIONS += ("read", "remove", "removed", "renamed", "renew", "stage", "status", "write")
 
 FORBIDDEN = (
     "insert into novels (slug, title) values ('x', 'x')",
@@ -128,6 +128,10 @@ FORBIDDEN = (
     "select novelsync.fence(null)",
     "select novelsync.version()",
     "select novelsync.sweep(null)",
+    "select novelsync.tell(null, null)",
+    "insert into chapter_changes (novel_id, kind) values (1, 'added')",
+    "update chapter_changes set kind = 'added'",
+    "delete from chapter_changes",
     *(f"select public.novelsync_{name}('{{}}')" for name in FUNCTIONS),
 )
 

@@ -17,6 +17,7 @@ from novelsync.contracts import (
     DatabaseStatus,
     DaysRun,
     FinishedRun,
+    MessageState,
     Reference,
     Removed,
     Standing,
@@ -37,7 +38,7 @@ from novelsync.models import (
     ProblemKind,
 )
 
-SCHEMA = "20261123220000"
+SCHEMA = "20261124000000"
 """The version of the newest migration, which these functions are of."""
 
 CALL_BYTES = 3_000_000
@@ -51,6 +52,9 @@ PURGED_CHAPTERS = 2_000
 
 PAGE = 20_000
 """Bookkeeping rows per call: about 1.5 MB."""
+
+ANSWERS = 5_000
+"""Answers to a run's messages per call: about 1.5 MB."""
 
 
 class Road(Protocol):
@@ -163,6 +167,7 @@ class FunctionDatabase:
                 DaysRun(**run | {"finished_at": datetime.fromisoformat(run["finished_at"])}) for run in answer["runs"]
             ],
             titles=answer["titles"],
+            open_messages=answer["running"]["open_messages"] if running else 0,
         )
 
     def facts(self) -> DatabaseFacts:
@@ -199,6 +204,23 @@ class FunctionDatabase:
         request = {"slug": slug, "before": before, "limit": PURGED_CHAPTERS}
         while (piece := Removed(**self._call("novelsync_purge", request))) != Removed(0, 0):
             yield piece
+
+    # Messages ---------------------------------------------------------------------
+
+    def ask(self, run_id: str, slugs: Sequence[str]) -> int:
+        return int(self._call("novelsync_ask", {"run_id": run_id, "slugs": slugs})["open"])
+
+    def message_state(self, run_id: str, slug: str) -> MessageState:
+        return MessageState(self._call("novelsync_answer", {"run_id": run_id, "slug": slug})["state"])
+
+    def answer(self, run_id: str, slug: str, answer: Mapping[str, Any]) -> None:
+        self._call("novelsync_answer", {"run_id": run_id, "slug": slug, "result": answer})
+
+    def answers(self, run_id: str) -> Iterator[Mapping[str, Any]]:
+        after = ""
+        while page := self._call("novelsync_answers", {"run_id": run_id, "after": after, "limit": ANSWERS}):
+            yield from (entry["result"] for entry in page)
+            after = page[-1]["slug"]
 
     def _current(self, answer: Any) -> Any:
         """The answer of one of the functions that are asked first. Raises `DatabaseNotReady` for an older schema's."""
@@ -253,6 +275,7 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         chapters,
         chapter_count=answer["chapter_count"],
         shown_as=answer["shown_as"],
+        version=answer["version"],
         removed=answer["removed"],
         held=answer["held"],
         holds=answer["holds"],

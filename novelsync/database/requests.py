@@ -109,6 +109,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "chapters_added": len(write.created),
         "problems_stay": write.problems is None,
         "holds": write.holds,
+        "result": write.answer,
     }
 
 

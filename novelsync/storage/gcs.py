@@ -83,6 +83,10 @@ class GcsStorage:
             blob = self._bucket.get_blob(self._name(slug), retry=self._retry)
         return self._novel(blob) if blob else None
 
+    def slug_of(self, bucket: str, name: str) -> str | None:
+        slug = name.removeprefix(self._prefix).removesuffix(f"/{FILE}")
+        return slug if bucket == self._bucket_name and name == self._name(slug) and _is_slug(slug) else None
+
     def read(self, novel: StoredNovel) -> bytes | None:
         blob = self._bucket.blob(self._name(novel.slug))
         try:
@@ -114,8 +118,8 @@ class GcsStorage:
         return f"{self._prefix}{slug}/{FILE}"
 
     def _novel(self, blob: storage.Blob) -> StoredNovel | None:
-        slug = blob.name.removeprefix(self._prefix).removesuffix(f"/{FILE}")
-        if blob.name != self._name(slug) or not _is_slug(slug):
+        slug = self.slug_of(self._bucket_name, blob.name)
+        if slug is None:
             return None
         return StoredNovel(slug, str(blob.generation), int(blob.size), f"crc32c:{blob.crc32c}")
 

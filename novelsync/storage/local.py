@@ -83,6 +83,9 @@ class LocalStorage:
                 f"{novel.slug}/{FILE} could not be read: {error.strerror}", "is the disk well and mounted?"
             ) from error
 
+    def slug_of(self, bucket: str, name: str) -> str | None:
+        return None
+
     def settling(self, novel: StoredNovel) -> bool:
         modified_ns = int(novel.version.rsplit("-", 2)[0], 16) if novel.version else 0
         return abs(self._clock_ns() - modified_ns) < SETTLING_SECONDS * 1_000_000_000

@@ -1,0 +1,1 @@
+"""What hands a run's messages to others."""
