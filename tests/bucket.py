@@ -31,13 +31,19 @@ class Bucket(AbstractContextManager["Bucket"]):
         """Asked first, with path and query; None: answer as usual."""
         self._generation = 1_000
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: bytes) -> int:
+        """Its generation."""
         self._generation += 1
         self.objects[name] = self._generation, data
+        return self._generation
+
+    @property
+    def url(self) -> str:
+        """For ``STORAGE_EMULATOR_HOST``."""
+        return f"http://127.0.0.1:{self._server.server_port}"
 
     def client(self) -> storage.Client:
-        url = f"http://127.0.0.1:{self._server.server_port}"
-        return storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": url})
+        return storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": self.url})
 
     def __enter__(self) -> "Bucket":
         bucket = self
