@@ -39,15 +39,15 @@ class FanOut:
         *,
         stopped: threading.Event | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        patience: float = PATIENCE,
+        every: float = EVERY,
     ) -> None:
-        """``stopped``: ends all waiting once it is set. ``patience``: see `PATIENCE`."""
+        """``stopped``: ends all waiting once it is set. ``every``: see `EVERY`."""
         self.topic = publisher.name
         self._publisher = publisher
         self._messages = messages
         self._stopped = stopped or threading.Event()
         self._monotonic = monotonic
-        self._patience = patience
+        self._every = every
 
     def carry_over(
         self,
@@ -79,9 +79,9 @@ class FanOut:
             if left != last:
                 last, heard = left, self._monotonic()
                 progress(left)
-            elif self._monotonic() - heard > self._patience:
+            elif self._monotonic() - heard > PATIENCE:
                 break
-            self._stopped.wait(EVERY)
+            self._stopped.wait(self._every)
         if left:
             log.warning("messages_unanswered", messages=left, topic=self.topic)
 
