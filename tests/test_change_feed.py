@@ -1,8 +1,12 @@
 """What ``chapter_changes`` says of a write, and in which order it says it."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +18,8 @@ from novelsync.sync_service import SyncService
 from tests.conftest import RecordingRoad, Tables, make_service
 from tests.hours import AT_ONCE, hours_pass, synced
 from tests.library import Library, chapter, chapters, text_of
+from tests.serving import ROOT
+from tests.stand_in import ABSENT, StandIn, postgrest_binary
 
 ENTRIES = (
     "select f.kind, n.slug, c.title, f.fields, f.chapter_count from chapter_changes f"
@@ -269,3 +275,24 @@ def test_who_polls_by_id_sees_every_change_once_and_in_order_while_many_write(
     for slug in slugs:
         titles = [title for _, of, title in seen if of == slug]
         assert titles == [f"Chapter {slug} {n}" for n in range(1, rounds + 1)]
+
+
+@pytest.mark.skipif(postgrest_binary() is None, reason=ABSENT)
+def test_the_documented_example_tells_readers_of_new_chapters(
+    library: Library, service: SyncService, database_url: str, tmp_path: Path
+) -> None:
+    with StandIn(database_url) as api:
+        environment = os.environ | {"SUPABASE_URL": api.url, "SUPABASE_PUBLISHABLE_KEY": api.publishable_key}
+        command = [sys.executable, str(ROOT / "docs" / "examples" / "new_chapters.py"), "--once"]
+
+        def notices() -> list[str]:
+            said = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+            return said.stdout.splitlines()
+
+        library.write("emma", chapters(2))
+        synced(service)
+        assert notices() == ["New: Emma (/novels/emma)"]
+        library.write("emma", chapters(3))
+        synced(service)
+        assert notices() == ["Emma: Chapter 3 (/read/3)"]
+        assert notices() == []
