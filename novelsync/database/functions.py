@@ -5,7 +5,7 @@ Knows the shape of every function's JSON, and nothing of connections.
 """
 
 from base64 import b64decode
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from decimal import Decimal
@@ -24,7 +24,7 @@ from novelsync.contracts import (
 )
 from novelsync.database.requests import stage_requests, write_request
 from novelsync.database.sqlstates import NOT_READY_HINT
-from novelsync.errors import DatabaseNotReady, RunInProgress
+from novelsync.errors import DatabaseNotReady, OutOfTime, RunInProgress
 from novelsync.models import (
     Fingerprint,
     Hold,
@@ -36,6 +36,7 @@ from novelsync.models import (
     Problem,
     ProblemKind,
 )
+from novelsync.wording import counted
 
 SCHEMA = "20261123220000"
 """The version of the newest migration, which these functions are of."""
@@ -172,9 +173,11 @@ class FunctionDatabase:
 
     # Writing --------------------------------------------------------------------
 
-    def write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> Sequence[WriteOutcome]:
+    def write(
+        self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
+    ) -> Sequence[WriteOutcome]:
         if len(writes) == 1 and writes[0].text_bytes > CALL_BYTES:
-            parts = self._stage(run_id, writes[0])
+            parts = self._stage(run_id, writes[0], out_of_time)
             return [WriteOutcome.STALE] if parts is None else self._write(run_id, writes, parts)
         return self._write(run_id, writes, 0)
 
@@ -216,7 +219,9 @@ class FunctionDatabase:
         answer = self._call("novelsync_write", write_request(run_id, writes, staged))
         return [WriteOutcome(outcome) for outcome in answer]
 
-    def _stage(self, run_id: str | None, write: NovelWrite) -> int | None:
+    def _stage(
+        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
+    ) -> int | None:
         """Brings a large novel's text in, out of the readers' sight; the number of parts, None if it went stale."""
         requests = stage_requests(run_id, write, CALL_BYTES)
         # The first part makes room for the novel.
@@ -225,6 +230,8 @@ class FunctionDatabase:
         under_way: set[Future[bool]] = set()
         with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
             for request in requests if all_staged else ():
+                if out_of_time():
+                    raise OutOfTime(f"{write.slug} was broken off after {counted(parts, 'part')}")
                 parts += 1
                 try:
                     under_way.add(pool.submit(self._staged, request))
