@@ -12,13 +12,13 @@ from pathlib import Path
 
 import structlog
 
-from bench import buckets, chart, cold_start, hours, imports, matching, memory, readers
+from bench import buckets, chart, cold_start, hostile, hours, imports, matching, memory, readers
 from bench.parts import described
 from bench.results import keep
 
 MEASUREMENTS = {
     module.__name__.removeprefix("bench."): module.main
-    for module in (imports, hours, buckets, memory, cold_start, readers, matching)
+    for module in (imports, hours, buckets, memory, hostile, cold_start, readers, matching)
 }
 
 

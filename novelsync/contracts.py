@@ -1,6 +1,6 @@
 """The doors of the core, as Protocols that it owns: what storage, database and scheduler promise, the failure first."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -233,12 +233,16 @@ class Database(Protocol):
         ``missing``: slugs besides those that are marked so, and were not removed more than 7 days ago.
         """
 
-    def write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> Sequence[WriteOutcome]:
+    def write(
+        self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
+    ) -> Sequence[WriteOutcome]:
         """
         Carries the writes out, each novel whole or not at all, in one transaction.
 
         Raises `WriteRejected` if the database refuses the data, and then none
-        of them was carried out; `LeaseLost` if the run's lease has passed on.
+        of them was carried out; `LeaseLost` if the run's lease has passed on;
+        `OutOfTime` if ``out_of_time`` says so between the parts of a large
+        novel.
         """
 
     def note_absence(

@@ -37,6 +37,11 @@ TROUBLE_IN_A_ROW = 5
 Progress = Callable[[int, int], None]
 """Called with the novels dealt with and the novels to deal with."""
 
+_SLOW_HINT = (
+    "the next runs try it again, after the others; if it is broken off each time, raise NOVELSYNC_TIME_BUDGET (in Cloud"
+    " Run the function's timeout too), or run `novelsync sync` where there is no limit"
+)
+
 _LOGGED = (
     "run_id",
     "dry_run",
@@ -68,7 +73,7 @@ class SyncService:
         stopped: threading.Event | None = None,
     ) -> None:
         """
-        ``time_budget``: seconds after which a run starts no more novels; None: no limit.
+        ``time_budget``: seconds after which a run starts no more novels, and breaks large ones off; None: no limit.
 
         ``stopped``: what `stop` sets, for others who wait on behalf of a run.
         """
@@ -111,7 +116,6 @@ class SyncService:
                 if self._stopped.is_set():
                     break
                 report.add(self.sync_novel_to_db(slug, options))
-                report.deferred -= 1
             report.stand(self._database.standing(slugs))
         except NovelSyncError as error:
             report.fail(error)
@@ -204,8 +208,12 @@ class SyncService:
         departures = Departures(self._storage, self._database, self._limits, report)
         departures.mark(plan)
         renamed = departures.renamed(plan)
-        errand = Errand(report.run_id, options, renamed, missing=bool(plan.missing or plan.removed))
-        ending.resume_at = self._carry_over(plan, errand, report, deadline, progress)
+
+        def out_of_time() -> bool:
+            return self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline)
+
+        errand = Errand(report.run_id, options, renamed, bool(plan.missing or plan.removed), out_of_time)
+        ending.resume_at = self._carry_over(plan, errand, report, progress)
         departures.remove(plan, begun, options.accept_removals)
         looked_at = {novel.slug for novel in (plan.to_read if options.accept else ())}
         for slug in sorted(options.accept - looked_at):
@@ -214,10 +222,8 @@ class SyncService:
         if report.settled and not report.deferred:
             ending.digest = listing.digest
 
-    def _carry_over(
-        self, plan: Plan, errand: Errand, report: Report, deadline: float | None, progress: Progress
-    ) -> str | None:
-        """Works through the plan in a few threads; the slug at which time ran out, None if it did not."""
+    def _carry_over(self, plan: Plan, errand: Errand, report: Report, progress: Progress) -> str | None:
+        """Works through the plan in a few threads; the slug at which the next run begins, None: as it likes."""
         resume_at = None
         report.deferred = len(plan.to_read)
         tally = _Tally(report, len(plan.to_read), progress)
@@ -227,7 +233,7 @@ class SyncService:
                 size = sum(novel.size for novel in batch)
                 while working and (len(working) == self._workers or sum(working.values()) + size > BYTES_IN_FLIGHT):
                     tally.collect(working)
-                if self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline):
+                if errand.out_of_time():
                     resume_at = batch[0].slug
                     break
                 # With the caller's context, so that a thread's log lines belong to the request too.
@@ -242,6 +248,13 @@ class SyncService:
                     break
             while working:
                 tally.collect(working)
+        if tally.broken_off and self._stopped.is_set():
+            return tally.broken_off[0]
+        for slug in tally.broken_off:
+            report.too_short_for(slug, _SLOW_HINT)
+        if tally.broken_off and resume_at is None:
+            # What is too slow comes last, so that it cannot keep the others waiting.
+            resume_at = plan.after(tally.broken_off[-1])
         return resume_at
 
     def _ended(self, report: Report) -> Report:
@@ -286,6 +299,7 @@ class _Tally:
         self._progress = progress
         self._trouble = 0
         self._worst: StorageUnavailable | None = None
+        self.broken_off: list[str] = []
 
     def collect(self, working: dict[Future[list[NovelResult]], int]) -> None:
         """Waits for at least one batch. Raises what ended it, or `StorageUnavailable` after too much trouble."""
@@ -299,7 +313,8 @@ class _Tally:
 
     def _add(self, result: NovelResult) -> None:
         self._report.add(result)
-        self._report.deferred -= 1
+        if result.status is NovelStatus.DEFERRED:
+            self.broken_off.append(result.slug)
         self._progress(self._total - self._report.deferred, self._total)
         self._trouble = self._trouble + 1 if result.status is NovelStatus.UNAVAILABLE else 0
         if self._trouble == TROUBLE_IN_A_ROW and result.problem:
