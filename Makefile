@@ -6,7 +6,7 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sync status serve stop check test bench bench-others screenshots clean
+.PHONY: help sync status serve stop check test fuzz bench bench-others screenshots clean
 
 help:
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
@@ -15,6 +15,7 @@ help:
 	@echo "make stop    stop an embedded database that was left running"
 	@echo "make check   lint and types"
 	@echo "make test    the tests"
+	@echo "make fuzz    files nobody would think of, for the reader   (ARGS='--seconds 600')"
 	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
 	@echo "make screenshots   the pictures in docs/, taken anew; needs a Chromium"
 
@@ -55,6 +56,13 @@ check: $(READY)
 
 test: $(READY) .tools/ready
 	@$(PY) -m pytest -n auto $(ARGS)
+
+# atheris has wheels for some machines only; beside .venv, because nothing else needs it.
+.tools/fuzz:
+	@$(PY) -m pip install --quiet --disable-pip-version-check --only-binary :all: --target $@ atheris==3.0.0 2>/dev/null || true
+
+fuzz: $(READY) .tools/fuzz
+	@PYTHONPATH=.tools/fuzz $(PY) -m tests.fuzz_reader $(ARGS)
 
 screenshots: $(READY)
 	@$(PY) -m tests.screenshots

@@ -1,7 +1,6 @@
 """Peak memory of a whole process, against the size of a file and of a library; and under a limit that is enforced."""
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from bench import libraries
 from bench.parts import ROADS, ROOT, database, rest
 from bench.results import Table
+from tests import limited as limits
 
 LIMIT = 400_000_000  # bytes
 
@@ -44,14 +44,9 @@ def main(folder: Path) -> Iterator[Table]:
     yield Table("Peak memory of a first import, MB", ["", *ROADS], rows, note)
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
-
-
 def _refused() -> bool:
-    done = subprocess.run(
-        [sys.executable, "-c", TAKE_AS_MUCH], capture_output=True, text=True, check=False, preexec_fn=_limit
-    )
+    command = [sys.executable, "-c", TAKE_AS_MUCH]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limits.memory(LIMIT))
     return done.returncode != 0 and "MemoryError" in done.stderr
 
 
@@ -68,6 +63,6 @@ def _peak(library: Path, kind: str, *, limited: bool = False) -> float:
             check=True,
             capture_output=True,
             text=True,
-            preexec_fn=_limit if limited else None,
+            preexec_fn=limits.memory(LIMIT) if limited else None,
         )
     return int(done.stdout.split()[-2]) * 1024 / 1e6

@@ -1,6 +1,6 @@
 """The doors of the core, as Protocols that it owns: what storage, database and scheduler promise, the failure first."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -203,8 +203,12 @@ class Database(Protocol):
     def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> Begun:
         """Takes the lease for so many seconds. Raises `RunInProgress` if somebody else has it."""
 
-    def renew(self, run_id: str, seconds: int) -> bool:
-        """Keeps the lease; False if it has passed on."""
+    def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
+        """
+        Keeps the lease; False if it has passed on.
+
+        ``resume_at``: where the next run begins, should this one die; None: as was said before.
+        """
 
     def finish(
         self,
@@ -247,12 +251,16 @@ class Database(Protocol):
         ``missing``: slugs besides those that are marked so, and were not removed more than 7 days ago.
         """
 
-    def write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> Sequence[WriteOutcome]:
+    def write(
+        self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
+    ) -> Sequence[WriteOutcome]:
         """
         Carries the writes out, each novel whole or not at all, in one transaction.
 
         Raises `WriteRejected` if the database refuses the data, and then none
-        of them was carried out; `LeaseLost` if the run's lease has passed on.
+        of them was carried out; `LeaseLost` if the run's lease has passed on;
+        `OutOfTime` if ``out_of_time`` says so between the parts of a large
+        novel.
         """
 
     def note_absence(

@@ -12,7 +12,9 @@ Everything that can go wrong, sorted by what to do next.
     ├── SchedulerStopped      it starts no run, not even when asked to: start it first
     ├── LeaseLost             this run was overtaken by another: stop, write nothing more
     ├── DatabaseNotReady      run the migration
+    ├── OutOfTime             this novel takes longer than the run has left: go on without it
     ├── WriteRejected         the database refused this data: isolate the novel, go on with the others
+    │   └── TooMuchAtOnce     the same data in smaller calls may pass
     └── BookRefused           this file only; carries every reason
 
 No exception of another library leaves the adapter that met it.
@@ -72,8 +74,16 @@ class DatabaseNotReady(NovelSyncError):
     """The database has not been migrated, or its tables are not ours."""
 
 
+class OutOfTime(NovelSyncError):
+    """A large novel was broken off between two of its parts, and nothing of it is seen."""
+
+
 class WriteRejected(NovelSyncError):
     """The database refused the data of a write (a constraint, a trigger of the site, a type)."""
+
+
+class TooMuchAtOnce(WriteRejected):
+    """A write was too large, or took too long. Half of it may pass."""
 
 
 class BookRefused(NovelSyncError):

@@ -7,15 +7,16 @@ with the novel, so that it is true whoever is killed when. What is not answered 
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from itertools import islice
 
 import msgspec
 import structlog
 
 from novelsync.contracts import Messages, Publisher
-from novelsync.models import NovelMessage
-from novelsync.report import NovelResult
+from novelsync.plan import Plan
+from novelsync.report import NovelResult, Report
+from novelsync.transfer import Errand, Progress
 
 TOGETHER = 1_000
 """Messages handed over at a time; more are refused by Pub/Sub's own limit for one request."""
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 
 class FanOut:
-    """Hands a run's novels to others."""
+    """Hands a run's novels to others, in place of `novelsync.workers.Workers`."""
 
     def __init__(
         self,
@@ -42,48 +43,42 @@ class FanOut:
         every: float = EVERY,
     ) -> None:
         """``stopped``: ends all waiting once it is set. ``every``: see `EVERY`."""
-        self.topic = publisher.name
         self._publisher = publisher
         self._messages = messages
         self._stopped = stopped or threading.Event()
         self._monotonic = monotonic
         self._every = every
 
-    def carry_over(
-        self,
-        run_id: str,
-        novels: Iterable[NovelMessage],
-        deadline: float | None,
-        progress: Callable[[int], None] = lambda left: None,
-    ) -> Iterator[NovelResult]:
+    def carry_over(self, plan: Plan, errand: Errand, report: Report, progress: Progress) -> None:
         """
-        What became of those novels that were carried over before the ``deadline``, once that is all or no more come.
+        Waits until others have worked through the plan, and counts what they answered into the report.
 
-        ``progress``: called with the number of novels that wait for their answer. Raises `PublisherUnavailable`,
+        The next run takes what they have not done, and begins anywhere. Raises `PublisherUnavailable`,
         `DatabaseUnavailable`, `LeaseLost`.
         """
-        published, rest = 0, iter(novels)
-        while not self._ends(deadline) and (some := list(islice(rest, TOGETHER))):
+        total = report.deferred = len(plan.to_read)
+        novels = iter(plan.to_read)
+        while not errand.out_of_time() and (some := list(islice(novels, TOGETHER))):
             # Before it is on its way: whoever gets a message looks here whether it is still wanted.
-            self._messages.ask(run_id, [message.slug for message in some])
-            self._publisher.publish(some)
-            published += len(some)
-        log.info("messages_published", messages=published, topic=self.topic)
-        self._wait(run_id, deadline, progress)
-        for answer in self._messages.answers(run_id):
-            yield msgspec.convert(answer, NovelResult)
+            self._messages.ask(report.run_id, [novel.slug for novel in some])
+            self._publisher.publish([errand.message(novel.slug) for novel in some])
+        log.info("messages_published", topic=self._publisher.name)
+        self._wait(report.run_id, total, errand, progress)
+        for answer in self._messages.answers(report.run_id):
+            report.add(msgspec.convert(answer, NovelResult))
+        if report.deferred and not self._stopped.is_set():
+            report.warn(
+                "",
+                f"{report.deferred} of {total} novels that were given out by {self._publisher.name} did not come back"
+                " in time; has it a subscription, and does novel_changed answer it?",
+            )
 
-    def _wait(self, run_id: str, deadline: float | None, progress: Callable[[int], None]) -> None:
-        last, heard = -1, self._monotonic()
-        while (left := self._messages.ask(run_id, [])) and not self._ends(deadline):
+    def _wait(self, run_id: str, total: int, errand: Errand, progress: Progress) -> None:
+        last, heard = total, self._monotonic()
+        while (left := self._messages.ask(run_id, [])) and not errand.out_of_time():
             if left != last:
                 last, heard = left, self._monotonic()
-                progress(left)
+                progress(total - left, total)
             elif self._monotonic() - heard > PATIENCE:
-                break
+                return
             self._stopped.wait(self._every)
-        if left:
-            log.warning("messages_unanswered", messages=left, topic=self.topic)
-
-    def _ends(self, deadline: float | None) -> bool:
-        return self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline)

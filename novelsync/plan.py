@@ -93,6 +93,11 @@ class Plan:
             self.to_read.rotate(sum(listing_order(novel.slug) < at for novel in self.listing))
         return self
 
+    def after(self, slug: str) -> str | None:
+        """The novel that comes next in the listing; None after the last."""
+        at = listing_order(slug)
+        return next((novel.slug for novel in self.listing if listing_order(novel.slug) > at), None)
+
     @property
     def newly_missing(self) -> list[str]:
         """Missing for the first time, so that they are not marked yet."""

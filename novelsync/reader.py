@@ -106,11 +106,13 @@ def _split(data: _Bytes, noticed: Noticed) -> msgspec.Struct:
 def _without_lone_surrogates(data: _Bytes, noticed: Noticed) -> bytearray | None:
     """A copy with U+FFFD in their places, which is as long when escaped; None if there are none."""
     lone = (escape.start(1) for escape in _SURROGATES.finditer(data) if escape[1])
-    mended = None
-    for count, start in enumerate(lone, 1):
+    mended: bytearray | None = None
+    count = 0
+    for start in lone:
         mended = mended or bytearray(data)
         mended[start : start + 6] = rb"\ufffd"
-        noticed.counts[SURROGATE] = count
+        count += 1
+    noticed.counts[SURROGATE] = count
     return mended
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from novelsync.changelist import HELD, REMOVED, NovelChange, change_of
@@ -98,7 +98,7 @@ class Rehearsal:
 
     # What would be written ------------------------------------------------------
 
-    def renew(self, run_id: str, seconds: int) -> bool:
+    def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
         return True
 
     def finish(
@@ -113,7 +113,9 @@ class Rehearsal:
     ) -> None:
         pass
 
-    def write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> Sequence[WriteOutcome]:
+    def write(
+        self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
+    ) -> Sequence[WriteOutcome]:
         return [self._write(write) for write in writes]
 
     def _write(self, write: NovelWrite) -> WriteOutcome:

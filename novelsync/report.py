@@ -44,6 +44,8 @@ class NovelStatus(StrEnum):
     """It changed while it was read, or is being written: it is read next time."""
     UNAVAILABLE = "unavailable"
     """Passing trouble: it is tried again next time."""
+    DEFERRED = "deferred"
+    """It was begun, and the run's time ended first."""
 
 
 CHANGED = (NovelStatus.CREATED, NovelStatus.UPDATED, NovelStatus.RENAMED, NovelStatus.RESTORED)
@@ -115,8 +117,9 @@ class Report:
     _standing: Standing = field(default_factory=lambda: Standing({}, ()))
 
     def add(self, result: NovelResult) -> None:
-        """Counts one novel that was read."""
+        """Counts one novel that was begun, and was counted as deferred until now."""
         self.novels[result.status] += 1
+        self.deferred -= result.status is not NovelStatus.DEFERRED
         counts = result.chapters
         for count in fields(counts):
             self.chapters[count.name] += getattr(counts, count.name)
@@ -133,6 +136,11 @@ class Report:
     def warn(self, slug: str, message: str) -> None:
         """Something that whoever asked for this run should know."""
         self._passing.append(Problem(slug, ProblemKind.WARNING, message))
+
+    def too_short_for(self, slug: str, hint: str) -> None:
+        """The run's time, for a novel that it had to break off."""
+        message = "it did not come in before the run's time was over, and nothing of it was changed"
+        self._passing.append(Problem(slug, ProblemKind.UNAVAILABLE, message, hint))
 
     def stand(self, standing: Standing) -> None:
         """Takes over the problems that stand in the database, those of novels that were not read again included."""

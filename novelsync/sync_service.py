@@ -4,13 +4,12 @@ The sync itself: list, plan, carry over, report. Every door calls this one servi
 Knows storages and databases only by their contracts, and decides nothing that `plan` can decide.
 """
 
-import contextvars
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,24 +19,16 @@ import structlog
 
 from novelsync.contracts import Begun, Database, Messages, MessageState, Storage
 from novelsync.departures import Departures
-from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, StorageUnavailable
+from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, StorageUnavailable, Unavailable
 from novelsync.fan_out import FanOut
 from novelsync.guards import USUAL_LIMITS, Limits
 from novelsync.lease import LEASE_SECONDS, LeaseKeeper
 from novelsync.models import USUAL, NovelMessage, Options, Problem, ProblemKind, StoredNovel
-from novelsync.plan import Listing, Plan, make_plan
+from novelsync.plan import Listing, make_plan
 from novelsync.rehearsal import Rehearsal
 from novelsync.report import NovelResult, NovelStatus, Outcome, Report
-from novelsync.transfer import Errand, Transfer, batches
-
-BYTES_IN_FLIGHT = 16_000_000
-"""Of files being worked on at one time; a larger file is worked on alone."""
-
-TROUBLE_IN_A_ROW = 5
-"""So many novels one after the other with passing trouble are no longer one novel's trouble."""
-
-Progress = Callable[[int, int], None]
-"""Called with the novels dealt with and the novels to deal with."""
+from novelsync.transfer import Errand, Progress, Transfer
+from novelsync.workers import Workers
 
 _LOGGED = (
     "run_id",
@@ -73,7 +64,7 @@ class SyncService:
         """
         ``fan_out``: who carries the novels of a whole run over; None: this process.
 
-        ``time_budget``: seconds after which a run starts no more novels; None: no limit.
+        ``time_budget``: seconds after which a run starts no more novels, and breaks large ones off; None: no limit.
 
         ``stopped``: what `stop` sets, for others who wait on behalf of a run.
         """
@@ -157,7 +148,6 @@ class SyncService:
                 if self._stopped.is_set():
                     break
                 report.add(self.sync_novel_to_db(slug, options))
-                report.deferred -= 1
             report.stand(self._database.standing(slugs))
         except NovelSyncError as error:
             report.fail(error)
@@ -251,12 +241,18 @@ class SyncService:
         departures = Departures(self._storage, self._database, self._limits, report)
         departures.mark(plan)
         renamed = departures.renamed(plan)
-        errand = Errand(report.run_id, options, renamed, missing=bool(plan.missing or plan.removed))
-        if self._fan_out:
-            self._hand_out(self._fan_out, plan, errand, report, deadline, progress)
-            ending.resume_at = None
-        else:
-            ending.resume_at = self._carry_over(plan, errand, report, deadline, progress)
+
+        def out_of_time() -> bool:
+            return self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline)
+
+        errand = Errand(report.run_id, options, renamed, bool(plan.missing or plan.removed), out_of_time)
+
+        def remember(slug: str) -> None:
+            with suppress(Unavailable):  # no reason to end the run
+                self._database.renew(report.run_id, LEASE_SECONDS, resume_at=slug)
+
+        carrier = self._fan_out or Workers(self.sync_chapters, self._workers, remember, self._stopped)
+        ending.resume_at = carrier.carry_over(plan, errand, report, progress)
         departures.remove(plan, begun, options.accept_removals)
         looked_at = {novel.slug for novel in (plan.to_read if options.accept else ())}
         for slug in sorted(options.accept - looked_at):
@@ -264,59 +260,6 @@ class SyncService:
         report.stand(self._database.standing())
         if report.settled and not report.deferred:
             ending.digest = listing.digest
-
-    def _carry_over(
-        self, plan: Plan, errand: Errand, report: Report, deadline: float | None, progress: Progress
-    ) -> str | None:
-        """Works through the plan in a few threads; the slug at which time ran out, None if it did not."""
-        resume_at = None
-        report.deferred = len(plan.to_read)
-        tally = _Tally(report, len(plan.to_read), progress)
-        working: dict[Future[list[NovelResult]], int] = {}
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="novel") as pool:
-            for batch in batches(plan.to_read):
-                size = sum(novel.size for novel in batch)
-                while working and (len(working) == self._workers or sum(working.values()) + size > BYTES_IN_FLIGHT):
-                    tally.collect(working)
-                if self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline):
-                    resume_at = batch[0].slug
-                    break
-                # With the caller's context, so that a thread's log lines belong to the request too.
-                carry = contextvars.copy_context().run
-                try:
-                    working[pool.submit(carry, self.sync_chapters, batch, plan.known, errand)] = size
-                except RuntimeError as error:
-                    if "shutdown" not in str(error):
-                        raise
-                    # The process is ending without having called `stop`.
-                    resume_at = batch[0].slug
-                    break
-            while working:
-                tally.collect(working)
-        return resume_at
-
-    def _hand_out(
-        self,
-        fan_out: FanOut,
-        plan: Plan,
-        errand: Errand,
-        report: Report,
-        deadline: float | None,
-        progress: Progress,
-    ) -> None:
-        """Has others work through the plan. What they do not get done is read by the next run, wherever it starts."""
-        total = report.deferred = len(plan.to_read)
-        messages = (errand.message(novel.slug) for novel in plan.to_read)
-        waited = fan_out.carry_over(report.run_id, messages, deadline, lambda left: progress(total - left, total))
-        for result in waited:
-            report.add(result)
-            report.deferred -= 1
-        if report.deferred and not self._stopped.is_set():
-            report.warn(
-                "",
-                f"{report.deferred} of {total} novels that were given out by {fan_out.topic} did not come back in time;"
-                " has it a subscription, and does novel_changed answer it?",
-            )
 
     def _ended(self, report: Report) -> Report:
         report.end(datetime.now(UTC))
@@ -349,39 +292,6 @@ class _Ending:
     digest: str | None = None
     quiet: bool = False
     resume_at: str | None = None
-
-
-class _Tally:
-    """Counts results into the report as they come in, and notices when trouble is no longer one novel's."""
-
-    def __init__(self, report: Report, total: int, progress: Progress) -> None:
-        self._report = report
-        self._total = total
-        self._progress = progress
-        self._trouble = 0
-        self._worst: StorageUnavailable | None = None
-
-    def collect(self, working: dict[Future[list[NovelResult]], int]) -> None:
-        """Waits for at least one batch. Raises what ended it, or `StorageUnavailable` after too much trouble."""
-        done, _ = wait(working, return_when=FIRST_COMPLETED)
-        for future in done:
-            del working[future]
-            for result in future.result():
-                self._add(result)
-        if self._worst:
-            raise self._worst
-
-    def _add(self, result: NovelResult) -> None:
-        self._report.add(result)
-        self._report.deferred -= 1
-        self._progress(self._total - self._report.deferred, self._total)
-        self._trouble = self._trouble + 1 if result.status is NovelStatus.UNAVAILABLE else 0
-        if self._trouble == TROUBLE_IN_A_ROW and result.problem:
-            self._worst = StorageUnavailable(
-                f"{TROUBLE_IN_A_ROW} novels in a row could not be synced, the last, {result.slug}, because:"
-                f" {result.problem.message}",
-                result.problem.hint,
-            )
 
 
 def _holder() -> str:

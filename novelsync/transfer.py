@@ -4,7 +4,7 @@ Bringing a few novels over: read their files, ask what the tables have, write wh
 One novel's trouble never stops another: it ends as that novel's result.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -13,7 +13,7 @@ import structlog
 
 from novelsync.changes import plan_novel, plan_refusal, plan_same_bytes, shares_text
 from novelsync.contracts import Database, Storage, WriteOutcome
-from novelsync.errors import BookRefused, StorageUnavailable, WriteRejected
+from novelsync.errors import BookRefused, OutOfTime, StorageUnavailable, WriteRejected
 from novelsync.guards import Limits
 from novelsync.matching import fingerprint
 from novelsync.models import (
@@ -38,6 +38,9 @@ BATCH_NOVELS = 500
 
 REPLANS = 3
 """How often a novel is planned anew because somebody else wrote it in between."""
+
+Progress = Callable[[int, int], None]
+"""Called with the novels dealt with and the novels to deal with."""
 
 log = structlog.get_logger()
 
@@ -67,6 +70,8 @@ class Errand:
     """Slugs to what their novels were called before, as far as that was seen before any file was read."""
     missing: bool = False
     """There are novels that storage lost, and a new one may be one of them."""
+    out_of_time: Callable[[], bool] = lambda: False
+    """Whether what can be broken off should be."""
     answering: bool = False
     """It came by a message, and what became of each novel is written with it."""
 
@@ -170,20 +175,25 @@ class Transfer:
         return waiting
 
     def write(
-        self, writes: Sequence[NovelWrite], run_id: str | None
-    ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected]]:
+        self, writes: Sequence[NovelWrite], errand: Errand
+    ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected | OutOfTime]]:
         """Carries out all the database accepts: a refused call is halved until the novel at fault is alone."""
         if not writes:
             return
         try:
-            yield from zip(writes, self._database.write(run_id, writes), strict=True)
+            yield from zip(writes, self._database.write(errand.run_id, writes, errand.out_of_time), strict=True)
+        except OutOfTime as error:
+            yield from ((write, error) for write in writes)
         except WriteRejected as error:
             if len(writes) == 1:
                 yield writes[0], error
                 return
             half = len(writes) // 2
-            yield from self.write(writes[:half], run_id)
-            yield from self.write(writes[half:], run_id)
+            for part in (writes[:half], writes[half:]):
+                if errand.out_of_time():
+                    yield from ((write, OutOfTime(error.message)) for write in part)
+                else:
+                    yield from self.write(part, errand)
 
     def _read(self, novel: StoredNovel, revision: int | None) -> _File | NovelResult:
         try:
@@ -228,8 +238,13 @@ class Transfer:
             writes.append(_with_answer(write, result, errand))
 
         refused: list[NovelWrite] = []
-        for write, outcome in self.write(writes, errand.run_id):
+        for write, outcome in self.write(writes, errand):
             file, result = planned[write.slug]
+            if isinstance(outcome, OutOfTime):
+                results.append(
+                    NovelResult(write.slug, NovelStatus.DEFERRED, bytes_read=result.bytes_read, settled=False)
+                )
+                continue
             problem = _why_not(write.slug, outcome)
             if outcome is WriteOutcome.STALE:
                 stale.append(file.novel)
@@ -239,7 +254,7 @@ class Transfer:
                 results.append(result)
             else:
                 results.append(result)
-        for _ in self.write(refused, errand.run_id):
+        for _ in self.write(refused, errand):
             pass
         return stale, results
 

@@ -35,7 +35,6 @@ STOREYS = (
         "database.embedded_server",
     },
     {
-        "fan_out",
         "publishers.pubsub",
         "database.existing_tables",
         "database.retrying",
@@ -47,6 +46,7 @@ STOREYS = (
         "verification",
         "database.embedded",
     },
+    {"workers", "fan_out"},
     {"sync_service", "adoption", "page.view"},
     {"wiring", "printing", "page.notice"},
     {"doctor", "page.render", "origin", "server"},

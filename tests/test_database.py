@@ -19,8 +19,8 @@ from novelsync.database.requests import stage_requests
 from novelsync.database.supabase import SupabaseRoad
 from novelsync.errors import LeaseLost, RunInProgress, WriteRejected
 from novelsync.models import UNSET, Book, BookChapter, NovelFields, NovelWrite, Problem, ProblemKind, StoredNovel
-from tests.conftest import RecordingRoad, Tables, databases
-from tests.library import found, text_of
+from tests.conftest import RecordingRoad, Tables, databases, make_service
+from tests.library import Library, chapters, found, text_of
 from tests.stand_in import ABSENT, StandIn, postgrest_binary
 
 ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
@@ -286,6 +286,30 @@ def test_a_chapter_that_vanished_from_the_table_meanwhile_is_noticed(
     for write in (changed, moved):
         with pytest.raises(WriteRejected, match=r"1 of \d chapters to \w+ are no longer in the table"):
             database.write(None, [write])
+
+
+def test_what_takes_too_long_is_halved_until_it_passes(
+    database: FunctionDatabase, tables: Tables, library: Library, road: RecordingRoad
+) -> None:
+    # As if each chapter took so long that two of them take longer than a call may.
+    tables.connection.execute(
+        "create function slow() returns trigger language plpgsql as $$ begin"
+        " if (select count(*) from inserted) > 1 then perform pg_sleep(60); end if; return null; end $$;"
+        " create trigger slow after insert on chapters referencing new table as inserted execute function slow();"
+        " alter function novelsync_write(json) set statement_timeout = '500ms';"
+        " alter function novelsync_stage(json) set statement_timeout = '500ms'"
+    )
+    # PostgREST sets it as the function has it; to a connection of our own it is told when that is made.
+    [(name,)] = tables.rows("select current_database()")
+    tables.connection.execute(f"alter database {name} set statement_timeout = '500ms'")
+    library.write("a", chapters(1))
+    library.write("b", chapters(4))
+    report = make_service(library, database).sync_all_novels().as_dict()
+    assert (report["outcome"], report["novels"]["created"], report["problems"]) == ("ok", 2, [])
+    assert tables.titles("b") == [f"Chapter {n}" for n in range(1, 5)]
+    called = [function for function, _ in road.calls]
+    # Both novels, each alone, b published; b's chapters in two parts, each of which is halved.
+    assert (called.count("novelsync_write"), called.count("novelsync_stage")) == (4, 6)
 
 
 def test_data_the_database_refuses_is_refused_whole(database: FunctionDatabase, tables: Tables) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 from unicodedata import normalize
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from novelsync.book_file import BookFile
 from novelsync.errors import BookRefused
@@ -58,15 +56,6 @@ def refusal(data: bytes) -> BookRefused:
     with pytest.raises(BookRefused) as caught:
         read_book(data)
     return caught.value
-
-
-def is_told_truly(book: Book) -> bool:
-    """Hashes and sizes are those of the texts, and nothing that Postgres cannot store is left anywhere."""
-    told = [(chapter.content_hash, chapter.content_bytes) for chapter in book.chapters]
-    texts = [chapter.text() for chapter in book.chapters]
-    words = [book.title, *book.warnings, *(str(value) for key, value in seen(book).items() if key != "warnings")]
-    storable = all("\0" not in word and word.encode() is not None for word in [*words, *texts])
-    return storable and told == [(sha256(text.encode()).digest(), len(text.encode())) for text in texts]
 
 
 NO_NUMBER = ["1 chapter has no number, at chapters[0]"]
@@ -627,69 +616,6 @@ def test_the_schema_tells_crawlers_what_to_write() -> None:
     assert list(chapter["properties"]) == ["title", "number", "content", "url"]
     assert all(field["description"] for field in [*schema["properties"].values(), *chapter["properties"].values()])
     assert [one["type"] for one in chapter["properties"]["content"]["anyOf"]] == ["string", "array", "null"]
-
-
-# Anything at all ----------------------------------------------------------------
-
-ANY_JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
-    max_leaves=8,
-)
-CHAPTERS = st.lists(
-    ANY_JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(("title", "number", "content", "url", "x"), ANY_JSON)),
-    max_size=4,
-)
-BOOKS = st.fixed_dictionaries(
-    {"title": st.text(min_size=1) | ANY_JSON},
-    optional={
-        **dict.fromkeys(("author", "description", "cover_url", "status", "x"), ANY_JSON),
-        "chapters": CHAPTERS | ANY_JSON,
-    },
-)
-ANYTHING = settings(max_examples=300, deadline=None, database=None)
-
-
-def holds_for_anything(data: bytes) -> None:
-    try:
-        book = read_book(data)
-    except BookRefused as error:
-        assert error.reasons  # noqa: PT017 - both ends are good ones
-    else:
-        assert is_told_truly(book)
-        assert isinstance(json.loads(data), dict)
-
-
-@ANYTHING
-@given(st.binary())
-@example(b"\0")
-@example(b"\xff\xfe")
-def test_any_bytes_are_a_book_or_refused(data: bytes) -> None:
-    holds_for_anything(data)
-
-
-@ANYTHING
-@given(ANY_JSON | BOOKS, st.booleans())
-def test_any_json_is_a_book_or_refused(value: Any, escaped: bool) -> None:
-    holds_for_anything(json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass"))
-
-
-@ANYTHING
-@given(BOOKS, st.data())
-def test_any_damaged_book_is_a_book_or_refused(value: Any, choices: st.DataObject) -> None:
-    data = json.dumps(value).encode()
-    start = choices.draw(st.integers(0, len(data)))
-    end = choices.draw(st.integers(start, min(len(data), start + 5)))
-    holds_for_anything(
-        data[:start] + choices.draw(st.binary(max_size=3) | st.sampled_from([b"\\ud800", b"\\"])) + data[end:]
-    )
-
-
-@ANYTHING
-@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.booleans())
-def test_any_text_comes_out_as_it_went_in(text: str, escaped: bool) -> None:
-    book = read_book(json.dumps({"title": "Emma", "chapters": [{"content": text}]}, ensure_ascii=escaped).encode())
-    assert [chapter.text() for chapter in book.chapters] == [text if text.strip() else ""]
 
 
 # Real novels --------------------------------------------------------------------

@@ -52,9 +52,9 @@ def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(
         def __getattr__(self, name: str) -> Any:
             return getattr(database, name)
 
-        def write(self, run_id: str | None, writes: Any) -> Any:
+        def write(self, run_id: str | None, writes: Any, out_of_time: Any) -> Any:
             recorded.extend(writes)
-            return database.write(run_id, writes)
+            return database.write(run_id, writes, out_of_time)
 
     service = SyncService(
         LocalStorage(str(library.folder)),

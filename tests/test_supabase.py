@@ -17,11 +17,13 @@ from novelsync.errors import (
     DatabaseNotReady,
     DatabaseUnavailable,
     NovelSyncError,
+    TooMuchAtOnce,
     WriteRejected,
 )
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingRoad, Tables, databases, make_service
+from tests.hours import synced
 from tests.library import REAL_NOVELS, Library, chapter, chapters
 from tests.stand_in import ABSENT, CUT, Answer, Request, StandIn, postgrest_binary
 from tests.test_sync import assert_equal_to_files, needs_real_novels, opened_files
@@ -147,8 +149,8 @@ ANSWERS = {
     "a read-only project": Case(error(405, "25006"), DatabaseUnavailable, "is read-only", "disk full"),
     "a full disk": Case(error(503, "53100"), DatabaseUnavailable, "(53100)", "try again"),
     "a restart": Case(error(503, "57P01"), DatabaseUnavailable, "(57P01)", "try again", passing=True),
-    "a statement that took too long": Case(error(500, "57014"), WriteRejected, "(57014)"),
-    "a body that is too large": Case(html(413), WriteRejected, "too large"),
+    "a statement that took too long": Case(error(500, "57014"), TooMuchAtOnce, "(57014)", "a slow trigger"),
+    "a body that is too large": Case(html(413), TooMuchAtOnce, "too large", "halved"),
     "a constraint": Case(error(409, "23505"), WriteRejected, "(23505)", "constraints"),
     "a function that is not there": Case(error(404, "PGRST202"), DatabaseNotReady, "not been migrated", "notify pgrst"),
 }
@@ -257,6 +259,38 @@ def test_a_body_that_is_too_large_is_halved_until_it_passes(
     report: dict[str, Any] = make_service(library, database).sync_all_novels().as_dict()
     assert (report["outcome"], report["novels"]["created"]) == ("ok", 8)
     assert tables.rows("select count(*) from chapters") == [(40,)]
+
+
+def test_a_novel_that_is_too_large_for_a_call_comes_in_smaller_parts(
+    supabase: StandIn, database: FunctionDatabase, library: Library, tables: Tables
+) -> None:
+    old = [chapter(n, content=f"{n:010d}" * 10_000) for n in range(1, 61)]
+    library.write("small", old[:20])
+    library.write("large", old)
+    supabase.answer = lambda request: html(413) if len(request.body) > 400_000 else None
+    assert synced(make_service(library, database))["novels"]["created"] == 2
+    new = [*old, *(chapter(n, content=f"{n:010d}" * 10_000) for n in range(61, 81))]
+    edited = [one | {"content": one["content"] + "."} if n % 2 else one for n, one in enumerate(new)]
+    library.write("large", edited)
+    assert synced(make_service(library, database))["chapters"]["updated"] == 30
+    query = "select content from chapters c join novels n on n.id = c.novel_id where slug = %s order by position"
+    assert tables.rows(query, "large") == [(one["content"],) for one in edited]
+    assert tables.rows(query, "small") == [(one["content"],) for one in old[:20]]
+
+
+def test_a_text_that_is_too_large_for_any_call_is_named_and_stops_nobody(
+    supabase: StandIn, database: FunctionDatabase, library: Library, tables: Tables
+) -> None:
+    library.write("a", chapters(3))
+    library.write("b", [*chapters(3), chapter(4, content="x" * 500_000)])
+    library.write("c", chapters(3))
+    supabase.answer = lambda request: html(413) if len(request.body) > 400_000 else None
+    report = synced(make_service(library, database), "partial")
+    assert (report["novels"]["created"], report["novels"]["refused"]) == (2, 1)
+    [problem] = report["problems"]
+    assert problem["slug"] == "b"
+    assert "too large (413)" in problem["message"]
+    assert tables.titles("b") == []
 
 
 def test_no_request_is_much_larger_than_four_megabytes(

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -568,6 +568,78 @@ def test_a_run_out_of_time_defers_the_rest_and_the_next_one_goes_on_there(
     assert nonzero(synced(short, "partial").as_dict()["novels"]) == {"created": 2, "deferred": 2}
     assert [tables.titles(slug) for slug in "cd"] == [["Chapter 1"], ["Chapter 1"]]
     assert nonzero(synced(make_service(library, database)).as_dict()["novels"]) == {"updated": 2, "unchanged": 2}
+
+
+@pytest.fixture
+def slow_line(library: Library, road: RecordingRoad) -> Callable[[], float]:
+    """The seconds, ten of which pass with each part of a large novel; and the library, with a large novel in it."""
+    library.write("b-large", [chapter(n, content=f"{n:08d}" * 12_500) for n in range(1, 151)])
+    for slug in "ac":
+        library.write(slug, chapters(1))
+    seconds = [0.0]
+
+    def take_a_while(function: str) -> None:
+        seconds[0] += 10 * (function == "novelsync_stage")
+
+    road.before = take_a_while
+    return lambda: seconds[0]
+
+
+def test_a_novel_too_slow_for_the_time_budget_is_named_and_keeps_no_other_waiting(
+    library: Library, database: FunctionDatabase, tables: Tables, slow_line: Callable[[], float]
+) -> None:
+    short = make_service(library, database, workers=1, time_budget=15, monotonic=slow_line)
+    report = synced(short, "partial").as_dict()
+    assert nonzero(report["novels"]) == {"created": 1, "deferred": 2}
+    [problem] = report["problems"]
+    assert (problem["slug"], problem["kind"]) == ("b-large", "unavailable")
+    assert "raise NOVELSYNC_TIME_BUDGET" in problem["hint"]
+    assert tables.rows("select resume_at from novelsync.lease") == [("c",)]
+    library.write("a", chapters(2))
+    report = synced(short, "partial").as_dict()
+    assert nonzero(report["novels"]) == {"created": 1, "updated": 1, "deferred": 1}
+    for slug in "ac":
+        library.write(slug, chapters(3))
+    report = synced(short, "partial").as_dict()
+    assert nonzero(report["novels"]) == {"updated": 2, "deferred": 1}
+    assert tables.rows("select resume_at from novelsync.lease") == [("c",)]
+    assert tables.titles("b-large") == []
+    longer = make_service(library, database, workers=1, time_budget=150, monotonic=slow_line)
+    assert nonzero(synced(longer).as_dict()["novels"]) == {"created": 1, "unchanged": 2}
+    assert len(tables.titles("b-large")) == 150
+    assert tables.rows("select from novelsync.staging") == []
+
+
+def test_a_run_that_is_told_to_stop_in_the_middle_of_a_large_novel_breaks_it_off_and_the_next_begins_there(
+    library: Library, road: RecordingRoad, database: FunctionDatabase, tables: Tables, slow_line: Callable[[], float]
+) -> None:
+    service = make_service(library, database, workers=1)
+    road.before = lambda function: service.stop() if function == "novelsync_stage" else None
+    report = synced(service, "partial").as_dict()
+    assert (nonzero(report["novels"]), report["problems"]) == ({"created": 1, "deferred": 2}, [])
+    assert [function for function, _ in road.calls].count("novelsync_stage") == 1
+    assert tables.rows("select resume_at from novelsync.lease") == [("b-large",)]
+    road.before = lambda function: None
+    assert nonzero(synced(make_service(library, database)).as_dict()["novels"]) == {"created": 2, "unchanged": 1}
+
+
+def test_calls_are_not_halved_beyond_the_time_budget(
+    library: Library, road: RecordingRoad, database: FunctionDatabase, tables: Tables
+) -> None:
+    tables.connection.execute("alter table chapters add check (title <> 'Chapter 2')")
+    for slug in "abcd":
+        library.write(slug, chapters(2))
+    seconds = [0.0]
+
+    def take_a_while(function: str) -> None:
+        seconds[0] += 10 * (function == "novelsync_write")
+
+    road.before = take_a_while
+    short = make_service(library, database, time_budget=15, monotonic=lambda: seconds[0])
+    report = synced(short, "partial").as_dict()
+    assert nonzero(report["novels"]) == {"deferred": 4}
+    assert {problem["kind"] for problem in report["problems"]} == {"unavailable"}
+    assert [function for function, _ in road.calls].count("novelsync_write") == 2
 
 
 def test_a_run_that_is_told_to_stop_ends_in_good_order(library: Library, database: FunctionDatabase) -> None:

@@ -5,10 +5,11 @@ Knows the shape of every function's JSON, and nothing of connections.
 """
 
 from base64 import b64decode
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any, Protocol
 
 from novelsync.contracts import (
@@ -23,9 +24,9 @@ from novelsync.contracts import (
     Standing,
     WriteOutcome,
 )
-from novelsync.database.requests import stage_requests, write_request
+from novelsync.database.requests import halves, stage_requests, write_request
 from novelsync.database.sqlstates import NOT_READY_HINT
-from novelsync.errors import DatabaseNotReady, RunInProgress
+from novelsync.errors import DatabaseNotReady, OutOfTime, RunInProgress, TooMuchAtOnce
 from novelsync.models import (
     Fingerprint,
     Hold,
@@ -37,6 +38,7 @@ from novelsync.models import (
     Problem,
     ProblemKind,
 )
+from novelsync.wording import counted
 
 SCHEMA = "20261124000000"
 """The version of the newest migration, which these functions are of."""
@@ -46,6 +48,9 @@ CALL_BYTES = 3_000_000
 
 PARTS_AT_ONCE = 2
 """Of one large novel: the database compresses one while it takes in the next."""
+
+SPARE_PARTS = 1_000_000
+"""Where the numbers begin of parts that were halved: beyond those of any novel's parts."""
 
 PURGED_CHAPTERS = 2_000
 """Chapters per call: deleting the text of each takes about a tenth of a millisecond per page of it."""
@@ -93,8 +98,9 @@ class FunctionDatabase:
     def peek(self) -> Begun:
         return _begun(self._current(self._call("novelsync_peek", {})), None)
 
-    def renew(self, run_id: str, seconds: int) -> bool:
-        return bool(self._call("novelsync_renew", {"run_id": run_id, "seconds": seconds})["held"])
+    def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
+        request = {"run_id": run_id, "seconds": seconds, "resume_at": resume_at}
+        return bool(self._call("novelsync_renew", request)["held"])
 
     def finish(
         self,
@@ -177,11 +183,20 @@ class FunctionDatabase:
 
     # Writing --------------------------------------------------------------------
 
-    def write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> Sequence[WriteOutcome]:
-        if len(writes) == 1 and writes[0].text_bytes > CALL_BYTES:
-            parts = self._stage(run_id, writes[0])
-            return [WriteOutcome.STALE] if parts is None else self._write(run_id, writes, parts)
-        return self._write(run_id, writes, 0)
+    def write(
+        self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
+    ) -> Sequence[WriteOutcome]:
+        if len(writes) != 1:
+            return self._write(run_id, writes, 0)
+        size = writes[0].text_bytes
+        if size <= CALL_BYTES:
+            try:
+                return self._write(run_id, writes, 0)
+            except TooMuchAtOnce:
+                if not size:
+                    raise
+        parts = self._stage(run_id, writes[0], out_of_time)
+        return [WriteOutcome.STALE] if parts is None else self._write(run_id, writes, parts)
 
     def note_absence(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
@@ -238,30 +253,49 @@ class FunctionDatabase:
         answer = self._call("novelsync_write", write_request(run_id, writes, staged))
         return [WriteOutcome(outcome) for outcome in answer]
 
-    def _stage(self, run_id: str | None, write: NovelWrite) -> int | None:
+    def _stage(
+        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
+    ) -> int | None:
         """Brings a large novel's text in, out of the readers' sight; the number of parts, None if it went stale."""
-        requests = stage_requests(run_id, write, CALL_BYTES)
+        requests = stage_requests(run_id, write, min(CALL_BYTES, write.text_bytes // 2))
+        spare = count(SPARE_PARTS)
         # The first part makes room for the novel.
-        all_staged = self._staged(next(requests))
-        parts = 1
-        under_way: set[Future[bool]] = set()
+        came = [self._staged(next(requests), spare, out_of_time)]
+        under_way: set[Future[int]] = set()
         with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
-            for request in requests if all_staged else ():
-                parts += 1
+            for request in requests if all(came) else ():
+                if out_of_time():
+                    raise OutOfTime(f"{write.slug} was broken off after {counted(sum(came), 'part')}")
                 try:
-                    under_way.add(pool.submit(self._staged, request))
+                    under_way.add(pool.submit(self._staged, request, spare, out_of_time))
                 except RuntimeError:
                     # No more threads are to be had where the process is ending; what was begun is still brought in.
-                    all_staged &= self._staged(request)
+                    came.append(self._staged(request, spare, out_of_time))
                 if len(under_way) == PARTS_AT_ONCE:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    all_staged &= all(future.result() for future in done)
-                if not all_staged:
+                    came += [future.result() for future in done]
+                if not all(came):
                     break
-        return parts if all_staged and all(future.result() for future in under_way) else None
+        came += [future.result() for future in under_way]
+        return sum(came) if all(came) else None
 
-    def _staged(self, request: Mapping[str, Any]) -> bool:
-        return bool(self._call("novelsync_stage", request)["outcome"] == "staged")
+    def _staged(self, part: Mapping[str, Any], spare: Iterator[int], out_of_time: Callable[[], bool]) -> int:
+        """In how many calls the part came in, because it is halved until it passes; 0 if the novel went stale."""
+        try:
+            return int(self._call("novelsync_stage", part)["outcome"] == "staged")
+        except TooMuchAtOnce as error:
+            if not (smaller := halves(part)):
+                raise
+            if out_of_time():
+                raise OutOfTime(error.message) from error
+        came = []
+        for n, half in enumerate(smaller):
+            # Other numbers, should the whole have come in after all; but the first part keeps its place.
+            number = 1 if part["part"] == 1 and n == 0 else next(spare)
+            came.append(self._staged({**half, "part": number}, spare, out_of_time))
+            if not came[-1]:
+                return 0
+        return sum(came)
 
 
 def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:

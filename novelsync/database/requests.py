@@ -61,6 +61,15 @@ def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> It
         yield {**novel, "part": part, "created": created, "texts": texts}
 
 
+def halves(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """One part of a large novel as two, in the place and with the number of the one; None if it has only one text."""
+    created, texts = part["created"], part["texts"]
+    if len(created) + len(texts) < 2:
+        return None
+    c, t = (len(created) + 1) // 2, len(texts) // 2
+    return {**part, "created": created[:c], "texts": texts[:t]}, {**part, "created": created[c:], "texts": texts[t:]}
+
+
 def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     """The chapters to create and the texts to replace, in lists of about ``part_bytes`` of text as JSON each."""
     created: list[dict[str, Any]] = []

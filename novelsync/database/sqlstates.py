@@ -8,6 +8,7 @@ from novelsync.errors import (
     DatabaseUnavailable,
     LeaseLost,
     NovelSyncError,
+    TooMuchAtOnce,
     WriteRejected,
 )
 
@@ -20,8 +21,8 @@ NOT_READY_HINT: Final = (
 _NOT_MIGRATED: Final = ("42883", "3F000", "42P01")
 """No such function, schema or table."""
 
-_TIMED_OUT: Final = "57014"
-"""The statement timeout: a smaller call may pass."""
+_TOO_MUCH: Final = ("54000", "57014")
+"""A limit of Postgres itself, the statement timeout: a smaller call may pass."""
 
 _PASSING: Final = ("53200", "53300", "57P01", "57P02", "57P03", "57P05")
 """Short of memory or connections, shut down, crashed, starting, a connection that was idle for too long."""
@@ -57,7 +58,13 @@ def error_of_state(state: str, said: str, database: str, *, inside: bool) -> Nov
         return DatabaseUnavailable(
             f"{database} is read-only: {said}", "is its disk full, or is it a replica? See the project's dashboard"
         )
-    if state[:2] in _AWAY_CLASSES and state != _TIMED_OUT:
+    if state in _TOO_MUCH:
+        return TooMuchAtOnce(
+            f"it was too much for one call: {said} ({state})",
+            "calls are halved until they pass; where even one text does not, a lock, a slow trigger or a limit stands"
+            " in its way",
+        )
+    if state[:2] in _AWAY_CLASSES:
         return DatabaseUnavailable(
             f"{database} could not answer: {said} ({state})",
             "try again; its log knows more",

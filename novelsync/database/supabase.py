@@ -13,7 +13,7 @@ from supabase import Client, ClientOptions, SupabaseException, create_client
 
 from novelsync.database.idle import Idle
 from novelsync.database.sqlstates import NOT_READY_HINT, error_of_state
-from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, WriteRejected
+from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, TooMuchAtOnce
 from novelsync.wording import one_line
 
 TIMEOUT: Final = httpx.Timeout(connect=10, read=75, write=75, pool=10)
@@ -156,7 +156,8 @@ def _of_status(status: int, said: str, database: str) -> NovelSyncError:
         case 401 | 403:
             return ConfigurationError(f"{database} does not accept the key: {said} ({status})", _KEY_HINT)
         case 413:
-            return WriteRejected(f"{database} says that the request is too large ({status})", "see the novel's file")
+            message = f"{database} says that the request is too large ({status})"
+            return TooMuchAtOnce(message, "calls are halved until they pass; raise the limit, or shorten the text")
         case 540:
             return DatabaseUnavailable(f"{database}: the project is paused ({status})", "restore it in its dashboard")
         case 408 | 429:

@@ -174,14 +174,17 @@ begin
 end
 $$;
 
--- Keeps the lease. In: run_id, seconds. Out: held.
+-- Keeps the lease. In: run_id, seconds, resume_at (where the next run begins, should this one die; null: as before).
+-- Out: held.
 create or replace function public.novelsync_renew(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_request record;
 begin
-  select * into v_request from json_to_record($1) as r(run_id uuid, seconds integer);
-  update novelsync.lease set expires_at = clock_timestamp() + make_interval(secs => v_request.seconds)
+  select * into v_request from json_to_record($1) as r(run_id uuid, seconds integer, resume_at text);
+  update novelsync.lease
+  set expires_at = clock_timestamp() + make_interval(secs => v_request.seconds),
+      resume_at = coalesce(v_request.resume_at, resume_at)
   where run_id = v_request.run_id;
   return json_build_object('held', found);
 end
@@ -720,10 +723,11 @@ begin
     delete from novelsync.staging where slug = any (v_staged) and novel_id = any (v_ids);
   end if;
 
+  -- The first answer stands: where the message came twice at once, the second saw a novel that was in already.
   update novelsync.messages m set result = n.result
   from rows from (json_to_recordset(v_request.novels) as (slug text, result json)) with ordinality
        as n(slug, result, place)
-  where m.run_id = v_request.run_id and m.slug = n.slug and json_typeof(n.result) = 'object'
+  where m.run_id = v_request.run_id and m.slug = n.slug and m.result is null and json_typeof(n.result) = 'object'
     and v_outcomes[n.place] is null;
 
   -- Here, and not at commit, so that what is wrong with the data is this call's error.
