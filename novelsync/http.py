@@ -33,6 +33,7 @@ from novelsync.page.render import headers, notice_page, status_page
 from novelsync.page.view import Way, Ways, text, view
 from novelsync.report import Outcome, Report, timestamp
 from novelsync.wiring import Parts, parts_of_this_process
+from novelsync.wording import shortened
 
 NOVELS: Final = "/api/v1/sync/novels"
 BACKGROUND: Final = "/api/v1/sync/novels/background"
@@ -54,6 +55,12 @@ _ALARMING: Final = {
 
 MOST_BODY: Final = 65_536
 """Bytes. None is needed; it is only looked into for parameters that belong elsewhere."""
+
+MOST_ADDRESS: Final = 16_384
+"""Bytes of the path and the query. Google's own limit is about this; functions-framework has none."""
+
+MOST_SAID: Final = 1000
+"""Characters of a message about a request, which may quote it."""
 
 LONGEST_NAME: Final = 1024
 """Bytes of UTF-8, of an object in Cloud Storage. A folder's name has at most 255."""
@@ -96,34 +103,34 @@ class Door:
 
 def answer(request: Request, door: Door, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
     """The answer to any request whatever; nothing gets out as an exception."""
-    with structlog.contextvars.bound_contextvars():
-        try:
-            _read_body(request)
-            act = _route(request, door)
-            parts = find_parts(acts=any(route.method == "POST" for route in door.routes))
-            structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
-            _check_origin(parts, request)
-            status, document = act(parts, request)
-            say = _say(parts, request, door)
-            document = said(document, say)
-            if act is _status and _is_browser(request):
-                return _page(status, status_page(view(document, _ways(parts, door, say), say, datetime.now(UTC))))
-            return _told(request, door, status, document)
-        except Refused as refusal:
-            allow = {"Allow": refusal.allow} if refusal.allow else {}
-            return _told(request, door, refusal.status, _failure(refusal.message, refusal.hint), allow)
-        except NovelSyncError as error:
-            log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
-            return _told(request, door, _status_of(error), _failure(error.message, error.hint))
-        except Exception:
-            # The outermost boundary: functions-framework would answer with a page of its own.
-            log.exception("request_broke")
-            broke = _failure("something is wrong in NovelSync itself", "the log has the details")
-            return _told(request, door, 500, broke)
+    structlog.contextvars.clear_contextvars()  # what this thread bound for the request before
+    try:
+        _bound(request)
+        act = _route(request, door)
+        parts = find_parts(acts=any(route.method == "POST" for route in door.routes))
+        structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
+        _check_origin(parts, request)
+        status, document = act(parts, request)
+        say = _say(parts, request, door)
+        document = said(document, say)
+        if act is _status and _is_browser(request):
+            return _page(status, status_page(view(document, _ways(parts, door, say), say, datetime.now(UTC))))
+        return _told(request, door, status, document)
+    except Refused as refusal:
+        allow = {"Allow": refusal.allow} if refusal.allow else {}
+        return _told(request, door, refusal.status, _failure(refusal.message, refusal.hint), allow)
+    except NovelSyncError as error:
+        log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
+        return _told(request, door, _status_of(error), _failure(error.message, error.hint))
+    except Exception:
+        # The outermost boundary: functions-framework would answer with a page of its own.
+        log.exception("request_broke")
+        broke = _failure("something is wrong in NovelSync itself", "the log has the details")
+        return _told(request, door, 500, broke)
 
 
-def _read_body(request: Request) -> None:
-    """All of it that may be: whatever is left, functions-framework reads into memory after the answer."""
+def _bound(request: Request) -> None:
+    """Reads all of the body that may be: whatever is left, functions-framework reads into memory after the answer."""
     request.max_content_length = MOST_BODY
     try:
         request.get_data()
@@ -131,6 +138,8 @@ def _read_body(request: Request) -> None:
     except RequestEntityTooLarge as error:
         request.stream = BytesIO()
         raise Refused(413, f"the body has more than {MOST_BODY:,} bytes", "none is needed") from error
+    if len(request.path) + len(request.query_string) > MOST_ADDRESS:
+        raise Refused(414, f"the address has more than {MOST_ADDRESS:,} bytes", "ask for fewer novels at a time")
 
 
 def _say(parts: Parts, request: Request, door: Door) -> Say:
@@ -309,7 +318,7 @@ def _status_of(error: NovelSyncError) -> int:
 
 
 def _failure(message: str, hint: str) -> Mapping[str, Any]:
-    return {"success": False, "message": message, "hint": hint}
+    return {"success": False, "message": shortened(message, MOST_SAID), "hint": hint}
 
 
 _ALWAYS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
