@@ -40,7 +40,8 @@ _GRANTED_BY_DEFAULT = """
     end $$;
     grant usage on schema public to anon, authenticated, service_role;
     alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
-    alter default privileges in schema public grant all on functions to anon, authenticated, service_role;"""
+    alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
+    alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;"""
 
 # One novel that readers see, with a chapter that was removed; one that was removed; one that is being brought in.
 _CONTENTS = f"""
@@ -224,6 +225,11 @@ def test_the_bookkeeping_cannot_be_named(site: Site, key: str) -> None:
             assert site.ask(key, path, "POST", {}, Content_Profile="novelsync").status_code == 406
             assert site.ask(key, path).status_code == 404
         assert HIDDEN not in site.ask(key, f"novels?select=*,{name}(*)").text
+    # A sequence is shown as a table is, and tells how many rows there have ever been.
+    for path in ("novels_id_seq", "chapters_id_seq"):
+        assert is_denied(site.ask(key, path))
+    for path in ("rpc/setval", "rpc/nextval", "rpc/currval"):
+        assert site.ask(key, path, "POST", {}).status_code == 404
     # Nor does what the API says about itself speak of it.
     assert "novelsync." not in site.ask(key, "").text
 
@@ -285,7 +291,7 @@ def test_every_table_of_ours_has_row_level_security_and_readers_may_select_from_
     assert {name for name, _ in relations} >= set(READERS_TABLES)
     granted = site.rows(
         "select distinct c.relname, a.privilege_type from pg_class c, aclexplode(c.relacl) a"
-        " where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relnamespace in ('public'::regnamespace,"
+        " where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relnamespace in ('public'::regnamespace,"
         " 'novelsync'::regnamespace) and a.grantee in (0, 'anon'::regrole, 'authenticated'::regrole)"
     )
     assert set(granted) == {(table, "SELECT") for table in READERS_TABLES}
