@@ -133,9 +133,10 @@ def translated_errors(name: str) -> Iterator[None]:
 
 def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
     state = error.sqlstate
-    said = one_line(error.diag.message_primary or str(error), 600)
+    whole = " ".join((error.diag.message_primary or str(error)).split())
+    said = one_line(whole, 600)
     if state is None:
-        if any(words in said for words in _REFUSED_WHO_ASKS):
+        if any(words in whole for words in _REFUSED_WHO_ASKS):
             return ConfigurationError(
                 f"{name} refuses the connection: {said}", "check user, password and database name in DATABASE_URL"
             )
