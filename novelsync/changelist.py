@@ -6,10 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from novelsync.models import BookChapter, KnownChapter, NovelWrite, url_hash
-from novelsync.wording import quoted
+from novelsync.wording import quoted, shortened
 
 ADDED, CHANGED, MOVED, REMOVED, HELD = "+", "~", ">", "-", "!"
 """What the marks mean, of a novel as of a chapter. A novel that moved was renamed."""
+
+
+SHOWN_TITLE = 200
+"""Characters; a title may have megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,11 @@ class NovelChange:
     def as_dict(self) -> Mapping[str, Any]:
         """As published with a dry run's report."""
         own = {each.name: getattr(self, each.name) for each in fields(self)}
-        chapters = [{each.name: getattr(line, each.name) for each in fields(line)} for line in self.chapters]
+        chapters = [
+            {each.name: getattr(line, each.name) for each in fields(line)}
+            | {"title": shortened(line.title, SHOWN_TITLE)}
+            for line in self.chapters
+        ]
         return own | {"chapters": chapters}
 
 

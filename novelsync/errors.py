@@ -22,15 +22,17 @@ No exception of another library leaves the adapter that met it.
 
 from collections.abc import Sequence
 
+from novelsync.masking import masked
+
 
 class NovelSyncError(Exception):
     """What happened (lower case, with names and numbers, never a secret) and what to do about it."""
 
     def __init__(self, message: str, hint: str = "", *, passing: bool = False) -> None:
         """``passing``: the very same call may succeed in a few seconds. Only the adapter that made it can tell."""
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = masked(message)
+        self.hint = masked(hint)
+        super().__init__(self.message)
         self.passing = passing
 
 

@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any, Final, NamedTuple
 
 import structlog
 from flask import Request, Response
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from novelsync.commands import Say, as_command_line, as_request, said
 from novelsync.errors import (
@@ -25,12 +27,13 @@ from novelsync.errors import (
     Unavailable,
 )
 from novelsync.models import Options
-from novelsync.origin import is_from_elsewhere
+from novelsync.origin import is_from_elsewhere, may_be_sent_a_token
 from novelsync.page.notice import notice
 from novelsync.page.render import headers, notice_page, status_page
 from novelsync.page.view import Way, Ways, text, view
 from novelsync.report import Outcome, Report, timestamp
 from novelsync.wiring import Parts, parts_of_this_process
+from novelsync.wording import shortened
 
 NOVELS: Final = "/api/v1/sync/novels"
 BACKGROUND: Final = "/api/v1/sync/novels/background"
@@ -49,6 +52,18 @@ _ALARMING: Final = {
     "1": ("never_run", "failing", "stale"),
     "strict": ("never_run", "failing", "stopped", "stale", "attention"),
 }
+
+MOST_BODY: Final = 65_536
+"""Bytes. None is needed; it is only looked into for parameters that belong elsewhere."""
+
+MOST_ADDRESS: Final = 16_384
+"""Bytes of the path and the query. Google's own limit is about this; functions-framework has none."""
+
+MOST_SAID: Final = 1000
+"""Characters of a message about a request, which may quote it."""
+
+LONGEST_NAME: Final = 1024
+"""Bytes of UTF-8, of an object in Cloud Storage. A folder's name has at most 255."""
 
 log = structlog.get_logger()
 
@@ -88,29 +103,43 @@ class Door:
 
 def answer(request: Request, door: Door, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
     """The answer to any request whatever; nothing gets out as an exception."""
-    with structlog.contextvars.bound_contextvars():
-        try:
-            act = _route(request, door)
-            parts = find_parts(acts=any(route.method == "POST" for route in door.routes))
-            structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
-            _check_origin(parts, request)
-            status, document = act(parts, request)
-            say = _say(parts, request, door)
-            document = said(document, say)
-            if act is _status and _is_browser(request):
-                return _page(status, status_page(view(document, _ways(parts, door, say), say, datetime.now(UTC))))
-            return _told(request, door, status, document)
-        except Refused as refusal:
-            allow = {"Allow": refusal.allow} if refusal.allow else {}
-            return _told(request, door, refusal.status, _failure(refusal.message, refusal.hint), allow)
-        except NovelSyncError as error:
-            log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
-            return _told(request, door, _status_of(error), _failure(error.message, error.hint))
-        except Exception:
-            # The outermost boundary: functions-framework would answer with a page of its own.
-            log.exception("request_broke")
-            broke = _failure("something is wrong in NovelSync itself", "the log has the details")
-            return _told(request, door, 500, broke)
+    structlog.contextvars.clear_contextvars()  # what this thread bound for the request before
+    try:
+        _bound(request)
+        act = _route(request, door)
+        parts = find_parts(acts=any(route.method == "POST" for route in door.routes))
+        structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
+        _check_origin(parts, request)
+        status, document = act(parts, request)
+        say = _say(parts, request, door)
+        document = said(document, say)
+        if act is _status and _is_browser(request):
+            return _page(status, status_page(view(document, _ways(parts, door, say), say, datetime.now(UTC))))
+        return _told(request, door, status, document)
+    except Refused as refusal:
+        allow = {"Allow": refusal.allow} if refusal.allow else {}
+        return _told(request, door, refusal.status, _failure(refusal.message, refusal.hint), allow)
+    except NovelSyncError as error:
+        log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
+        return _told(request, door, _status_of(error), _failure(error.message, error.hint))
+    except Exception:
+        # The outermost boundary: functions-framework would answer with a page of its own.
+        log.exception("request_broke")
+        broke = _failure("something is wrong in NovelSync itself", "the log has the details")
+        return _told(request, door, 500, broke)
+
+
+def _bound(request: Request) -> None:
+    """Reads all of the body that may be: whatever is left, functions-framework reads into memory after the answer."""
+    request.max_content_length = MOST_BODY
+    try:
+        request.get_data()
+        request.stream.read(1)  # a body in chunks is read up to the limit, and too long only then
+    except RequestEntityTooLarge as error:
+        request.stream = BytesIO()
+        raise Refused(413, f"the body has more than {MOST_BODY:,} bytes", "none is needed") from error
+    if len(request.path) + len(request.query_string) > MOST_ADDRESS:
+        raise Refused(414, f"the address has more than {MOST_ADDRESS:,} bytes", "ask for fewer novels at a time")
 
 
 def _say(parts: Parts, request: Request, door: Door) -> Say:
@@ -118,7 +147,8 @@ def _say(parts: Parts, request: Request, door: Door) -> Say:
         return as_command_line
     has_it = any(route.path == NOVELS for route in door.routes)
     # Not as the request says: TLS ends before us, and a token must not be sent in clear.
-    return as_request(NOVELS, f"https://{request.host}" if has_it else "", parts.settings.scheduler_job or "")
+    root = f"https://{request.host}" if has_it and may_be_sent_a_token(request.host) else ""
+    return as_request(NOVELS, root, parts.settings.scheduler_job or "")
 
 
 def _ways(parts: Parts, door: Door, say: Say) -> Ways:
@@ -137,8 +167,10 @@ def _ways(parts: Parts, door: Door, say: Say) -> Ways:
 def _sync(parts: Parts, request: Request) -> Answer:
     given = _parameters(request, *_SYNC_PARAMETERS)
     slugs, removals = given.getlist("slug"), given.get("accept_removals")
-    if not all(slug and "\0" not in slug for slug in (*slugs, *given.getlist("accept"))):
-        raise Refused(400, "a slug is empty, or holds a NUL", "it is the name of the novel's folder")
+    if not all(
+        0 < len(slug.encode()) <= LONGEST_NAME and "\0" not in slug for slug in (*slugs, *given.getlist("accept"))
+    ):
+        raise Refused(400, "a slug is empty, too long, or holds a NUL", "it is the name of the novel's folder")
     if removals is not None and (slugs or not re.fullmatch("[1-9][0-9]{0,8}", removals)):
         hint = "the number that was shown; and only a whole run removes, so no slug beside it"
         raise Refused(400, f"accept_removals is {removals!r}" + (" beside a slug" if slugs else ""), hint)
@@ -286,7 +318,7 @@ def _status_of(error: NovelSyncError) -> int:
 
 
 def _failure(message: str, hint: str) -> Mapping[str, Any]:
-    return {"success": False, "message": message, "hint": hint}
+    return {"success": False, "message": shortened(message, MOST_SAID), "hint": hint}
 
 
 _ALWAYS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept"}

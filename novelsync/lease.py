@@ -1,5 +1,6 @@
 """Keeping the lease while a run works: a thread that renews it."""
 
+import contextvars
 import threading
 from types import TracebackType
 
@@ -22,7 +23,9 @@ class LeaseKeeper:
         self._run_id = run_id
         self._renew_seconds = renew_seconds
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        # With the caller's context, so that its log lines are the run's.
+        renew = contextvars.copy_context().run
+        self._thread = threading.Thread(target=renew, args=(self._renew,), name="lease", daemon=True)
 
     def _renew(self) -> None:
         while not self._done.wait(self._renew_seconds):

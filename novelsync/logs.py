@@ -7,6 +7,12 @@ from typing import Any, Literal
 
 import structlog
 
+from novelsync.masking import masked
+from novelsync.wording import printable
+
+MOST = 10_000
+"""Characters of one field; Google cuts lines of more than 256 kB in pieces that are no JSON."""
+
 _SEVERITY = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "CRITICAL"}
 
 
@@ -23,7 +29,7 @@ def configure_logs(
     renderer: list[Any]
     if as_json:
         as_lines = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-        renderer = [structlog.processors.format_exc_info, _for_cloud, as_lines]
+        renderer = [structlog.processors.format_exc_info, _for_cloud, _bounded, as_lines]
     else:
 
         def unprinted(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -33,6 +39,8 @@ def configure_logs(
 
         renderer = [
             unprinted,
+            _bounded,
+            _harmless,
             structlog.dev.ConsoleRenderer(
                 colors=getattr(sys, stream).isatty(),
                 # The default shows local variables, and a key may be one.
@@ -45,6 +53,7 @@ def configure_logs(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderer,
+            lambda logger, method, line: masked(str(line)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if as_json else logging.WARNING),
         # Looked up for every line, because functions-framework puts its own stream in place while it serves.
@@ -58,4 +67,20 @@ def _for_cloud(logger: object, method: str, event: MutableMapping[str, Any]) -> 
     event["message"] = event.pop("event")
     event["severity"] = _SEVERITY[event.pop("level")]
     event["time"] = event.pop("timestamp")
+    return event
+
+
+def _bounded(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """With the beginning and the end of what is too long: a traceback's end says what went wrong."""
+    for name, value in event.items():
+        if isinstance(value, str) and len(value) > MOST:
+            event[name] = f"{value[: MOST // 2]} … {value[-MOST // 2 :]}"
+    return event
+
+
+def _harmless(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Without what a terminal would obey: names of folders and texts of errors are other people's."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = printable(value)
     return event

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +31,6 @@ from novelsync.transfer import Errand, Progress, Transfer
 from novelsync.workers import Workers
 
 _LOGGED = (
-    "run_id",
     "dry_run",
     "outcome",
     "novels_processed",
@@ -143,15 +142,16 @@ class SyncService:
         slugs = list(dict.fromkeys([*slugs, *sorted(options.accept)]))
         report = self._report(trigger)
         report.novels_in_storage = report.deferred = len(slugs)
-        try:
-            for slug in slugs:
-                if self._stopped.is_set():
-                    break
-                report.add(self.sync_novel_to_db(slug, options))
-            report.stand(self._database.standing(slugs))
-        except NovelSyncError as error:
-            report.fail(error)
-        return self._ended(report)
+        with _log_lines_of(report):
+            try:
+                for slug in slugs:
+                    if self._stopped.is_set():
+                        break
+                    report.add(self.sync_novel_to_db(slug, options))
+                report.stand(self._database.standing(slugs))
+            except NovelSyncError as error:
+                report.fail(error)
+            return self._ended(report)
 
     def sync_chapters(
         self, novels: Sequence[StoredNovel], known: Mapping[str, int], errand: Errand
@@ -194,10 +194,14 @@ class SyncService:
         ``started``: called once the run has its lease; not called if it fails before, or is skipped.
         """
         report = self._report(trigger)
-        log.info("run_started", run_id=report.run_id, database=report.database, storage=self._storage.location)
+        with _log_lines_of(report):
+            return self._run(report, progress, options, started)
+
+    def _run(self, report: Report, progress: Progress, options: Options, started: Callable[[], None]) -> Report:
+        log.info("run_started", trigger=report.trigger, database=report.database, storage=self._storage.location)
         ending = _Ending()
         try:
-            begun = self._database.begin(report.run_id, trigger, _holder(), LEASE_SECONDS)
+            begun = self._database.begin(report.run_id, report.trigger, _holder(), LEASE_SECONDS)
         except NovelSyncError as error:
             report.skip(error) if isinstance(error, RunInProgress) else report.fail(error)
             return self._ended(report)
@@ -280,7 +284,7 @@ class SyncService:
             )
         except NovelSyncError as error:
             # The lease lapses by itself; what was written stays written.
-            log.warning("run_not_recorded", run_id=report.run_id, reason=error.message)
+            log.warning("run_not_recorded", reason=error.message)
             if report.error is None:
                 report.fail(error)
 
@@ -292,6 +296,11 @@ class _Ending:
     digest: str | None = None
     quiet: bool = False
     resume_at: str | None = None
+
+
+def _log_lines_of(report: Report) -> AbstractContextManager[None]:
+    """Every line that is logged inside says which run it belongs to, from whichever thread it comes."""
+    return structlog.contextvars.bound_contextvars(run_id=report.run_id)
 
 
 def _holder() -> str:

@@ -14,6 +14,7 @@ from novelsync.database.retrying import RetryingRoad
 from novelsync.errors import ConfigurationError
 from novelsync.fan_out import FanOut
 from novelsync.logs import configure_logs
+from novelsync.masking import hide
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import Settings, load_settings
 from novelsync.status import StatusService
@@ -175,7 +176,9 @@ def _open_road(settings: Settings) -> Iterator[Road]:
     if settings.supabase_url and settings.supabase_key:
         from novelsync.database.supabase import SupabaseRoad
 
-        yield SupabaseRoad(settings.supabase_url, settings.supabase_key.get_secret_value())
+        key = settings.supabase_key.get_secret_value()
+        hide(key)
+        yield SupabaseRoad(settings.supabase_url, key)
         return
     with postgres_url(settings) as (conninfo, name):
         from novelsync.database.migrations import migrate
@@ -191,9 +194,10 @@ def _open_road(settings: Settings) -> Iterator[Road]:
 def postgres_url(settings: Settings) -> Iterator[tuple[str, str]]:
     """How to connect to Postgres itself, and what to call it: for a sync, or for a migration."""
     if settings.database_url:
-        from novelsync.database.postgres import describe
+        from novelsync.database.postgres import describe, password_in
 
         conninfo = settings.database_url.get_secret_value()
+        hide(password_in(conninfo))
         yield conninfo, describe(conninfo)
         return
     from novelsync.database.embedded import EmbeddedPostgres

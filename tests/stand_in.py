@@ -86,7 +86,8 @@ def postgrest_binary() -> Path | None:
 class StandIn:
     """Supabase's REST endpoint: the real PostgREST behind a gateway that treats keys as Supabase's does."""
 
-    def __init__(self, conninfo: str, *, delay: float = 0.0) -> None:
+    def __init__(self, conninfo: str, *, delay: float = 0.0, pool: int = 10) -> None:
+        """``pool``: connections to Postgres, which all roles share."""
         self.delay = delay  # seconds, added to each request
         self.requests: list[Request] = []
         # Answers instead of gateway and PostgREST, unless with None. It runs in the request's thread.
@@ -95,6 +96,7 @@ class StandIn:
         self.secret_key = f"sb_secret_{secrets.token_urlsafe(22)}"
         self.publishable_key = f"sb_publishable_{secrets.token_urlsafe(22)}"
         self._conninfo = conninfo
+        self._pool = pool
         self._jwt_secret = secrets.token_hex(32)
         self._behind = {self.secret_key: self.jwt("service_role"), self.publishable_key: self.jwt("anon")}
         self._ends = threading.Event()
@@ -181,7 +183,7 @@ class StandIn:
             "PGRST_DB_SCHEMAS": "public",
             "PGRST_DB_ANON_ROLE": "anon",
             "PGRST_DB_MAX_ROWS": "1000",
-            "PGRST_DB_POOL": "10",
+            "PGRST_DB_POOL": str(self._pool),
             "PGRST_JWT_SECRET": self._jwt_secret,
             "PGRST_SERVER_UNIX_SOCKET": str(self._socket),
         }

@@ -9,6 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "novelsync"
 
 STOREYS = (
+    {"masking"},
     {"errors", "wording", "starting", "google_errors"},
     {"models", "commands", "placeholders", "request_ids"},
     {"book_file", "reader", "matching", "plan", "guards", "changes", "changelist"},

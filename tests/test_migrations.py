@@ -23,6 +23,7 @@ RELEASED = {
     "20261123100000": "2b6e11c00a0e7c10",
     "20261123200000": "2068c29183000965",
     "20261123210000": "137e65a4c348c809",
+    "20261123225000": "9ab3268ed782ce68",
 }
 """First digits of the SHA-256 of migrations that databases have. What is to change goes into a new file."""
 

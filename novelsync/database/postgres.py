@@ -13,6 +13,7 @@ from psycopg.types.json import Json, set_json_loads
 from novelsync.database.idle import Idle
 from novelsync.database.sqlstates import error_of_state
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
+from novelsync.wording import one_line
 
 _URL_HINT: Final = (
     "write it as postgresql://user:password@host:5432/database, with %40, %2F and %3A for @, / and : in the password"
@@ -113,6 +114,14 @@ def describe(conninfo: str) -> str:
     return f"Postgres at {name}"
 
 
+def password_in(conninfo: str) -> str:
+    """Empty if it has none, or one that is no secret because something is called so. Raises what `describe` does."""
+    describe(conninfo)
+    parts = psycopg.conninfo.conninfo_to_dict(conninfo)
+    password = str(parts.get("password") or "")
+    return "" if password in (parts.get("user"), parts.get("dbname"), parts.get("host")) else password
+
+
 @contextmanager
 def translated_errors(name: str) -> Iterator[None]:
     """Lets no exception of psycopg out."""
@@ -124,9 +133,10 @@ def translated_errors(name: str) -> Iterator[None]:
 
 def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
     state = error.sqlstate
-    said = " ".join((error.diag.message_primary or str(error)).split())
+    whole = " ".join((error.diag.message_primary or str(error)).split())
+    said = one_line(whole, 600)
     if state is None:
-        if any(words in said for words in _REFUSED_WHO_ASKS):
+        if any(words in whole for words in _REFUSED_WHO_ASKS):
             return ConfigurationError(
                 f"{name} refuses the connection: {said}", "check user, password and database name in DATABASE_URL"
             )

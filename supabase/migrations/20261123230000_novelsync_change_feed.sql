@@ -53,6 +53,7 @@ begin
 
   alter table public.chapter_changes enable row level security;
   revoke all on public.chapter_changes from public, anon, authenticated;
+  revoke all on sequence public.chapter_changes_id_seq from public, anon, authenticated;
   grant select, insert, delete on public.chapter_changes to service_role;
   create policy "novelsync writes" on public.chapter_changes for all to service_role using (true) with check (true);
 
