@@ -42,7 +42,9 @@ class SupabaseRoad:
         try:
             yield
         except _Answered as answer:
-            raise _translated(answer, self.name) from answer.error
+            error = _translated(answer, self.name)
+            error.retry_after = answer.retry_after
+            raise error from answer.error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, SupabaseException) as error:
             raise ConfigurationError(f"SUPABASE_URL cannot be used: {error}", _URL_HINT) from error
         except httpx.LocalProtocolError:
@@ -61,12 +63,15 @@ class SupabaseRoad:
 
 
 class _Answered(Exception):
-    """An answer that is an error, with its HTTP status, which APIError does not have."""
+    """An answer that is an error, with its HTTP status and headers, which APIError does not have."""
 
-    def __init__(self, error: APIError, status: int) -> None:
+    def __init__(self, error: APIError, response: httpx.Response | None) -> None:
         super().__init__(error.message)
         self.error = error
-        self.status = status
+        self.status = response.status_code if response else 0
+        wait = response.headers.get("Retry-After", "") if response else ""
+        # It may be a date, too, by a clock that is not ours.
+        self.retry_after = int(wait) if re.fullmatch("[0-9]{1,6}", wait) else 0
 
 
 class _Garbled(Exception):
@@ -111,11 +116,11 @@ class _Connection:
             call.request.params = call.request.params.add("columns", "body")
             answer = call.execute()
         except APIError as error:
-            raise _Answered(error, self._response.status_code if self._response else 0) from error
+            raise _Answered(error, self._response) from error
         else:
             if self._response and not self._response.headers.get("Content-Type", "").startswith("application/json"):
                 # supabase-py hands on whatever came with a status of 200, a page for people too.
-                raise _Answered(APIError({"message": "no JSON"}), self._response.status_code)
+                raise _Answered(APIError({"message": "no JSON"}), self._response)
             if not isinstance(
                 answer.data, dict | list
             ):  # what all our functions answer; it hands on what it cannot parse
