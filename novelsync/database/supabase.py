@@ -109,23 +109,13 @@ class _Connection:
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
         try:
-            self._http.body = msgspec.json.encode(request)
-            call = self._client.rpc(function, {})
-            # PostgREST parses a body only to learn its keys. Named here (as anything), they need not be learned, and
-            # the body goes on to Postgres as it is: half the time and half the memory for 4 MB.
-            call.request.params = call.request.params.add("columns", "body")
-            answer = call.execute()
-        except APIError as error:
-            raise _Answered(error, self._response) from error
-        else:
+            data = self._data(function, request)
             if self._response and not self._response.headers.get("Content-Type", "").startswith("application/json"):
                 # supabase-py hands on whatever came with a status of 200, a page for people too.
                 raise _Answered(APIError({"message": "no JSON"}), self._response)
-            if not isinstance(
-                answer.data, dict | list
-            ):  # what all our functions answer; it hands on what it cannot parse
+            if not isinstance(data, dict | list):  # what all our functions answer
                 raise _Garbled
-            return answer.data
+            return data
         finally:
             self._http.body = b""
             if self._response:
@@ -134,6 +124,20 @@ class _Connection:
                 self._response.stream = httpx.ByteStream(b"")
                 self._response = None
 
+    def _data(self, function: str, request: Mapping[str, Any]) -> Any:
+        """What was answered; text or nothing, if it was no JSON."""
+        try:
+            self._http.body = msgspec.json.encode(request)
+            call = self._client.rpc(function, {})
+            # PostgREST parses a body only to learn its keys. Named here (as anything), they need not be learned, and
+            # the body goes on to Postgres as it is: half the time and half the memory for 4 MB.
+            call.request.params = call.request.params.add("columns", "body")
+            return call.execute().data
+        except APIError as error:
+            raise _Answered(error, self._response) from error
+        except UnicodeDecodeError:
+            return None
+
     def close(self) -> None:
         self._http.close()
 
@@ -141,6 +145,9 @@ class _Connection:
 def _translated(answer: _Answered, database: str) -> NovelSyncError:
     code, status = answer.error.code or "", answer.status
     said = one_line(answer.error.message or f"status {status}")
+    if answer.error.code == "":
+        # What PostgREST says of a Postgres that crashed in the middle: status 400, and no code and no message.
+        return DatabaseUnavailable(f"{database} lost its Postgres in the middle of it", "try again", passing=True)
     match code:
         case "PGRST202":
             return DatabaseNotReady(f"{database} has not been migrated: {said}", _RELOAD_HINT)
