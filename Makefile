@@ -6,7 +6,7 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sync status serve stop check test bench bench-others screenshots clean
+.PHONY: help sync status serve stop check test soak bench bench-others screenshots clean
 
 help:
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
@@ -15,6 +15,7 @@ help:
 	@echo "make stop    stop an embedded database that was left running"
 	@echo "make check   lint and types"
 	@echo "make test    the tests"
+	@echo "make soak    faults of every kind for ten minutes   (ARGS='--seconds 60 --kills 200 --pairs 50')"
 	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
 	@echo "make screenshots   the pictures in docs/, taken anew; needs a Chromium"
 
@@ -55,6 +56,9 @@ check: $(READY)
 
 test: $(READY) .tools/ready
 	@$(PY) -m pytest -n auto $(ARGS)
+
+soak: $(READY) .tools/ready
+	@$(PY) -m tests.soak $(ARGS)
 
 screenshots: $(READY)
 	@$(PY) -m tests.screenshots
