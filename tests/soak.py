@@ -63,8 +63,6 @@ class Killings:
     kills: int = 0
     partly: int = 0
     equal: int = 0
-    usual: float = 0.0
-    """Seconds of an undisturbed import."""
 
 
 @dataclass
@@ -80,7 +78,6 @@ class Soak:
         self.findings = Findings()
         self.killings = Killings()
         self.races = Races()
-        self.rounds = 0
         self._server = server
         self._folder = folder
         self._seed = seed
@@ -106,7 +103,6 @@ class Soak:
             for road in ROADS:
                 usual[road] = rounds.usual_seconds(world, road)
                 world.empty()
-            self.killings.usual = max(usual.values())
             while self.killings.kills < times:
                 road = next(roads)
                 if rounds.killed(world, road, dice, usual[road]):
@@ -163,7 +159,6 @@ class Soak:
                         break
                     said = self._round(world, crawler, dice)
                     world.settle()
-                    self.rounds += 1
                     self._progress(f"{name}: {said}")
                     crawler.edit()
 
@@ -285,8 +280,10 @@ def main() -> None:
     print(f"seed {options.seed}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="novelsync-soak-") as folder, PostgresServer(newest_programs()) as server:
         soak = Soak(server, Path(folder), options.seed)
-        soak.kill(options.kills)
-        soak.race(options.pairs)
+        if options.kills:
+            soak.kill(options.kills)
+        if options.pairs:
+            soak.race(options.pairs)
         soak.go_on(options.seconds)
     text = "\n\n".join(table.markdown() for table in soak.tables())
     print(text)
