@@ -290,7 +290,7 @@ def main() -> None:
     if options.keep:
         arguments = f"--seconds {options.seconds:.0f} --kills {options.kills} --pairs {options.pairs}"
         keep(
-            "soak" if options.seconds else "kills and pairs",
+            "soak" if options.seconds else "kills" if options.kills else "pairs",
             f'`make soak ARGS="{arguments} --seed {options.seed}"`\n\n{text}',
         )
     if soak.findings.wrong:

@@ -4,7 +4,7 @@ import random
 import signal
 import threading
 import time
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, count
 from typing import Final
 
 from novelsync.guards import USUAL_LIMITS
@@ -104,9 +104,15 @@ def restarted(world: World, server: PostgresServer, road: str, mode: str, dice: 
 
 
 def raced(world: World, crawler: Crawler, roads: tuple[str, str], sizes: tuple[int, ...]) -> bool:
-    """Two runs at once on the same new novels. True: one was told that the other was running."""
+    """Two runs that ask for the lease at once, for the same new novels. True: one was told of the other."""
     crawler.add(*sizes)
-    with world.process(roads[0]) as one, world.process(roads[1]) as other:
+    both, calls = threading.Barrier(2), count(1)
+
+    def meet(call: bytes) -> None:
+        if b"novelsync_begin" in call and next(calls) <= both.parties:
+            both.wait(60)
+
+    with world.network.before_calls(meet), world.process(roads[0]) as one, world.process(roads[1]) as other:
         ends = [world.ended(one), world.ended(other)]
     world.findings.struck["two runs at once", " and ".join(dict.fromkeys(roads))] += 1
     outcomes = sorted((end.code, end.report["outcome"]) for end in ends)
