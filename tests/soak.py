@@ -137,7 +137,7 @@ class Soak:
                 self._progress(f"pair {self.races.pairs}")
 
     def _race(self, world: World, crawler: Crawler, roads: tuple[str, str], dice: random.Random) -> None:
-        sizes = tuple(dice.randint(1, 40) for _ in range(dice.randint(1, 12)))
+        sizes = tuple(dice.randint(1, 20) for _ in range(dice.randint(1, 5)))
         self.races.overlapped += rounds.raced(world, crawler, roads, sizes)
         self.races.pairs += 1
         world.settle()
