@@ -6,7 +6,7 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sync status serve stop check test fuzz bench bench-others screenshots clean
+.PHONY: help sync status serve stop check test soak fuzz bench bench-others screenshots clean
 
 help:
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
@@ -15,6 +15,7 @@ help:
 	@echo "make stop    stop an embedded database that was left running"
 	@echo "make check   lint and types"
 	@echo "make test    the tests"
+	@echo "make soak    faults of every kind for ten minutes   (ARGS='--seconds 60 --kills 200 --pairs 50')"
 	@echo "make fuzz    files nobody would think of, for the reader   (ARGS='--seconds 600')"
 	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
 	@echo "make screenshots   the pictures in docs/, taken anew; needs a Chromium"
@@ -63,6 +64,10 @@ test: $(READY) .tools/ready
 
 fuzz: $(READY) .tools/fuzz
 	@PYTHONPATH=.tools/fuzz $(PY) -m tests.fuzz_reader $(ARGS)
+
+soak: $(READY) .tools/ready
+	@$(PY) -m tests.soak $(ARGS)
+	@$(MAKE) --no-print-directory fuzz ARGS=
 
 screenshots: $(READY)
 	@$(PY) -m tests.screenshots

@@ -28,12 +28,17 @@ from novelsync.masking import masked
 class NovelSyncError(Exception):
     """What happened (lower case, with names and numbers, never a secret) and what to do about it."""
 
-    def __init__(self, message: str, hint: str = "", *, passing: bool = False) -> None:
-        """``passing``: the very same call may succeed in a few seconds. Only the adapter that made it can tell."""
+    def __init__(self, message: str, hint: str = "", *, passing: bool = False, retry_after: float = 0) -> None:
+        """
+        ``passing``: the very same call may succeed in a few seconds. Only the adapter that made it can tell.
+
+        ``retry_after``: seconds for which the other side asks not to be called again.
+        """
         self.message = masked(message)
         self.hint = masked(hint)
         super().__init__(self.message)
         self.passing = passing
+        self.retry_after = retry_after
 
 
 class ConfigurationError(NovelSyncError):

@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +18,6 @@ from hypothesis import settings
 
 from novelsync.cli import main
 from novelsync.database.embedded import EmbeddedPostgres
-from novelsync.database.embedded_places import programs_folder
 from novelsync.database.functions import FunctionDatabase, Road
 from novelsync.database.migrations import migrate
 from novelsync.database.postgres import PostgresRoad
@@ -28,9 +25,8 @@ from novelsync.guards import Limits
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.library import Library
+from tests.postgres_server import PostgresServer, older_programs
 from tests.serving import Serve, served
-
-AS_ROOT = os.name == "posix" and os.geteuid() == 0
 
 _numbers = itertools.count(1)
 
@@ -72,37 +68,13 @@ def _served(postgres: EmbeddedPostgres) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def older_server() -> Iterator[str]:
     """A Postgres 16 over TCP, as DATABASE_URL might name it: the wheel of the embedded one has it too."""
-    programs = programs_folder().parents[1] / "pginstall" / "bin"
-    account: dict[str, Any] = {}
-    if AS_ROOT:
-        import pwd
-
-        nobody = pwd.getpwnam("nobody")
-        account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    with tempfile.TemporaryDirectory(prefix="novelsync-test-") as folder, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        if account:
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-
-        def run(program: str, *arguments: str) -> None:
-            command = [programs / program, "-D", folder, *arguments]
-            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, **account)
-
-        try:
-            run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
-        except PermissionError:
-            pytest.skip("Postgres must not run as root, and nobody cannot enter the folder of this clone")
-        probe.close()
-        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off -k {folder}"
-        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", options, "start")
-        try:
-            server = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            migrate(server, "the tests' template")
-            _command(server, "create database migrated template postgres")
-            yield server
-        finally:
-            run("pg_ctl", "-w", "-m", "immediate", "stop")
+    try:
+        with PostgresServer(older_programs()) as server:
+            migrate(server.url, "the tests' template")
+            _command(server.url, "create database migrated template postgres")
+            yield server.url
+    except PermissionError:
+        pytest.skip("Postgres must not run as root, and nobody cannot enter the folder of this clone")
 
 
 def _named(conninfo: str, database: str) -> str:

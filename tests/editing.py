@@ -60,7 +60,7 @@ class Shelf:
         self._new = count(1)
         self._words = "and so on. " * 20
         for size in sizes:
-            self._add_novel(size)
+            self.add_novel(size)
 
     def put(self, book: Mapping[str, Any]) -> Novel:
         """A novel as its file has it."""
@@ -95,11 +95,11 @@ class Shelf:
 
     # Edits of folders ---------------------------------------------------------------------
 
-    def _add_novel(self, size: int) -> None:
+    def add_novel(self, size: int) -> None:
         self.folders[self.name()] = Novel([self.chapter(position) for position in range(1, size + 1)])
 
     def new_novel(self, edit: Edit) -> None:
-        self._add_novel(edit.amount % 7)
+        self.add_novel(edit.amount % 7)
 
     def rename_novel(self, edit: Edit) -> None:
         slug, novel = self._novel(edit)

@@ -1,4 +1,4 @@
-"""TCP in front of a Postgres, for tests of a network that loses answers, or goes silent and stays open."""
+"""TCP in front of a Postgres, for tests of a network that loses or garbles answers, or goes silent and stays open."""
 
 import select
 import socket
@@ -18,8 +18,14 @@ class Fate(Enum):
     """What becomes of the answer to a request."""
 
     COMES = "comes"
+    CUT = "cut"
+    """The connection is cut before the request has reached the server."""
     LOST = "lost"
     """The work is done, and then the connection is cut."""
+    HALF = "half"
+    """The connection is cut in the middle of the answer."""
+    GARBLED = "garbled"
+    """The work is done, and of the answer no byte is what it was."""
     SILENT = "silent"
     """The work is done, and nothing more is heard; the connection stays."""
 
@@ -57,6 +63,8 @@ class _Handler(BaseRequestHandler):
                     if not (data := self.request.recv(65_536)):
                         return
                     told = self.server.fate(data)
+                    if told is Fate.CUT:
+                        return
                     fate, answer = (fate if told is Fate.COMES else told), b""
                     behind.sendall(data)
                     continue
@@ -64,6 +72,11 @@ class _Handler(BaseRequestHandler):
                     return
                 if fate is Fate.COMES:
                     self.request.sendall(data)
+                elif fate is Fate.HALF:
+                    self.request.sendall(data[: len(data) // 2])
+                    return
+                elif fate is Fate.GARBLED:
+                    self.request.sendall(bytes(255 - byte for byte in data))
                 elif fate is Fate.LOST:
                     answer += data
                     if answer.endswith(_READY):

@@ -97,6 +97,18 @@ def test_a_lease_that_lapsed_can_be_taken_and_then_the_first_run_writes_nothing_
     assert tables.rows("select * from novels") == []
 
 
+def test_a_run_that_was_overtaken_marks_and_removes_nothing(database: FunctionDatabase, tables: Tables) -> None:
+    put(database, "emma", found("One", content=ONE))
+    first = begin(database, seconds=0)
+    begin(database)
+    with pytest.raises(LeaseLost):
+        database.note_absence(first, ["emma"], [], [])
+    with pytest.raises(LeaseLost):
+        database.remove(first, {"emma": 1}, accepted=False, hold=None)
+    assert tables.rows("select missing_since, removed_at from novelsync.files") == [(None, None)]
+    assert tables.titles("emma") == ["One"]
+
+
 def test_a_lease_that_lapsed_and_was_not_taken_is_renewed(database: FunctionDatabase) -> None:
     run = begin(database, seconds=0)
     assert database.renew(run, 60)

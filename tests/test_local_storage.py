@@ -8,8 +8,8 @@ import pytest
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
 from novelsync.models import StoredNovel
 from novelsync.storage.local import LocalStorage
-from tests.conftest import AS_ROOT
 from tests.library import Library
+from tests.postgres_server import AS_ROOT
 
 SECOND = 1_000_000_000
 

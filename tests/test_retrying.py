@@ -30,29 +30,9 @@ from tests.conftest import RecordingRoad, Tables, databases, make_service
 from tests.library import Library, chapter, chapters, text_of
 from tests.postgres_proxy import Fate, PostgresProxy
 from tests.stand_in import ABSENT, CUT, Answer, Request, StandIn, postgrest_binary
-from tests.waiting import wait_until
+from tests.waiting import Time, wait_until
 
 ROOT = Path(__file__).parents[1]
-
-
-class Time(threading.Event):
-    """A clock that waiting moves on, and a stop that a test gives after so much of it."""
-
-    def __init__(self, stops_after: float = float("inf")) -> None:
-        super().__init__()
-        self.now = 1000.0
-        self.waits: list[float] = []
-        self._stops_at = self.now + stops_after
-
-    def __call__(self) -> float:
-        return self.now
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.now += timeout or 0
-        self.waits.append(timeout or 0)
-        if self.now >= self._stops_at:
-            self.set()
-        return self.is_set()
 
 
 # Answers that are lost after the work was done ------------------------------------------
@@ -171,6 +151,28 @@ def test_an_answer_that_is_lost_after_the_work_was_done_makes_no_difference(
     assert found == [{**report, "problems": found[n]["problems"]} for n, report in enumerate(expected)]
     assert [tables.rows(query) for query in (EVERYTHING, BOOKKEEPING, RUNS)] == wanted
     assert tables.rows("select from novelsync.staging") == []
+
+
+@pytest.mark.parametrize("function", ["write", "stage"])
+def test_an_answer_that_is_lost_outside_of_runs_makes_no_difference_either(
+    function: str,
+    database: FunctionDatabase,
+    tables: Tables,
+    library: Library,
+    loss: Loss,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if function == "stage":
+        monkeypatch.setattr(functions, "CALL_BYTES", 500)
+    service = make_service(library, database)
+    for content in ("a text", "another text"):
+        library.write("emma", [chapter(n, content=text_of(f"{content} {n}")) for n in range(1, 5)])
+        loss.functions = {f"novelsync_{function}"}
+        assert service.sync_novel_to_db("emma")
+        stored = tables.rows("select content from chapters order by position")
+        assert stored == [(text_of(f"{content} {n}"),) for n in range(1, 5)]
+    assert loss.lost == [f"novelsync_{function}"] * 2
+    assert len(tables.rows("select from chapters")) == 4
 
 
 def begun(database: FunctionDatabase, seconds: int = 60) -> str:
@@ -471,6 +473,54 @@ def test_what_does_not_pass_is_given_up_on_at_once(kind: type[NovelSyncError]) -
     with pytest.raises(kind):
         RetryingRoad(failing, stopped=time, clock=time).call("novelsync_read", {})
     assert time.waits == []
+
+
+def test_a_run_that_is_over_budget_is_given_a_few_seconds_to_be_recorded() -> None:
+    time = Time()
+    failing = Failing()
+    road = in_a_run(failing, time, time_budget=10)
+    time.now = 1011
+    failing.times = 2
+    road.call("novelsync_finish", {"run_id": "run"})
+    assert failing.calls == ["novelsync_finish"] * 3
+
+    road = in_a_run(failing, time, time_budget=10)
+    time.now += 61
+    assert 1 <= spent(road, time, "novelsync_finish", run_id="run") <= PATIENCE, "even if its lease may have lapsed"
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [
+        ("20", 20, 20),
+        ("0", 0.5, 1.5),
+        ("31", 0.5, 1.5),
+        ("Mon, 23 Nov 2026 22:00:00 GMT", 0.5, 1.5),
+        ("-5", 0.5, 1.5),
+        ("", 0.5, 1.5),
+    ],
+    ids=["20 seconds", "none", "longer than there is", "a date", "nonsense", "nothing"],
+)
+def test_who_is_asked_to_come_back_later_does_if_it_can_wait_so_long(
+    said: str, least: float, most: float, database_url: str, library: Library
+) -> None:
+    if postgrest_binary() is None:
+        pytest.skip(ABSENT)
+    library.write("emma", chapters(1))
+    time, asked = Time(), [said]
+    with StandIn(database_url) as stand_in:
+
+        def answer(request: Request) -> Answer | None:
+            if "novelsync_write" not in request.path or not asked:
+                return None
+            return Answer(429, b"<html>", {"Content-Type": "text/html", "Retry-After": asked.pop()})
+
+        stand_in.answer = answer
+        road = RetryingRoad(SupabaseRoad(stand_in.url, stand_in.secret_key), stopped=time, clock=time)
+        with closing(FunctionDatabase(road)) as database:
+            assert make_service(library, database).sync_all_novels().success
+    (wait,) = time.waits
+    assert least <= wait <= most
 
 
 def test_each_repetition_is_one_line_of_the_log() -> None:

@@ -139,10 +139,30 @@ ANSWERS = {
     "an answer that was garbled on the way": Case(
         Answer(200, b'{"novels": 1, "rem\x00'), DatabaseUnavailable, "not JSON", "try again", passing=True
     ),
+    "an answer of which no byte is what it was": Case(
+        Answer(200, bytes(255 - byte for byte in b'{"novels": 1}')),
+        DatabaseUnavailable,
+        "not JSON",
+        "try again",
+        passing=True,
+    ),
+    "a page that is not UTF-8": Case(
+        Answer(200, "<html>Störung</html>".encode("latin-1"), {"Content-Type": "text/html"}),
+        ConfigurationError,
+        "does not answer as Supabase",
+        "SUPABASE_URL",
+    ),
     "a redirect": Case(Answer(301, b"", {"Location": "/x"}), ConfigurationError, "does not answer as", "SUPABASE_URL"),
     "another service": Case(html(404), ConfigurationError, "does not answer as Supabase does", "SUPABASE_URL"),
     "no pool": Case(
         error(504, "PGRST003"), DatabaseUnavailable, "no connection to its Postgres", "try again", passing=True
+    ),
+    "a Postgres that crashed in the middle": Case(
+        Answer(400, b'{"code":"","details":null,"hint":null,"message":""}'),
+        DatabaseUnavailable,
+        "lost its Postgres",
+        "try again",
+        passing=True,
     ),
     "a key that is no token": Case(error(401, "PGRST301"), ConfigurationError, "does not accept the key", "SECRET_KEY"),
     "a deadlock": Case(error(500, "40P01"), WriteRejected, "(40P01)", passing=True),

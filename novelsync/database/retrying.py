@@ -81,7 +81,8 @@ class RetryingRoad:
             return self._road.call(function, request)
 
         def give_up(state: RetryCallState) -> bool:
-            return self._stopped.is_set() or self._clock() + state.upcoming_sleep > self._last_attempt(request, asked)
+            next_attempt = self._clock() + state.upcoming_sleep
+            return self._stopped.is_set() or next_attempt > self._last_attempt(function, request, asked)
 
         def pause(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -96,9 +97,16 @@ class RetryingRoad:
                 if self._stopped.wait(state.upcoming_sleep):
                     raise error
 
+        def wait(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked_for = error.retry_after if isinstance(error, NovelSyncError) else 0
+            # Gateways ask for minutes where seconds would do: then our own pace is as good as giving up.
+            fits = self._clock() + asked_for <= self._last_attempt(function, request, asked)
+            return max(BACKOFF(state), asked_for if fits else 0)
+
         attempts = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, NovelSyncError) and error.passing),
-            wait=BACKOFF,
+            wait=wait,
             stop=give_up,
             before_sleep=pause,  # in place of the sleep, because who is told to stop makes no further attempt
             sleep=lambda seconds: None,
@@ -106,13 +114,15 @@ class RetryingRoad:
         )
         return attempts(self._road.call, function, request)
 
-    def _last_attempt(self, request: Mapping[str, Any], asked: float) -> float:
+    def _last_attempt(self, function: str, request: Mapping[str, Any], asked: float) -> float:
         """Asked anew each time, because the lease may have been renewed in between."""
         run = self._run
         # Calls that read name no run: while there is one, they are taken for its own.
         if run is None or request.get("run_id", run.run_id) != run.run_id:
             return asked + PATIENCE
-        return min(asked + RUN_PATIENCE, run.budget_ends, run.lease_ends)
+        last = min(asked + RUN_PATIENCE, run.budget_ends, run.lease_ends)
+        # What a run has done is worth a few seconds whenever it ends; and it ends when its budget does.
+        return max(last, asked + PATIENCE) if function == "novelsync_finish" else last
 
     def _note(self, function: str, request: Mapping[str, Any], answer: Any, asked: float) -> None:
         """What this process knows of its run's lease."""

@@ -42,7 +42,9 @@ class SupabaseRoad:
         try:
             yield
         except _Answered as answer:
-            raise _translated(answer, self.name) from answer.error
+            error = _translated(answer, self.name)
+            error.retry_after = answer.retry_after
+            raise error from answer.error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, SupabaseException) as error:
             raise ConfigurationError(f"SUPABASE_URL cannot be used: {error}", _URL_HINT) from error
         except httpx.LocalProtocolError:
@@ -61,12 +63,15 @@ class SupabaseRoad:
 
 
 class _Answered(Exception):
-    """An answer that is an error, with its HTTP status, which APIError does not have."""
+    """An answer that is an error, with its HTTP status and headers, which APIError does not have."""
 
-    def __init__(self, error: APIError, status: int) -> None:
+    def __init__(self, error: APIError, response: httpx.Response | None) -> None:
         super().__init__(error.message)
         self.error = error
-        self.status = status
+        self.status = response.status_code if response else 0
+        wait = response.headers.get("Retry-After", "") if response else ""
+        # It may be a date, too, by a clock that is not ours.
+        self.retry_after = int(wait) if re.fullmatch("[0-9]{1,6}", wait) else 0
 
 
 class _Garbled(Exception):
@@ -104,23 +109,13 @@ class _Connection:
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
         try:
-            self._http.body = msgspec.json.encode(request)
-            call = self._client.rpc(function, {})
-            # PostgREST parses a body only to learn its keys. Named here (as anything), they need not be learned, and
-            # the body goes on to Postgres as it is: half the time and half the memory for 4 MB.
-            call.request.params = call.request.params.add("columns", "body")
-            answer = call.execute()
-        except APIError as error:
-            raise _Answered(error, self._response.status_code if self._response else 0) from error
-        else:
+            data = self._data(function, request)
             if self._response and not self._response.headers.get("Content-Type", "").startswith("application/json"):
                 # supabase-py hands on whatever came with a status of 200, a page for people too.
-                raise _Answered(APIError({"message": "no JSON"}), self._response.status_code)
-            if not isinstance(
-                answer.data, dict | list
-            ):  # what all our functions answer; it hands on what it cannot parse
+                raise _Answered(APIError({"message": "no JSON"}), self._response)
+            if not isinstance(data, dict | list):  # what all our functions answer
                 raise _Garbled
-            return answer.data
+            return data
         finally:
             self._http.body = b""
             if self._response:
@@ -129,6 +124,20 @@ class _Connection:
                 self._response.stream = httpx.ByteStream(b"")
                 self._response = None
 
+    def _data(self, function: str, request: Mapping[str, Any]) -> Any:
+        """What was answered; text or nothing, if it was no JSON."""
+        try:
+            self._http.body = msgspec.json.encode(request)
+            call = self._client.rpc(function, {})
+            # PostgREST parses a body only to learn its keys. Named here (as anything), they need not be learned, and
+            # the body goes on to Postgres as it is: half the time and half the memory for 4 MB.
+            call.request.params = call.request.params.add("columns", "body")
+            return call.execute().data
+        except APIError as error:
+            raise _Answered(error, self._response) from error
+        except UnicodeDecodeError:
+            return None
+
     def close(self) -> None:
         self._http.close()
 
@@ -136,6 +145,9 @@ class _Connection:
 def _translated(answer: _Answered, database: str) -> NovelSyncError:
     code, status = answer.error.code or "", answer.status
     said = one_line(answer.error.message or f"status {status}")
+    if answer.error.code == "":
+        # What PostgREST says of a Postgres that crashed in the middle: status 400, and no code and no message.
+        return DatabaseUnavailable(f"{database} lost its Postgres in the middle of it", "try again", passing=True)
     match code:
         case "PGRST202":
             return DatabaseNotReady(f"{database} has not been migrated: {said}", _RELOAD_HINT)
