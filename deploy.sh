@@ -19,6 +19,8 @@ readonly ROUTES=/api/v1/sync
 . deploy/checks.sh
 # shellcheck source=deploy/make.sh
 . deploy/make.sh
+# shellcheck source=deploy/events.sh
+. deploy/events.sh
 # shellcheck source=deploy/alert.sh
 . deploy/alert.sh
 # shellcheck source=deploy/first_run.sh
@@ -42,6 +44,9 @@ Deploys NovelSync to Google Cloud, or brings what is deployed up to date, and ru
   --name NAME        what everything is called after (novelsync): two of them can live in one project
   --viewer MEMBER    may open the status: user:ann@example.com, group:…; repeatable
   --alert EMAIL      is told when the sync fails or stops
+  --events           syncs a novel within seconds of its file's writing, beside the schedule
+  --fanout           spreads a sync's novels over many instances
+  --instances N      of the function that --events and --fanout use: as many novels are written at once (10)
   --rotate-key       takes a new key into use, and disables the old one when the new one works
   --dry-run          prints every gcloud command, and runs none; needs no login and no network
   --delete           takes down what this made, after asking; never the bucket, never the database
@@ -72,7 +77,9 @@ deploy() {
   make_roles
   make_bucket
   make_secret
+  make_events
   deploy_functions
+  take_events_away
   make_job
   let_viewers_in
   make_alert

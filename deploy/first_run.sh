@@ -126,4 +126,9 @@ say_goodbye() {
   say "    $(bring_novels)"
   say "To read what the sync logs:"
   say "    gcloud functions logs read $sync_function --gen2 --region=$region --project=$project"
+  if [ -n "$events$fanout" ]; then
+    say "To read what became of single novels, and to look at messages that could not be delivered:"
+    say "    gcloud functions logs read $events_function --gen2 --region=$region --project=$project"
+    say "    gcloud pubsub subscriptions pull $dead_topic --limit=20 --project=$project"
+  fi
 }

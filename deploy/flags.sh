@@ -4,11 +4,11 @@
 parse() {
   project=${DEPLOY_PROJECT:-} region=${DEPLOY_REGION:-} bucket=${DEPLOY_BUCKET:-} prefix=${DEPLOY_PREFIX-novels}
   schedule=${DEPLOY_SCHEDULE:-0 * * * *} memory=${DEPLOY_MEMORY:-1Gi} name=${DEPLOY_NAME:-novelsync}
-  alert=${DEPLOY_ALERT:-}
+  alert=${DEPLOY_ALERT:-} instances=${DEPLOY_INSTANCES:-10}
   settings=() viewers=()
   url=${SUPABASE_URL:-} key=${SUPABASE_SECRET_KEY:-${SUPABASE_SERVICE_ROLE_KEY:-}}
   unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY # what is started here does not find it in its environment
-  rotate='' dry_run='' delete='' yes='' remark=''
+  events='' fanout='' rotate='' dry_run='' delete='' yes='' remark=''
   local flag value
   while IFS= read -r value; do [ -z "$value" ] || settings+=("$value"); done <<<"${DEPLOY_SET:-}"
   while IFS= read -r value; do [ -z "$value" ] || viewers+=("$value"); done <<<"${DEPLOY_VIEWER:-}"
@@ -16,6 +16,8 @@ parse() {
     flag=$1
     shift
     case $flag in
+      --events) events=1 && continue ;;
+      --fanout) fanout=1 && continue ;;
       --rotate-key) rotate=1 && continue ;;
       --dry-run) dry_run=1 && continue ;;
       --delete) delete=1 && continue ;;
@@ -42,6 +44,7 @@ parse() {
       --name) name=$value ;;
       --viewer) viewers+=("$value") ;;
       --alert) alert=$value ;;
+      --instances) instances=$value ;;
       *) misused "there is no $flag" ;;
     esac
   done
@@ -64,6 +67,7 @@ check_flags() {
   [ -z "$bucket" ] || matches "$bucket" '[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]' || misused "--bucket is '$bucket': a bucket's name is meant; the folder in it is --prefix"
   matches "$name" '[a-z][a-z0-9-]{1,18}[a-z0-9]' || misused "--name is '$name': 3 to 20 small letters, digits and hyphens"
   [ -z "$alert" ] || matches "$alert" '[^ ,@]+@[^ ,@]+' || misused "--alert is '$alert': an email address is meant"
+  matches "$instances" '[1-9][0-9]?|100' || misused "--instances is '$instances': a number from 1 to 100 is meant"
   for viewer in ${viewers[@]+"${viewers[@]}"}; do
     matches "$viewer" '(user|group|serviceAccount|domain):[^ ]+' ||
       misused "--viewer is '$viewer': user:ann@example.com, group:…, serviceAccount:… or domain:… is meant; the page is not for all the world"
@@ -75,7 +79,7 @@ check_flags() {
 
 check_setting() {
   case $1 in
-    NOVELSYNC_STORAGE | NOVELSYNC_SCHEDULER_JOB | GOOGLE_CLOUD_PROJECT | SUPABASE_* | DATABASE_URL)
+    NOVELSYNC_STORAGE | NOVELSYNC_SCHEDULER_JOB | NOVELSYNC_FANOUT_TOPIC | GOOGLE_CLOUD_PROJECT | SUPABASE_* | DATABASE_URL)
       misused "--set $1: deploy.sh sets it, or keeps it out, itself"
       ;;
   esac
@@ -95,14 +99,20 @@ check_setting() {
 
 # The names of all that is made.
 name_everything() {
-  sync_function=$name-sync status_function=$name-status
+  sync_function=$name-sync status_function=$name-status events_function=$name-events
   job=$name-hourly secret=$name-supabase-key
   job_path=projects/$project/locations/$region/jobs/$job
+  topic=$name-novels push_subscription=$name-novels-push
+  dead_topic=$name-novels-dead # and its subscription
+  topic_path=projects/$project/topics/$topic
   storage=gs://$bucket${prefix:+/$prefix}
   sync_account=$name-sync@$project.iam.gserviceaccount.com
   status_account=$name-status@$project.iam.gserviceaccount.com
+  events_account=$name-events@$project.iam.gserviceaccount.com
   caller_account=$name-caller@$project.iam.gserviceaccount.com
   build_account=$name-build@$project.iam.gserviceaccount.com
+  readers=("$sync_account" "$status_account")
+  if [ -n "$events$fanout" ]; then readers+=("$events_account"); fi
   sync_role=$(printf %s "$name" | tr - _)_sync
   status_role=$(printf %s "$name" | tr - _)_status
   alert_name="$name status in $region"

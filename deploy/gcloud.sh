@@ -27,7 +27,7 @@ confirmed() {
 
 
 # Known only once it is asked for; a dry run shows the name instead.
-readonly LATER='SUPABASE_URL|SUPABASE_SECRET_KEY|KEY_VERSION|OLD_KEY_VERSION|PROJECT_NUMBER|SYNC_URL|STATUS_URL|STATUS_HOST|UPTIME_CHECK|CHANNEL|POLICY'
+readonly LATER='SUPABASE_URL|SUPABASE_SECRET_KEY|KEY_VERSION|OLD_KEY_VERSION|PROJECT_NUMBER|SYNC_URL|STATUS_URL|STATUS_HOST|EVENTS_URL|NOTIFICATION|STORAGE_AGENT|UPTIME_CHECK|CHANNEL|POLICY'
 
 # A line that a shell would run: words quoted where they must be, $NAMES of LATER left to expand, $remark behind it.
 show() {
@@ -132,6 +132,7 @@ remark_for() {
     case $1 in
       create) remark='if it is not there' ;;
       update) remark='if it is there' ;;
+      replace) remark='if it is not wanted any more' ;;
       undelete) remark='if it was deleted lately' ;;
     esac
   fi

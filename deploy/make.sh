@@ -5,6 +5,7 @@ enable_apis() {
   step "APIs"
   local apis=(run cloudfunctions cloudbuild artifactregistry cloudscheduler secretmanager storage iam) api urls=()
   if [ -n "$alert" ]; then apis+=(monitoring); fi
+  if [ -n "$events$fanout" ]; then apis+=(pubsub); fi
   for api in "${apis[@]}"; do urls+=("$api.googleapis.com"); done
   run gcloud services enable "${urls[@]}" "--project=$project"
 }
@@ -22,7 +23,8 @@ make_accounts() {
   step "Service accounts"
   make_account "$sync_account" "NovelSync: syncs"
   make_account "$status_account" "NovelSync: shows the status"
-  make_account "$caller_account" "NovelSync: calls the sync every hour"
+  if [ -n "$events$fanout" ]; then make_account "$events_account" "NovelSync: syncs single novels"; fi
+  make_account "$caller_account" "NovelSync: calls the functions"
   make_account "$build_account" "NovelSync: builds the functions"
 }
 
@@ -68,7 +70,7 @@ make_bucket() {
   # The status only lists. The only ready-made role with no more than that is a legacy one, which shows the settings of the
   # bucket instead: not worth a difference between the two.
   local reader
-  for reader in "$sync_account" "$status_account"; do
+  for reader in "${readers[@]}"; do
     run_patiently gcloud storage buckets add-iam-policy-binding "gs://$bucket" "--member=serviceAccount:$reader" \
       --role=roles/storage.objectViewer
   done
@@ -84,7 +86,7 @@ make_secret() {
   esac
   store_key
   local reader
-  for reader in "$sync_account" "$status_account"; do
+  for reader in "${readers[@]}"; do
     run_patiently gcloud secrets add-iam-policy-binding "$secret" "--member=serviceAccount:$reader" \
       --role=roles/secretmanager.secretAccessor --condition=None "--project=$project"
   done
@@ -107,18 +109,18 @@ store_key() {
   fi
 }
 
-# deploy_function NAME ENTRY_POINT ACCOUNT FLAG…: the flags say what triggers it, its memory and its time.
+# deploy_function NAME ENTRY_POINT ACCOUNT SETTINGS FLAG…: the settings are those of its own, each with a | before it; the
+# flags say its memory, its time and how many there may be.
 deploy_function() {
-  local function=$1 entry_point=$2 service_account=$3 environment setting
-  shift 3
+  local function=$1 entry_point=$2 service_account=$3 own=$4 environment setting
+  shift 4
   # Separated by |, because a value may have a comma.
-  environment="NOVELSYNC_STORAGE=$storage|SUPABASE_URL=$url|NOVELSYNC_SCHEDULER_JOB=$job_path|GOOGLE_CLOUD_PROJECT=$project"
+  environment="NOVELSYNC_STORAGE=$storage|SUPABASE_URL=$url|NOVELSYNC_SCHEDULER_JOB=$job_path|GOOGLE_CLOUD_PROJECT=$project$own"
   for setting in ${settings[@]+"${settings[@]}"}; do environment="$environment|$setting"; done
-  # Three instances and not one: the lease in the database is the lock. With one, a second caller would get the
-  # platform's 429, and Cloud Scheduler would call again, instead of our "skipped".
   # A build takes minutes, and its log may have any words: not ten times.
   patience=3 run_patiently gcloud functions deploy "$function" --gen2 "--region=$region" "--runtime=$RUNTIME" --source=. \
-    "--entry-point=$entry_point" "$@" --ingress-settings=all --cpu=1 --concurrency=1 --min-instances=0 --max-instances=3 \
+    "--entry-point=$entry_point" --trigger-http --no-allow-unauthenticated "$@" --ingress-settings=all --cpu=1 \
+    --concurrency=1 --min-instances=0 \
     "--service-account=$service_account" \
     "--build-service-account=projects/$project/serviceAccounts/$build_account" \
     "--set-env-vars=^|^$environment" "--set-secrets=SUPABASE_SECRET_KEY=$secret:$key_version" "--project=$project"
@@ -129,14 +131,16 @@ function_url() {
 }
 
 deploy_functions() {
-  local on_request=(--trigger-http --no-allow-unauthenticated)
   step "Function $sync_function (some minutes)"
-  deploy_function "$sync_function" sync "$sync_account" "${on_request[@]}" "--memory=$memory" --timeout=1800s
+  # Three instances and not one: the lease in the database is the lock. With one, a second caller would get the
+  # platform's 429, and Cloud Scheduler would call again, instead of our "skipped".
+  deploy_function "$sync_function" sync "$sync_account" "${fanout:+|NOVELSYNC_FANOUT_TOPIC=$topic_path}" \
+    --max-instances=3 "--memory=$memory" --timeout=1800s
   function_url SYNC_URL "$sync_function"
   sync_url=$answer
   step "Function $status_function (some minutes)"
   # With Cloud Storage away the status can take 80 seconds to say so.
-  deploy_function "$status_function" status "$status_account" "${on_request[@]}" --memory=512Mi --timeout=180s
+  deploy_function "$status_function" status "$status_account" '' --max-instances=3 --memory=512Mi --timeout=180s
   function_url STATUS_URL "$status_function"
   status_url=$answer
 }

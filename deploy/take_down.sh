@@ -8,8 +8,9 @@ each_thing() {
   "$visit" "the schedule $job" "scheduler jobs" "$job" "--location=$region" "--project=$project"
   "$visit" "the function $sync_function" functions "$sync_function" --gen2 "--region=$region" "--project=$project"
   "$visit" "the function $status_function" functions "$status_function" --gen2 "--region=$region" "--project=$project"
+  each_part_of_events "$visit"
   "$visit" "the secret $secret, with the key in it" secrets "$secret" "--project=$project"
-  for address in "$sync_account" "$status_account" "$caller_account" "$build_account"; do
+  for address in "$sync_account" "$status_account" "$events_account" "$caller_account" "$build_account"; do
     "$visit" "the service account $address" "iam service-accounts" "$address" "--project=$project"
   done
 }

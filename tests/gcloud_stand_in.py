@@ -75,6 +75,34 @@ def secrets_versions(stdin: str):
             end()
 
 
+def notifications():
+    there, name = state["notifications"], arguments[4] if arguments[4:] else ""  # each: [id, topic, prefix]
+    match arguments[3]:
+        case "list":
+            end("\n".join("\t".join(("gs://my-novels", *notification)) for notification in there))
+        case "create":
+            state["made"] += 1
+            topic = f"//pubsub.googleapis.com/{flag('topic')}"
+            there.append([str(state["made"]), topic, flag("object-prefix")])
+            end()
+    found = [notification for notification in there if name.endswith(f"/notificationConfigs/{notification[0]}")]
+    if not found:
+        end(error=f"{name} not found: 404.")
+    if arguments[3] == "delete":
+        there.remove(found[0])
+    end()
+
+
+def fail_without_what_is_named():
+    """Pub/Sub takes nothing that belongs to a topic or a subscription that is not there."""
+    named = [("topics", flag(name).rpartition("/")[2]) for name in ("topic", "dead-letter-topic") if flag(name)]
+    if called("pubsub") and "iam-policy-binding" in said:
+        named.append((arguments[1], arguments[3]))
+    for kind, name in named:
+        if f"pubsub {kind} {name}" not in state["things"]:
+            end(error=f"NOT_FOUND: Resource not found (resource={name}).")
+
+
 def described(kind: str, name: str):
     if f"{kind} {name}" not in state["things"]:
         end(error=f"NOT_FOUND: {name} was not found")
@@ -119,6 +147,11 @@ def main():
         import subprocess
 
         subprocess.run(**state["run"], check=False, capture_output=True)
+    fail_without_what_is_named()
+    if called("storage", "buckets", "notifications"):
+        notifications()
+    if called("storage", "service-agent"):
+        end(state["storage_agent"])
     if "iam-policy-binding" in said or called("services", "enable") or called("scheduler", "jobs", "run"):
         end()
     words = [word for word in arguments if not word.startswith("--") and word not in ("alpha", "http")]

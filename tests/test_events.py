@@ -141,6 +141,7 @@ def function(bucket: Bucket, tmp_path: Path, database_url: str) -> Iterator[Func
         "STORAGE_EMULATOR_HOST": bucket.url,
         "DATABASE_URL": database_url,
         "NOVELSYNC_LOG_FORMAT": "json",
+        "FUNCTION_SIGNATURE_TYPE": "http",  # what gcloud sets for --trigger-http, with which deploy.sh makes it
     }
     with served("novel_changed", log, **settings) as http:
         yield Function(http, bucket, log)
