@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.waiting import wait_until
 
@@ -48,7 +49,17 @@ def served(target: str, log: Path, folder: Path = ROOT, **environment: str) -> I
             assert process.poll() is None, log.read_text()
             yield client
         finally:
-            process.send_signal(signal.SIGQUIT)  # gunicorn's quick end
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """By gunicorn's quick end; but a worker may hang in its handler of that, and gunicorn waits for it for 30 s."""
+    process.send_signal(signal.SIGQUIT)
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        for worker in psutil.Process(process.pid).children():
+            worker.kill()
 
 
 def _answers(client: httpx.Client) -> bool:
