@@ -1,11 +1,10 @@
 """A run that gives its novels to others, all of them on this machine."""
 
-import os
 import time
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from statistics import median
 from typing import Final, TypeAlias
@@ -13,6 +12,7 @@ from typing import Final, TypeAlias
 import httpx
 import msgspec
 import psutil
+import psycopg
 
 from bench import libraries
 from bench.parts import database, rest, road, sync
@@ -40,7 +40,7 @@ def main(folder: Path) -> Iterator[Table]:
     library = folder / "library"
     libraries.make(library, novels=NOVELS, chapters=CHAPTERS, size=SIZE)
     columns = ["", "novels per second", "MB of text per second"]
-    columns += [f"seconds of a processor: {part}" for part in ("run", "workers", "Postgres", "PostgREST")]
+    columns += [f"seconds of a processor: {part}" for part in PARTS]
     note = f"{NOVELS} new novels of {CHAPTERS} chapters of {SIZE / 1000:.0f} kB; the medians of {TIMES} imports."
     for where, delay in (("on the same machine", 0.0), (f"{DELAY * 1000:.0f} ms away", DELAY)):
         rows = [["by itself, 4 threads", *_row(alone(library, delay))]]
@@ -56,7 +56,7 @@ def alone(library: Path, delay: float) -> Rounds:
     """A run that does the work itself."""
     rounds = []
     for _ in range(TIMES):
-        with database() as conninfo, road("PostgREST", conninfo, delay) as (road_, _), Busy() as busy:
+        with database() as conninfo, road("PostgREST", conninfo, delay) as (road_, _), Busy(conninfo) as busy:
             seconds, _report = sync(library, road_)
             rounds.append((seconds, busy.since()))
     return rounds
@@ -77,7 +77,7 @@ def given_out(library: Path, workers: int, delay: float) -> Rounds:
                 served("novel_changed", library.parent / "log", **settings) as function,
                 Pushing(str(function.base_url), workers * PER_WORKER) as topic,
                 closing(FunctionDatabase(PostgresRoad(conninfo))) as messages,
-                Busy() as busy,
+                Busy(conninfo) as busy,
             ):
                 fan_out = FanOut(topic, messages, every=0.1)
                 service = SyncService(
@@ -125,12 +125,20 @@ def _row(rounds: Rounds) -> list[str]:
     return [f"{NOVELS / took:,.0f}", f"{NOVELS * CHAPTERS * SIZE / took / 1e6:,.1f}", *busy]
 
 
-PARTS: Final = ("run", "functions_framework", "postgres:", "postgrest")
-"""As the commands of their processes spell them."""
+PARTS: Final = ("run", "workers", "Postgres", "PostgREST")
+
+
+def _part_of(process: psutil.Process) -> str:
+    # The gateway before PostgREST is part of what is measured with it.
+    return "workers" if "functions_framework" in " ".join(process.cmdline()) else "PostgREST"
 
 
 class Busy:
-    """How long each part had a processor, from the block's beginning."""
+    """How long each part had a processor, from the block's beginning. Nobody else's processes count."""
+
+    def __init__(self, conninfo: str) -> None:
+        with psycopg.connect(conninfo) as connection:
+            self._postgres = psutil.Process(connection.info.backend_pid).parent()
 
     def __enter__(self) -> "Busy":
         self._before = self._used()
@@ -140,17 +148,20 @@ class Busy:
         pass
 
     def since(self) -> Mapping[str, float]:
+        """Seconds."""
         now = self._used()
         return {part: now[part] - self._before[part] for part in PARTS}
 
     def _used(self) -> dict[str, float]:
         used = dict.fromkeys(PARTS, 0.0)
-        for process in psutil.process_iter(["name", "cmdline", "cpu_times"]):
-            times, said = process.info["cpu_times"], " ".join(process.info["cmdline"] or [process.info["name"] or ""])
-            # The gateway before PostgREST is part of what is measured with it.
-            said = said.replace("tests.stand_in", "postgrest")
-            part = "run" if process.pid == os.getpid() else next((part for part in PARTS[1:] if part in said), None)
-            if part and times:
-                # What has ended counts with its parent.
-                used[part] += times.user + times.system + times.children_user + times.children_system
+        here = psutil.Process()
+        parts = [("run", here), *((_part_of(child), child) for child in here.children(recursive=True))]
+        parts += [("Postgres", process) for process in (self._postgres, *self._postgres.children())]
+        for part, process in parts:
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used[part] += times.user + times.system
+                if process != here:
+                    # What has ended counts with its parent.
+                    used[part] += times.children_user + times.children_system
         return used

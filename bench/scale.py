@@ -51,7 +51,7 @@ def main(folder: Path) -> Iterator[Table]:
     libraries.make(library, novels=fan_out.NOVELS, chapters=fan_out.CHAPTERS, size=fan_out.SIZE)
     rounds = fan_out.given_out(library, 1, fan_out.DELAY)
     novel = fan_out.PER_WORKER * median(seconds for seconds, _ in rounds) / fan_out.NOVELS
-    postgres = median(used["postgres:"] for _, used in rounds) / fan_out.NOVELS
+    postgres = median(used["Postgres"] for _, used in rounds) / fan_out.NOVELS
     yield Table(
         "Measured here",
         ["", "seconds"],
