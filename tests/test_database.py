@@ -17,7 +17,7 @@ from novelsync.database.migrations import migrations
 from novelsync.database.postgres import PostgresRoad
 from novelsync.database.requests import stage_requests
 from novelsync.database.supabase import SupabaseRoad
-from novelsync.errors import LeaseLost, RunInProgress, WriteRejected
+from novelsync.errors import DatabaseUnavailable, LeaseLost, RunInProgress, TooMuchAtOnce, WriteRejected
 from novelsync.models import UNSET, Book, BookChapter, NovelFields, NovelWrite, Problem, ProblemKind, StoredNovel
 from tests.conftest import RecordingRoad, Tables, databases, make_service
 from tests.library import Library, chapters, found, text_of
@@ -328,6 +328,20 @@ def test_what_takes_too_long_is_halved_until_it_passes(
     called = [function for function, _ in road.calls]
     # Both novels, each alone, b published; b's chapters in two parts, each of which is halved.
     assert (called.count("novelsync_write"), called.count("novelsync_stage")) == (4, 6)
+
+
+def test_a_look_that_takes_too_long_is_a_database_that_is_away() -> None:
+    class Slow:
+        name = "it"
+
+        def call(self, function: str, request: Any) -> Any:
+            raise TooMuchAtOnce("it was too much for one call: canceling statement due to statement timeout (57014)")
+
+        def close(self) -> None:
+            pass
+
+    with pytest.raises(DatabaseUnavailable, match="it could not answer: it was too much for one call"):
+        FunctionDatabase(Slow()).peek()
 
 
 def test_data_the_database_refuses_is_refused_whole(database: FunctionDatabase, tables: Tables) -> None:

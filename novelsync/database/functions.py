@@ -26,7 +26,7 @@ from novelsync.contracts import (
 )
 from novelsync.database.requests import halves, stage_requests, write_request
 from novelsync.database.sqlstates import NOT_READY_HINT
-from novelsync.errors import DatabaseNotReady, OutOfTime, RunInProgress, TooMuchAtOnce
+from novelsync.errors import DatabaseNotReady, DatabaseUnavailable, OutOfTime, RunInProgress, TooMuchAtOnce
 from novelsync.models import (
     Fingerprint,
     Hold,
@@ -62,6 +62,10 @@ ANSWERS = 5_000
 """Answers to a run's messages per call: about 1.5 MB."""
 
 
+_HALVED = ("novelsync_write", "novelsync_stage")
+"""What can be asked for in smaller calls."""
+
+
 class Road(Protocol):
     """How a call reaches the database. Raises as `novelsync.contracts.Database` promises."""
 
@@ -78,10 +82,19 @@ class FunctionDatabase:
 
     def __init__(self, road: Road) -> None:
         self._road = road
-        self._call = road.call
         self.name = road.name
         self.close = road.close
         self._is_current = False
+
+    def _call(self, function: str, request: Mapping[str, Any]) -> Any:
+        try:
+            return self._road.call(function, request)
+        except TooMuchAtOnce as error:
+            if function in _HALVED:
+                raise
+            raise DatabaseUnavailable(
+                f"{self.name} could not answer: {error.message}", "try again; its log knows more"
+            ) from error
 
     # Runs ---------------------------------------------------------------------
 
