@@ -9,7 +9,7 @@ from novelsync.errors import StorageUnavailable
 from novelsync.models import StoredNovel
 from novelsync.plan import Plan
 from novelsync.report import NovelResult, NovelStatus, Report
-from novelsync.transfer import Errand, Progress, batches
+from novelsync.transfer import BATCH_BYTES, Errand, Progress, batches
 
 BYTES_IN_FLIGHT = 16_000_000
 """Of files being worked on at one time; a larger file is worked on alone."""
@@ -61,7 +61,7 @@ class Workers:
                 if errand.out_of_time():
                     resume_at = batch[0].slug
                     break
-                if size > BYTES_IN_FLIGHT:
+                if size > BATCH_BYTES:
                     # Should it be what kills the process (its memory, the platform's patience), the others go first.
                     self._remember(plan.after(batch[0].slug) or "")
                 # With the caller's context, so that a thread's log lines belong to the request too.

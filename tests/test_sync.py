@@ -610,6 +610,17 @@ def test_a_novel_too_slow_for_the_time_budget_is_named_and_keeps_no_other_waitin
     assert tables.rows("select from novelsync.staging") == []
 
 
+def test_should_a_large_novel_kill_the_process_the_next_run_begins_with_the_others(
+    road: RecordingRoad, database: FunctionDatabase, library: Library, tables: Tables, slow_line: Callable[[], float]
+) -> None:
+    remembered: list[tuple[Any, ...]] = []
+    resume_at = "select resume_at from novelsync.lease"
+    road.before = lambda function: remembered.extend(tables.rows(resume_at) if function == "novelsync_stage" else [])
+    assert synced(make_service(library, database)).success
+    assert set(remembered) == {("c",)}
+    assert tables.rows(resume_at) == [(None,)], "it killed nobody"
+
+
 def test_a_run_that_is_told_to_stop_in_the_middle_of_a_large_novel_breaks_it_off_and_the_next_begins_there(
     library: Library, road: RecordingRoad, database: FunctionDatabase, tables: Tables, slow_line: Callable[[], float]
 ) -> None:
