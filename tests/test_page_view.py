@@ -101,6 +101,12 @@ def test_what_is_known_of_the_scheduler_decides_what_can_be_done_about_it() -> N
     assert "Runs every hour." in status_page(silent)
 
 
+def test_a_run_that_gave_its_novels_to_others_says_for_how_many_it_waits() -> None:
+    running = {"holder": "here", "since": "2026-01-01T12:00:00Z", "open_messages": 1_234}
+    assert seen(running=running).running == ("here", moment("2026-01-01T12:00:00Z"), "1,234 novels")
+    assert seen(running=running | {"open_messages": 0}).running == ("here", moment("2026-01-01T12:00:00Z"), "")
+
+
 def test_a_run_that_died_is_shown_as_one() -> None:
     said = seen(runs=[run("failed", duration=None)])
     assert (said.runs[0].changes, said.runs[0].took) == ("died before it could report", "?")

@@ -111,12 +111,21 @@ class Schedule:
     act: str
 
 
+class Running(NamedTuple):
+    """A run that is going on."""
+
+    holder: str
+    since: Moment
+    waits_for: str
+    """Novels that it gave to others; empty: none."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """All that the page says, in its order."""
 
     verdict: Verdict
-    running: tuple[str, Moment] | None
+    running: Running | None
     sync: Way
     storage: str
     novels_in_storage: int | None
@@ -162,13 +171,18 @@ _VERDICTS: Final = {
 _OUTCOMES: Final = {"ok": "ok", "partial": "with problems", "failed": "failed"}
 
 
+def _running(run: Mapping[str, Any]) -> Running:
+    open_ = run["open_messages"]
+    return Running(run["holder"], moment(run["since"]), counted(open_, "novel") if open_ else "")
+
+
 def view(status: Mapping[str, Any], ways: Ways, say: Say, now: datetime) -> View:
     """``status``: the published STATUS, its hints already as ``say`` writes them."""
     rows = [_run(run) for run in status["runs"]]
     problems = [_trouble(problem) for problem in status["problems"]]
     return View(
         verdict=_verdict(status, say),
-        running=status["running"] and (status["running"]["holder"], moment(status["running"]["since"])),
+        running=status["running"] and _running(status["running"]),
         sync=ways.sync,
         storage=status["storage_path"],
         novels_in_storage=status["novels_in_storage"],
