@@ -160,7 +160,7 @@ class Soak:
                     said = self._round(world, crawler, dice)
                     world.settle()
                     self._progress(f"{name}: {said}")
-                    crawler.edit()
+                    dice.choices((crawler.edit, crawler.put_large), (4, 1))[0]()
 
     def _round(self, world: World, crawler: Crawler, dice: random.Random) -> str:
         (kind,) = dice.choices(list(KINDS), list(KINDS.values()))

@@ -48,10 +48,10 @@ def test_calls_that_fail_in_any_way_cost_nothing(
     world: World, crawler: Crawler, findings: Findings, road: str, dice: random.Random
 ) -> None:
     for kind in FAULTS[road]:
-        for _ in range(2):
+        for change in (crawler.put_large, crawler.edit):
+            change()
             rounds.network_fails(world, road, kind, dice)
             world.settle()
-            crawler.edit()
         assert findings.struck[kind, road] > 0, f"{kind} never struck"
 
 
@@ -70,8 +70,10 @@ def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one(
     world: World, crawler: Crawler, findings: Findings, road: str, dice: random.Random
 ) -> None:
     crawler.add(40, 60)
-    rounds.killed(world, road, dice, 0.1)
-    world.settle()
+    for _ in range(2):
+        crawler.put_large()
+        rounds.killed(world, road, dice, 0.3)
+        world.settle()
 
 
 @pytest.mark.parametrize("road", ROADS)

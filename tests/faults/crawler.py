@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tests.editing import OF_CHAPTERS, OF_NOVELS, Edit, Novel, Shelf
 from tests.faults.world import World
+from tests.library import chapter
 
 # Not those after which something is held back or undecidable: here, tables must be equal and ids must stay.
 _OF_CHAPTERS: Final = sorted(OF_CHAPTERS.keys() - {"repeat text", "lose text", "shorten text", "delete many"})
@@ -37,6 +38,13 @@ class Crawler:
     def put(self, book: Mapping[str, Any]) -> None:
         self.shelf.put(book)
         self.write()
+
+    def put_large(self) -> None:
+        """A novel that comes in by several parts; before the next call it is another one, with other texts."""
+        sign = self._dice.random()
+        texts = [f"{n}, {sign}: " + "It went on and on. " * 30_000 for n in range(8)]
+        book = {"title": "A long one", "chapters": [chapter(n, content=text) for n, text in enumerate(texts)]}
+        self.world.publish("a-long-one", book)
 
     def edit(self) -> None:
         """What happens within an hour: something with folders, or with the chapters of a few novels."""
@@ -135,8 +143,8 @@ class Crawler:
 
     def _next(self, slug: str) -> dict[str, Any]:
         novel = self.shelf.folders[slug]
-        for chapter in (0, len(novel.chapters) - 1):
-            self.shelf.edit_text(novel, Edit("edit text", 0, chapter, 0))
+        for place in (0, len(novel.chapters) - 1):
+            self.shelf.edit_text(novel, Edit("edit text", 0, place, 0))
         book = book_of(novel)
         self._written[slug] = json.dumps(book).encode()
         return book
@@ -152,7 +160,8 @@ OF_FILES: Final[Mapping[str, Callable[[Crawler, str], None]]] = {
 
 
 def book_of(novel: Novel) -> dict[str, Any]:
-    return {"title": "A novel", "chapters": [chapter.in_file() for chapter in novel.chapters]}
+    chapters = [each.in_file() for each in novel.chapters]
+    return {"title": "A novel", "author": f"who wrote {len(chapters)} chapters", "chapters": chapters}
 
 
 def _outside(folder: Path) -> None:

@@ -15,12 +15,12 @@ PAUSE = 0.02
 """Seconds between two looks, at least: the machine has something else to do, too."""
 
 _LOOK = """
-    select n.id, n.slug, n.title, n.chapter_count, coalesce(
+    select n.id, n.slug, n.title, n.author, n.chapter_count, coalesce(
         json_agg(json_build_array(
             c.id, c.position, c.number, c.title, c.url, encode(sha256(convert_to(c.content, 'UTF8')), 'hex')
         ) order by c.position) filter (where c.id is not null), '[]')
     from novels n left join chapters c on c.novel_id = n.id
-    group by n.id, n.slug, n.title, n.chapter_count"""
+    group by n.id, n.slug, n.title, n.author, n.chapter_count"""
 """As anon, whom the policies show only what is published; one statement, so that it is one moment."""
 
 
@@ -37,6 +37,7 @@ class Version(NamedTuple):
     """A novel as one state of its file has it."""
 
     title: str
+    author: str | None
     chapters: tuple[Chapter, ...]
 
 
@@ -59,7 +60,7 @@ def version_of(book: Mapping[str, Any]) -> Version:
         )
         for c in book["chapters"]
     )
-    return Version(book["title"], tuple(chapters))
+    return Version(book["title"], book.get("author"), tuple(chapters))
 
 
 class Reader(threading.Thread):
@@ -95,8 +96,8 @@ class Reader(threading.Thread):
     def look(self, connection: psycopg.Connection[Any]) -> dict[str, Shown]:
         """Every novel there is, by its slug; each must be one version of its file and whole."""
         shown: dict[str, Shown] = {}
-        for novel_id, slug, title, count, chapters in connection.execute(_LOOK).fetchall():
-            version = Version(title, tuple(Chapter(n and float(n), *rest) for _, _, n, *rest in chapters))
+        for novel_id, slug, title, author, count, chapters in connection.execute(_LOOK).fetchall():
+            version = Version(title, author, tuple(Chapter(n and float(n), *rest) for _, _, n, *rest in chapters))
             positions = [position for _, position, *_ in chapters]
             if positions != list(range(1, count + 1)):
                 self.half_seen.append(f"{slug} says that it has {count} chapters, and they are at {positions}")
