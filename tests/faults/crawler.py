@@ -27,6 +27,7 @@ class Crawler:
         self.shelf = Shelf(sizes)
         self._dice = dice
         self._written: dict[str, bytes] = {}
+        self._long = 0
         self.write()
 
     def add(self, *sizes: int) -> None:
@@ -40,9 +41,10 @@ class Crawler:
         self.write()
 
     def put_large(self) -> None:
-        """A novel that comes in by several parts; before the next call it is another one, with other texts."""
-        sign = self._dice.random()
-        texts = [f"{n}, {sign}: " + "It went on and on. " * 30_000 for n in range(8)]
+        """A novel that comes in by several parts; each call adds as much to it and edits it, until it shrinks again."""
+        self._long = self._long + 8 if self._long < 24 else 8
+        signs = [self._dice.random(), *range(1, self._long)]
+        texts = [f"{n}, {sign}: " + "It went on and on. " * 30_000 for n, sign in enumerate(signs)]
         book = {"title": "A long one", "chapters": [chapter(n, content=text) for n, text in enumerate(texts)]}
         self.world.publish("a-long-one", book)
 
