@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Container, MutableMapping
+from collections.abc import Container, Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
@@ -28,8 +28,8 @@ def configure_logs(
     as_json = log_format == "json"
     renderer: list[Any]
     if as_json:
-        as_lines = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-        renderer = [structlog.processors.format_exc_info, _for_cloud, _bounded, as_lines]
+        as_lines = structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: masked(str(value)))
+        renderer = [structlog.processors.format_exc_info, _for_cloud, _without_secrets, _bounded, as_lines]
     else:
 
         def unprinted(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -39,6 +39,7 @@ def configure_logs(
 
         renderer = [
             unprinted,
+            _without_secrets,
             _bounded,
             _harmless,
             structlog.dev.ConsoleRenderer(
@@ -46,6 +47,7 @@ def configure_logs(
                 # The default shows local variables, and a key may be one.
                 exception_formatter=structlog.dev.plain_traceback,
             ),
+            lambda logger, method, line: masked(str(line)),  # the traceback, which comes in only here
         ]
     structlog.configure(
         processors=[
@@ -53,7 +55,6 @@ def configure_logs(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderer,
-            lambda logger, method, line: masked(str(line)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if as_json else logging.WARNING),
         # Looked up for every line, because functions-framework puts its own stream in place while it serves.
@@ -68,6 +69,24 @@ def _for_cloud(logger: object, method: str, event: MutableMapping[str, Any]) -> 
     event["severity"] = _SEVERITY[event.pop("level")]
     event["time"] = event.pop("timestamp")
     return event
+
+
+def _without_secrets(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Before anything is cut or encoded, so that none is left by half or in another spelling."""
+    for name, value in event.items():
+        event[name] = _masked(value)
+    return event
+
+
+def _masked(value: Any) -> Any:
+    match value:
+        case str():
+            return masked(value)
+        case Mapping():
+            return {name: _masked(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_masked(each) for each in value]
+    return value
 
 
 def _bounded(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

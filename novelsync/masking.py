@@ -36,6 +36,8 @@ def _forms(secret: str) -> Iterator[str]:
     yield secret
     yield quote(secret, safe="")
     yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
     data = secret.encode()
     for encode in (b64encode, urlsafe_b64encode):
         # Six bits a character: what stands before it decides how it looks, and at the edges is mixed with it.

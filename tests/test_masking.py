@@ -3,14 +3,17 @@
 import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
+import structlog
 
 from novelsync import masking
 from novelsync.database.postgres import PostgresRoad, password_in
 from novelsync.errors import ConfigurationError, NovelSyncError
+from novelsync.logs import MOST, configure_logs
 from novelsync.masking import hide, masked
 from novelsync.wording import one_line
 from tests.postgres_proxy import PostgresProxy
@@ -40,6 +43,26 @@ def test_half_a_secret_is_not_left_where_a_message_is_cut() -> None:
     hide("abcdefghijkl")
     assert one_line("x" * 290 + "abcdefghijkl") == "x" * 290 + "[secret]"
     assert "abcdef" not in one_line("x" * 295 + "abcdefghijkl")
+
+
+@pytest.mark.parametrize("secret", ["sb_secret_abcdefgh", 'pässword"x1', "a\\b\"c'defgh", "p@ssä\\word"])
+def test_a_log_line_has_no_part_of_a_secret_however_it_is_spelt_or_cut(
+    secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hide(secret)
+    configure_logs("json", "stdout")
+    for before in range(MOST // 2 - len(secret), MOST // 2 + 1):
+        structlog.get_logger().error("x", reason=f"{'.' * before}{secret}{'.' * MOST}", deep={"a": [secret]})
+    structlog.get_logger().error("x", reason=repr({"password": secret}), thing=Path(secret))
+    try:
+        int(secret)
+    except ValueError:
+        structlog.get_logger().exception("x")
+    lines = capsys.readouterr().out.splitlines()
+    assert all(json.loads(line)["severity"] == "ERROR" for line in lines)
+    for piece in (secret[:6], secret[-6:]):
+        for spelt in (piece, json.dumps(piece)[1:-1], json.dumps(piece, ensure_ascii=False)[1:-1], repr(piece)[1:-1]):
+            assert not any(spelt in line for line in lines), spelt
 
 
 def test_what_is_short_or_the_name_of_something_is_not_looked_for() -> None:
