@@ -327,8 +327,12 @@ class MessageState(StrEnum):
 class Messages(Protocol):
     """What the database remembers of the messages by which a run spreads its work. Raises as `Database` does."""
 
-    def ask(self, run_id: str, slugs: Sequence[str]) -> int:
-        """Remembers that these novels are given to others; returns how many of the run's have no answer yet."""
+    def ask(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
+        """
+        Remembers that these novels are given to others; returns how many of the run's have no answer yet.
+
+        ``close``: what has none now is no longer wanted, and whoever is at it writes nothing more.
+        """
 
     def message_state(self, run_id: str, slug: str) -> MessageState:
         """How one stands."""

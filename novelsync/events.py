@@ -6,6 +6,7 @@ always brought to what storage has now. An event that nobody could ever carry ou
 does not come for ever; what may pass is answered with 503, and comes again.
 """
 
+import uuid
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
@@ -87,7 +88,10 @@ def asked(kind: str, data: Any) -> Asked:
             attributes = message.attributes or {}
             if "eventType" in attributes:
                 return _written(_OF_NOTIFICATIONS.get(attributes["eventType"], ""), _Notification, attributes)
-            return msgspec.json.decode(b64decode(message.data, validate=True), type=NovelMessage)
+            asks = msgspec.json.decode(b64decode(message.data, validate=True), type=NovelMessage)
+            uuid.UUID(asks.run_id)
+            _storable(asks.slug)
+            return asks
         return _written(kind, _Object, data)
     except (ValidationError, msgspec.MsgspecError, ValueError) as error:
         raise Unintelligible(one_line(error)) from error
@@ -98,7 +102,15 @@ def _written(kind: str, shape: type[_Object] | type[_Notification], data: Any) -
         # A deletion too: one look at one object is no statement about a library, a whole run's listing is.
         raise NotOurs
     found = shape.model_validate(data)
+    _storable(found.name)
     return ObjectWritten(found.bucket, found.name, found.generation)
+
+
+def _storable(name: str) -> None:
+    """Raises `ValueError` for what no storage has, and no database could be asked for."""
+    if not name or "\0" in name:
+        raise ValueError("a name is empty, or holds a NUL")
+    name.encode()
 
 
 def receive(event: CloudEvent, find_parts: Callable[..., Parts] = parts_of_this_process) -> None:

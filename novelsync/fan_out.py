@@ -8,12 +8,14 @@ with the novel, so that it is true whoever is killed when. What is not answered 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 
 import msgspec
 import structlog
 
 from novelsync.contracts import Messages, Publisher
+from novelsync.errors import NovelSyncError
 from novelsync.plan import Plan
 from novelsync.report import NovelResult, Report
 from novelsync.transfer import Errand, Progress
@@ -56,29 +58,40 @@ class FanOut:
         The next run takes what they have not done, and begins anywhere. Raises `PublisherUnavailable`,
         `DatabaseUnavailable`, `LeaseLost`.
         """
-        total = report.deferred = len(plan.to_read)
+        report.deferred = len(plan.to_read)
+        try:
+            self._hand_out(plan, errand, report, progress)
+        except NovelSyncError:
+            # What was carried over so far is in, and is reported all the same.
+            with suppress(NovelSyncError):
+                self._count(report)
+            raise
+        self._count(report)
+
+    def _hand_out(self, plan: Plan, errand: Errand, report: Report, progress: Progress) -> None:
+        total = len(plan.to_read)
         novels = iter(plan.to_read)
         while not errand.out_of_time() and (some := list(islice(novels, TOGETHER))):
             # Before it is on its way: whoever gets a message looks here whether it is still wanted.
             self._messages.ask(report.run_id, [novel.slug for novel in some])
             self._publisher.publish([errand.message(novel.slug) for novel in some])
         log.info("messages_published", topic=self._publisher.name)
-        self._wait(report.run_id, total, errand, progress)
-        for answer in self._messages.answers(report.run_id):
-            report.add(msgspec.convert(answer, NovelResult))
-        if report.deferred and not self._stopped.is_set():
-            report.warn(
-                "",
-                f"{report.deferred} of {total} novels that were given out by {self._publisher.name} did not come back"
-                " in time; has it a subscription, and does novel_changed answer it?",
-            )
-
-    def _wait(self, run_id: str, total: int, errand: Errand, progress: Progress) -> None:
         last, heard = total, self._monotonic()
-        while (left := self._messages.ask(run_id, [])) and not errand.out_of_time():
+        while (left := self._messages.ask(report.run_id, [])) and not errand.out_of_time():
             if left != last:
                 last, heard = left, self._monotonic()
                 progress(total - left, total)
             elif self._monotonic() - heard > PATIENCE:
+                report.warn(
+                    "",
+                    f"{left} of {total} novels that were given out by {self._publisher.name} did not come back in"
+                    " time; has it a subscription, and does novel_changed answer it?",
+                )
                 return
             self._stopped.wait(self._every)
+
+    def _count(self, report: Report) -> None:
+        # First closed: an answer that came after it was looked for would be missing from the report.
+        self._messages.ask(report.run_id, [], close=True)
+        for answer in self._messages.answers(report.run_id):
+            report.add(msgspec.convert(answer, NovelResult))

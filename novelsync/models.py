@@ -233,6 +233,8 @@ class NovelMessage:
     """What the novel was called before its folder was renamed, if the run saw that."""
     missing: bool = False
     """There are novels that storage lost, and a new one may be one of them."""
+    taken: tuple[str, ...] = ()
+    """Former names that the run gave to novels already."""
 
 
 # To be written --------------------------------------------------------------------

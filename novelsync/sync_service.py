@@ -19,7 +19,7 @@ import structlog
 
 from novelsync.contracts import Begun, Database, Messages, MessageState, Storage
 from novelsync.departures import Departures
-from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, StorageUnavailable, Unavailable
+from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, Unavailable
 from novelsync.fan_out import FanOut
 from novelsync.guards import USUAL_LIMITS, Limits
 from novelsync.lease import LEASE_SECONDS, LeaseKeeper
@@ -117,8 +117,8 @@ class SyncService:
         """
         Carries one novel over for a run of another process, and answers it.
 
-        None if there is nothing to do: it was answered already, or the run is over. Raises `DatabaseUnavailable`,
-        `StorageUnavailable`, and then the message has to come again.
+        One novel's trouble is an answer too, as in a run by itself. None if there is nothing to do: it was answered
+        already, or the run is over. Raises `DatabaseUnavailable`, and then the message has to come again.
         """
         if messages.message_state(message.run_id, message.slug) is not MessageState.OPEN:
             return None
@@ -132,8 +132,6 @@ class SyncService:
                 result = self.sync_chapters([novel], revisions, Errand.of(message))[0]
             except LeaseLost:
                 return None
-        if result.status is NovelStatus.UNAVAILABLE and result.problem:
-            raise StorageUnavailable(result.problem.message, result.problem.hint)
         messages.answer(message.run_id, message.slug, msgspec.to_builtins(result))
         return result
 

@@ -72,6 +72,8 @@ class Errand:
     """There are novels that storage lost, and a new one may be one of them."""
     out_of_time: Callable[[], bool] = lambda: False
     """Whether what can be broken off should be."""
+    taken: frozenset[str] = frozenset()
+    """Former names that are other novels' in the same run."""
     answering: bool = False
     """It came by a message, and what became of each novel is written with it."""
 
@@ -84,6 +86,7 @@ class Errand:
             accept=slug in self.options.accept,
             former=self.renamed.get(slug, ""),
             missing=self.missing,
+            taken=tuple(sorted(self.renamed.values())),
         )
 
     @classmethod
@@ -95,6 +98,7 @@ class Errand:
             Options(reread=message.reread, accept=accept),
             {message.slug: message.former} if message.former else {},
             missing=message.missing,
+            taken=frozenset(message.taken),
             answering=True,
         )
 
@@ -280,7 +284,7 @@ class Transfer:
             if isinstance(file.book, Book) and _may_be_renamed(known.get(file.novel.slug), file.book)
         }
         if new:
-            taken = set(errand.renamed.values())
+            taken = errand.taken | set(errand.renamed.values())
             names |= {slug: name for slug, name in self._database.former_names(new).items() if name not in taken}
         # Only what is gone from its old place goes on in the new one; a listing may have missed it.
         names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}

@@ -80,6 +80,17 @@ def test_a_changed_chapter_says_what_changed(library: Library, service: SyncServ
     ]
 
 
+def test_a_text_that_somebody_tampered_with_and_a_reread_mends_has_changed(
+    library: Library, service: SyncService, tables: Tables, feed: Feed
+) -> None:
+    library.write("emma", chapters(2))
+    synced(service)
+    feed.news()
+    tables.connection.execute("update chapters set content = 'tampered' where position = 1")
+    synced(service, reread=True)
+    assert feed.news() == [("changed", "emma", "Chapter 1", ["content"], None)]
+
+
 def test_a_chapter_in_front_is_one_entry_and_one_about_the_order(
     library: Library, service: SyncService, feed: Feed
 ) -> None:

@@ -330,6 +330,19 @@ def test_what_takes_too_long_is_halved_until_it_passes(
     assert (called.count("novelsync_write"), called.count("novelsync_stage")) == (4, 6)
 
 
+def test_a_novel_for_which_its_run_waits_no_longer_is_not_written(database: FunctionDatabase, tables: Tables) -> None:
+    run_id = begin(database)
+    assert database.ask(run_id, ["emma", "anne"]) == 2
+    answered = {slug: replace(plan(database, slug, [found("One")]), answer={"slug": slug}) for slug in ("emma", "anne")}
+    assert database.write(run_id, [answered["emma"]]) == [WriteOutcome.WRITTEN]
+    assert database.ask(run_id, [], close=True) == 0
+    with pytest.raises(LeaseLost):
+        database.write(run_id, [answered["anne"]])
+    assert list(database.answers(run_id)) == [{"slug": "emma"}]
+    assert [database.message_state(run_id, slug) for slug in ("emma", "anne")] == ["answered", "over"]
+    assert tables.rows("select slug from novels") == [("emma",)]
+
+
 def test_a_look_that_takes_too_long_is_a_database_that_is_away() -> None:
     class Slow:
         name = "it"

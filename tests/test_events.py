@@ -24,6 +24,7 @@ from tests.hours import published, synced
 from tests.library import chapter, chapters
 from tests.serving import served
 
+RUN = "00000000-0000-0000-0000-000000000001"
 METADATA = "google.cloud.storage.object.v1.metadataUpdated"
 
 
@@ -55,8 +56,8 @@ def test_eventarc_and_a_buckets_own_notification_say_the_same() -> None:
 
 
 def test_a_runs_message_is_told_from_a_notification() -> None:
-    sent = b'{"run_id": "1", "slug": "emma", "former": "anne"}'
-    assert asked(PUBLISHED, message(sent)) == NovelMessage("1", "emma", former="anne")
+    sent = f'{{"run_id": "{RUN}", "slug": "emma", "former": "anne"}}'.encode()
+    assert asked(PUBLISHED, message(sent)) == NovelMessage(RUN, "emma", former="anne")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,10 @@ POISON: list[tuple[str, Any]] = [
     (PUBLISHED, message(b"\xff{")),
     (PUBLISHED, message(b'{"run_id": 1, "slug": "emma"}')),
     (PUBLISHED, message(b'{"slug": "emma"}')),
+    (PUBLISHED, message(b'{"run_id": "x", "slug": "emma"}')),
+    (PUBLISHED, message(f'{{"run_id": "{RUN}", "slug": ""}}'.encode())),
+    (PUBLISHED, message(f'{{"run_id": "{RUN}", "slug": "a\\u0000b"}}'.encode())),
+    (FINALIZED, {"bucket": "novels", "name": "library/\ud800/book_info.json", "generation": "1"}),
     (PUBLISHED, message(b"[" * 100_000)),
     (PUBLISHED, message(eventType="OBJECT_FINALIZE")),
     (PUBLISHED, notification("OBJECT_FINALIZE", "emma", 0) | {"message": {"attributes": {"eventType": 1}}}),

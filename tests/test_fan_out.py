@@ -14,15 +14,21 @@ import pytest
 
 from novelsync.database.functions import FunctionDatabase
 from novelsync.database.postgres import PostgresRoad
-from novelsync.errors import ConfigurationError, DatabaseUnavailable, LeaseLost, PublisherUnavailable
+from novelsync.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    LeaseLost,
+    PublisherUnavailable,
+    StorageUnavailable,
+)
 from novelsync.fan_out import FanOut
-from novelsync.models import NovelMessage
+from novelsync.models import NovelMessage, StoredNovel
 from novelsync.publishers.pubsub import PubSubPublisher
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingRoad, Tables, make_service
-from tests.hours import fill, messages, published, synced
-from tests.library import REAL_NOVELS, Library, chapters
+from tests.hours import AT_ONCE, fill, messages, published, synced
+from tests.library import REAL_NOVELS, Library, chapter, chapters
 from tests.pubsub_emulator import ABSENT, PROJECT, PubSubEmulator, emulator_program
 from tests.serving import served
 from tests.test_sync import assert_equal_to_files, needs_real_novels
@@ -187,6 +193,60 @@ def test_novels_whose_messages_never_arrive_are_named_as_deferred_and_taken_by_t
     assert synced(service)["novels"]["created"] == 2
     assert {message.slug for message in hands.published} == lost
     assert len(published(tables)) == 6
+
+
+def test_a_run_whose_messages_cannot_be_handed_over_reports_what_was_done_before(
+    library: Library, service: SyncService, hands: Hands, tables: Tables
+) -> None:
+    def publish(novels: Iterable[NovelMessage]) -> None:
+        for message in list(novels)[:3]:
+            assert hands.deliver(message)
+        raise PublisherUnavailable("away")
+
+    fill(library, 5)
+    hands.publish = publish  # type: ignore[method-assign]
+    report = service.sync_all_novels()
+    assert (report.outcome, report.novels["created"], report.deferred) == ("failed", 3, 2)
+    assert len(published(tables)) == 3
+
+
+def test_one_novels_trouble_is_reported_as_a_run_by_itself_does_and_keeps_no_removal_waiting(
+    library: Library, database: FunctionDatabase, other_database: FunctionDatabase, tables: Tables
+) -> None:
+    class Troubled(LocalStorage):
+        def read(self, novel: StoredNovel) -> bytes | None:
+            if novel.slug == "novel-003":
+                raise StorageUnavailable("the disk has a scratch")
+            return super().read(novel)
+
+    fill(library, 12)
+    troubled = Troubled(str(library.folder))
+    other = SyncService(troubled, other_database, workers=1, max_file_bytes=10**8)
+    with closing(Hands(other, other_database)) as hands:
+        service = make_service(
+            library, database, limits=AT_ONCE, fan_out=FanOut(hands, database, monotonic=hands.monotonic, every=0.02)
+        )
+        synced(service, "partial")
+        library.remove("novel-007")
+        report = synced(service, "partial")
+    assert (report["novels_error"], report["novels"]["removed"], report["novels"]["deferred"]) == (1, 1, 0)
+    assert messages(report) == ["unavailable the disk has a scratch"]
+
+
+def test_a_former_name_that_the_run_gave_away_is_not_given_to_another(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    fill(library, 3)
+    anne = [chapter(f"anne {n}") for n in range(6)]
+    library.write("anne", anne)
+    synced(service)
+    ((id_,),) = tables.rows("select id from novels where slug = 'anne'")
+    library.write("bella", anne)
+    synced(service)
+    library.remove("anne")
+    library.write("cora", [*anne, chapter("one more")])
+    synced(service)
+    assert tables.rows("select slug from novels where id = %s", id_) == [("bella",)]
 
 
 def test_a_message_of_a_run_that_is_over_does_nothing(

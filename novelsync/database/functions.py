@@ -235,8 +235,8 @@ class FunctionDatabase:
 
     # Messages ---------------------------------------------------------------------
 
-    def ask(self, run_id: str, slugs: Sequence[str]) -> int:
-        return int(self._call("novelsync_ask", {"run_id": run_id, "slugs": slugs})["open"])
+    def ask(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
+        return int(self._call("novelsync_ask", {"run_id": run_id, "slugs": slugs, "close": close})["open"])
 
     def message_state(self, run_id: str, slug: str) -> MessageState:
         return MessageState(self._call("novelsync_answer", {"run_id": run_id, "slug": slug})["state"])

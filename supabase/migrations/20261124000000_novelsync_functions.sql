@@ -483,6 +483,19 @@ begin
     select unnest(array[n.slug, n.former]) from json_to_recordset(v_request.novels) as n(slug text, former text))
   order by f.slug for update;
 
+  -- What is answered for a run that waits no longer would be missing from its report; so it is not done.
+  perform from novelsync.messages m
+  where m.run_id = v_request.run_id
+    and m.slug in (select n.slug from json_to_recordset(v_request.novels) as n(slug text, result json)
+                   where json_typeof(n.result) = 'object')
+  for share;
+  if exists (
+    select from json_to_recordset(v_request.novels) as n(slug text, result json)
+    where json_typeof(n.result) = 'object' and not exists (
+      select from novelsync.messages m where m.run_id = v_request.run_id and m.slug = n.slug)) then
+    raise exception 'run % no longer waits for this', v_request.run_id using errcode = 'PT409';
+  end if;
+
   select array_agg(case when f.request_id = n.request_id then 'written'
                         when f.revision <> n.revision then 'stale'
                         when n.former is not null and not exists (
@@ -608,7 +621,7 @@ begin
         case when o.title is distinct from t.title then 'title' end,
         case when o.number is distinct from t.number then 'number' end,
         case when o.url is distinct from t.url then 'url' end,
-        case when o.content_hash is distinct from t.content_hash then 'content' end,
+        case when c.content is not null or s.content is not null then 'content' end,
         case when o.position <> t.position then 'position' end], null) as fields)
   select count(*),
          array_agg(row(c.novel_id, c.id, c.kind, c.fields, null)::novelsync.chapter_change
@@ -896,7 +909,7 @@ end
 $$;
 
 -- Remembers novels whose files others are asked by messages to carry over, on a run's behalf. In: run_id, slugs (may be
--- empty). Out: open, how many of the run's have no answer yet.
+-- empty), close (whatever has no answer now is no longer wanted). Out: open, how many of the run's have no answer yet.
 create or replace function public.novelsync_ask(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -906,6 +919,9 @@ begin
   insert into novelsync.messages (run_id, slug)
   select v_run, s.slug from json_array_elements_text($1 -> 'slugs') as s(slug)
   on conflict do nothing;
+  if ($1 ->> 'close')::boolean then
+    delete from novelsync.messages where run_id = v_run and result is null;
+  end if;
   return json_build_object('open', (select count(*) from novelsync.messages where run_id = v_run and result is null));
 end
 $$;
