@@ -63,14 +63,14 @@ test: $(READY) .tools/ready
 	@$(PY) -m pip install --quiet --disable-pip-version-check --only-binary :all: --target $@ atheris==3.0.0 2>/dev/null || true
 
 fuzz: $(READY) .tools/fuzz
-	@PYTHONPATH=.tools/fuzz $(PY) -m tests.fuzz_reader $(ARGS)
+	@PYTHONPATH=.tools/fuzz $(PY) -m tests.books.fuzz_reader $(ARGS)
 
 soak: $(READY) .tools/ready
-	@$(PY) -m tests.soak $(ARGS)
+	@$(PY) -m tests.faults.soak $(ARGS)
 	@$(MAKE) --no-print-directory fuzz ARGS=
 
 screenshots: $(READY)
-	@$(PY) -m tests.screenshots
+	@$(PY) -m tests.web.screenshots
 
 bench: $(READY) .tools/ready
 	@$(PY) -m bench $(ARGS)

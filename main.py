@@ -1,10 +1,11 @@
-"""The deployed functions, by name. No logic: see novelsync/http.py."""
+"""The deployed functions, by name. No logic: see novelsync/web/routes.py."""
 
 import functions_framework
 from cloudevents.http import CloudEvent
 from flask import Request, Response
 
-from novelsync import events, http
+from novelsync.web import events
+from novelsync.web import routes as http
 
 
 @functions_framework.http

@@ -15,9 +15,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from bench.results import Table
-from novelsync.plan import Listing
+from novelsync.planning.run_plan import Listing
 from novelsync.storage.gcs import GcsStorage
-from tests.bucket import Answer, Bucket
+from tests.support.bucket import Answer, Bucket
 
 SIZES = (1_000, 10_000, 100_000)
 PAGE = 1_000

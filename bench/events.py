@@ -20,8 +20,8 @@ from google.cloud import storage
 
 from bench.parts import Rest, database, rest
 from bench.results import Table
-from tests.pubsub_emulator import PubSubEmulator
-from tests.serving import served
+from tests.support.pubsub_emulator import PubSubEmulator
+from tests.support.serving import served
 
 TIMES = 100
 TEXT = "It was so, and nothing else was. " * 180

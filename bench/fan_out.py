@@ -17,14 +17,14 @@ import psycopg
 from bench import libraries
 from bench.parts import database, rest, road, sync
 from bench.results import Table
-from novelsync.database.functions import FunctionDatabase
+from novelsync.database.client import FunctionDatabase
 from novelsync.database.postgres import PostgresRoad
-from novelsync.fan_out import FanOut
 from novelsync.models import NovelMessage
+from novelsync.running.pubsub_executor import FanOut
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from novelsync.wording import counted
-from tests.serving import served
+from novelsync.text.formatting import counted
+from tests.support.serving import served
 
 NOVELS: Final = 200
 CHAPTERS: Final = 20

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench.parts import ROOT
 from bench.results import Table
-from tests.hostile import FILES
-from tests.limited import memory
+from tests.support.hostile import FILES
+from tests.support.limited import memory
 
 MEGABYTES = 50
 LIMIT = 700_000_000  # bytes, ten times the file and 200 MB
@@ -19,7 +19,7 @@ def main(folder: Path) -> Iterator[Table]:
     rows = []
     for name in FILES:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.hostile", str(MEGABYTES), name],
+            [sys.executable, "-m", "tests.support.hostile", str(MEGABYTES), name],
             cwd=ROOT,
             check=True,
             capture_output=True,

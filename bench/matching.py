@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from bench.results import Table
-from novelsync.matching import pair_chapters
 from novelsync.models import BookChapter, KnownChapter, url_hash
+from novelsync.planning.matching import pair_chapters
 
 CHAPTERS = 5_000
 ROUNDS = 15

@@ -17,7 +17,7 @@ LIMIT = 400_000_000  # bytes
 # From /proc, because the kernel's account of a child's memory begins with its parent's.
 SYNC_AND_TELL = """
 import atexit, sys
-from novelsync.cli import main
+from novelsync.cli.commands import main
 atexit.register(lambda: print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))))
 sys.argv = ["novelsync", "sync"]
 main()

@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import psycopg
 
-from novelsync.database.embedded_places import programs_folder, reachable_programs
-from novelsync.database.functions import FunctionDatabase, Road
+from novelsync.database.client import FunctionDatabase, Road
+from novelsync.database.embedded.places import programs_folder, reachable_programs
 from novelsync.database.migrations import migrate
 from novelsync.database.postgres import PostgresRoad
 from novelsync.database.supabase import SupabaseRoad
-from novelsync.report import Report
+from novelsync.running.report import Report
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 
@@ -119,7 +119,7 @@ class Rest:
 @contextmanager
 def rest(conninfo: str, delay: float = 0.0) -> Iterator[Rest]:
     """``delay``: seconds added to each request, as a distance would."""
-    command = [sys.executable, "-m", "tests.stand_in", "--conninfo", conninfo, "--delay", str(delay)]
+    command = [sys.executable, "-m", "tests.support.postgrest", "--conninfo", conninfo, "--delay", str(delay)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         said = json.loads(process.stdout.readline())
         yield Rest(said["url"], said["secret_key"], said["publishable_key"], process)

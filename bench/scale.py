@@ -17,10 +17,10 @@ import psycopg
 from bench import buckets, fan_out, libraries
 from bench.parts import database
 from bench.results import Table
-from novelsync.database.functions import PAGE, FunctionDatabase
+from novelsync.database.client import PAGE, FunctionDatabase
 from novelsync.database.postgres import PostgresRoad
 from novelsync.models import StoredNovel
-from novelsync.plan import Listing, make_plan
+from novelsync.planning.run_plan import Listing, make_plan
 
 NOVELS: Final = 1_000_000
 SHARES: Final = (0.001, 0.1)

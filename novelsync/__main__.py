@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from novelsync.cli import main
+    from novelsync.cli.commands import main
 except ModuleNotFoundError as error:
     # Most likely this is not the Python that the packages were installed for.
     print(f"the package {error.name} is not installed for {sys.executable}", file=sys.stderr)

@@ -22,7 +22,7 @@ No exception of another library leaves the adapter that met it.
 
 from collections.abc import Sequence
 
-from novelsync.masking import masked
+from novelsync.text.redaction import masked
 
 
 class NovelSyncError(Exception):

@@ -4,7 +4,7 @@ from typing import Any
 
 from novelsync.contracts import Database, Scheduler
 from novelsync.errors import ConfigurationError, RunInProgress
-from novelsync.report import timestamp
+from novelsync.running.report import timestamp
 
 
 class SchedulerService:

@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from novelsync.errors import ConfigurationError
-from novelsync.guards import Limits
+from novelsync.planning.guards import Limits
 
 Positive = Annotated[int, Field(gt=0)]
 _Any = TypeVar("_Any", bound=BaseSettings)

@@ -18,17 +18,17 @@ import msgspec
 import structlog
 
 from novelsync.contracts import Begun, Database, Messages, MessageState, Storage
-from novelsync.departures import Departures
 from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, Unavailable
-from novelsync.fan_out import FanOut
-from novelsync.guards import USUAL_LIMITS, Limits
-from novelsync.lease import LEASE_SECONDS, LeaseKeeper
 from novelsync.models import USUAL, NovelMessage, Options, Problem, ProblemKind, StoredNovel
-from novelsync.plan import Listing, make_plan
-from novelsync.rehearsal import Rehearsal
-from novelsync.report import NovelResult, NovelStatus, Outcome, Report
-from novelsync.transfer import Errand, Progress, Transfer
-from novelsync.workers import Workers
+from novelsync.planning.guards import USUAL_LIMITS, Limits
+from novelsync.planning.run_plan import Listing, make_plan
+from novelsync.running.dry_run import Rehearsal
+from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper
+from novelsync.running.local_executor import Workers
+from novelsync.running.novel_syncer import Errand, Progress, Transfer
+from novelsync.running.pubsub_executor import FanOut
+from novelsync.running.removals import Departures
+from novelsync.running.report import NovelResult, NovelStatus, Outcome, Report
 
 _LOGGED = (
     "dry_run",

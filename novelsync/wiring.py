@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from novelsync.contracts import Database, Messages, Scheduler, Storage
-from novelsync.database.functions import FunctionDatabase, Road
+from novelsync.database.client import FunctionDatabase, Road
 from novelsync.database.retrying import RetryingRoad
 from novelsync.errors import ConfigurationError
-from novelsync.fan_out import FanOut
-from novelsync.logs import configure_logs
-from novelsync.masking import hide
+from novelsync.running.pubsub_executor import FanOut
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import Settings, load_settings
-from novelsync.status import StatusService
+from novelsync.status_service import StatusService
 from novelsync.sync_service import SyncService
+from novelsync.text.logs import configure_logs
+from novelsync.text.redaction import hide
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def open_fan_out(settings: Settings, messages: Messages, stopped: threading.Even
     """Where a run's novels are handed to, if that is set."""
     if not settings.fanout_topic:
         return None
-    from novelsync.publishers.pubsub import PubSubPublisher
+    from novelsync.gcp.pubsub import PubSubPublisher
 
     return FanOut(PubSubPublisher(settings.fanout_topic), messages, stopped=stopped)
 
@@ -200,7 +200,7 @@ def postgres_url(settings: Settings) -> Iterator[tuple[str, str]]:
         hide(password_in(conninfo))
         yield conninfo, describe(conninfo)
         return
-    from novelsync.database.embedded import EmbeddedPostgres
+    from novelsync.database.embedded.shared import EmbeddedPostgres
 
     name = f"embedded Postgres in {settings.embedded_dir}"
     with EmbeddedPostgres(Path(settings.embedded_dir)) as server:
@@ -210,7 +210,7 @@ def postgres_url(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def stop_embedded() -> None:
     """For ``make stop``: stops the embedded server, should killed processes have left it running."""
-    from novelsync.database.embedded import stop
+    from novelsync.database.embedded.shared import stop
 
     folder = load_settings().embedded_dir
     print(f"{folder}: {'stopped' if stop(Path(folder)) else 'not running, or in use'}")

@@ -16,21 +16,21 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from novelsync.cli import main
-from novelsync.database.embedded import EmbeddedPostgres
-from novelsync.database.functions import FunctionDatabase, Road
+from novelsync.cli.commands import main
+from novelsync.database.client import FunctionDatabase, Road
+from novelsync.database.embedded.shared import EmbeddedPostgres
 from novelsync.database.migrations import migrate
 from novelsync.database.postgres import PostgresRoad
-from novelsync.guards import Limits
+from novelsync.planning.guards import Limits
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.library import Library
-from tests.postgres_server import PostgresServer, older_programs
-from tests.serving import Serve, served
+from tests.support.library import Library
+from tests.support.postgres_server import PostgresServer, older_programs
+from tests.support.serving import Serve, served
 
 _numbers = itertools.count(1)
 
-# `pytest --hypothesis-profile=thorough tests/test_identity.py`: for half an hour, with other examples each time.
+# For half an hour, with other examples: `pytest --hypothesis-profile=thorough tests/running/test_identity.py`.
 settings.register_profile("thorough", deadline=None, print_blob=True)
 
 

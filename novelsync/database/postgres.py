@@ -10,10 +10,10 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.types.json import Json, set_json_loads
 
-from novelsync.database.idle import Idle
+from novelsync.database.pool import Idle
 from novelsync.database.sqlstates import error_of_state
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
-from novelsync.wording import one_line
+from novelsync.text.formatting import one_line
 
 _URL_HINT: Final = (
     "write it as postgresql://user:password@host:5432/database, with %40, %2F and %3A for @, / and : in the password"
@@ -32,7 +32,7 @@ _REFUSED_WHO_ASKS: Final = (
 
 
 class PostgresRoad:
-    """A `novelsync.database.functions.Road` over psycopg."""
+    """A `novelsync.database.client.Road` over psycopg."""
 
     def __init__(self, conninfo: str, name: str = "", answer_seconds: float = ANSWER_SECONDS) -> None:
         self.name = name or describe(conninfo)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
-from novelsync.database.functions import Road
+from novelsync.database.client import Road
 from novelsync.errors import NovelSyncError
 
 RUN_PATIENCE: Final = 30
@@ -47,7 +47,7 @@ class _Run:
 
 
 class RetryingRoad:
-    """A `novelsync.database.functions.Road` that repeats calls whose error is `passing`, while that does any good."""
+    """A `novelsync.database.client.Road` that repeats calls whose error is `passing`, while that does any good."""
 
     def __init__(
         self,

@@ -11,10 +11,10 @@ import msgspec
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, SupabaseException, create_client
 
-from novelsync.database.idle import Idle
+from novelsync.database.pool import Idle
 from novelsync.database.sqlstates import NOT_READY_HINT, error_of_state
 from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, TooMuchAtOnce
-from novelsync.wording import one_line
+from novelsync.text.formatting import one_line
 
 TIMEOUT: Final = httpx.Timeout(connect=10, read=75, write=75, pool=10)
 """The API gives a request 60 s, and a function of ours stops after 55: an answer comes before we hang up."""
@@ -25,7 +25,7 @@ _RELOAD_HINT: Final = f"{NOT_READY_HINT}; if it is applied, the API has not noti
 
 
 class SupabaseRoad:
-    """A `novelsync.database.functions.Road` over PostgREST."""
+    """A `novelsync.database.client.Road` over PostgREST."""
 
     def __init__(self, url: str, key: str) -> None:
         self.name = f"Supabase at {urlsplit(url).hostname}"

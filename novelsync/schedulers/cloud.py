@@ -11,8 +11,8 @@ from google.cloud.scheduler_v1 import CloudSchedulerClient, Job
 
 from novelsync.contracts import Schedule
 from novelsync.errors import ConfigurationError, SchedulerStopped, SchedulerUnavailable
-from novelsync.google_errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
-from novelsync.wording import one_line
+from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
+from novelsync.text.formatting import one_line
 
 _RIGHTS: Final = "cloudscheduler.jobs.get, .run, .pause and .enable"
 

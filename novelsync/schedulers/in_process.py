@@ -10,7 +10,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from novelsync.contracts import Schedule
-from novelsync.report import Report
+from novelsync.running.report import Report
 
 LOOK_SECONDS: Final = 30
 """So often the clock is looked at. No timer is set for the hour, because timers stand still while a laptop sleeps."""

@@ -13,9 +13,9 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from novelsync.errors import BookRefused, ConfigurationError, NovelSyncError, StorageUnavailable
-from novelsync.google_errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
+from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
 from novelsync.models import StoredNovel
-from novelsync.wording import one_line
+from novelsync.text.formatting import one_line
 
 FILE: Final = "book_info.json"
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.editing import OF_CHAPTERS, OF_NOVELS, Edit, Novel, Shelf
 from tests.faults.world import World
-from tests.library import chapter
+from tests.support.editing import OF_CHAPTERS, OF_NOVELS, Edit, Novel, Shelf
+from tests.support.library import chapter
 
 # Not those after which something is held back or undecidable: here, tables must be equal and ids must stay.
 _OF_CHAPTERS: Final = sorted(OF_CHAPTERS.keys() - {"repeat text", "lose text", "shorten text", "delete many"})

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Final, TypeAlias
 
-from novelsync.database.functions import Road
+from novelsync.database.client import Road
 from novelsync.database.postgres import PostgresRoad
 from novelsync.database.supabase import SupabaseRoad
-from tests.postgres_proxy import Fate, PostgresProxy
-from tests.stand_in import CUT, Answer, Request, StandIn, postgrest_binary
+from tests.support.postgres_proxy import Fate, PostgresProxy
+from tests.support.postgrest import CUT, Answer, Request, StandIn, postgrest_binary
 
 PSYCOPG: Final = "psycopg"
 POSTGREST: Final = "PostgREST"

@@ -7,14 +7,14 @@ import time
 from itertools import combinations_with_replacement, count
 from typing import Final
 
-from novelsync.guards import USUAL_LIMITS
+from novelsync.planning.guards import USUAL_LIMITS
 from tests.faults.crawler import Crawler
 from tests.faults.network import ROADS, Strikes
 from tests.faults.world import UNGUARDED, Ended, World
-from tests.hours import everything
-from tests.postgres_proxy import Fate
-from tests.postgres_server import PostgresServer
-from tests.waiting import wait_until
+from tests.support.hours import everything
+from tests.support.postgres_proxy import Fate
+from tests.support.postgres_server import PostgresServer
+from tests.support.waiting import wait_until
 
 KILLED: Final = "SIGKILL"
 ROAD_PAIRS: Final = tuple(combinations_with_replacement(ROADS, 2))

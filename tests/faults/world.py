@@ -14,19 +14,19 @@ from typing import Any
 
 import psycopg
 
-from novelsync.database.functions import FunctionDatabase
+from novelsync.database.client import FunctionDatabase
 from novelsync.database.postgres import PostgresRoad
 from novelsync.database.retrying import RetryingRoad
-from novelsync.guards import Limits
 from novelsync.models import Options
-from novelsync.report import Report
+from novelsync.planning.guards import Limits
+from novelsync.running.report import Report
+from novelsync.running.verification import verified
 from novelsync.sync_service import SyncService
-from novelsync.verification import verified
 from tests.conftest import Tables, make_service
 from tests.faults.network import Network
 from tests.faults.reader import Reader, Shown, Version, version_of
-from tests.library import Library
-from tests.waiting import Time, wait_until
+from tests.support.library import Library
+from tests.support.waiting import Time, wait_until
 
 ROOT = Path(__file__).parents[2]
 

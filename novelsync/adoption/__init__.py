@@ -1,0 +1,1 @@
+"""Taking over a site's own tables."""

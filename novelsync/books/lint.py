@@ -1,0 +1,126 @@
+"""
+What looks wrong in a file that is accepted, for people who write crawlers. Pure.
+
+One line for each kind of doubt, with its first places. A doubt may be unfounded, so nothing else depends on it; what
+every other novel would be told is not told at all.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import NamedTuple
+
+from novelsync.models import Book, BookChapter
+from novelsync.planning.matching import MIN_TELLING_BYTES
+from novelsync.planning.placeholders import placeholder_in
+from novelsync.text.formatting import quoted
+
+EXAMPLES = 3
+
+
+class _Numbered(NamedTuple):
+    number: Decimal
+    place: str
+
+
+def doubts_about(book: Book) -> list[str]:
+    """At most one line for each kind."""
+    return [*_about_texts(book), *_about_numbers(book.chapters)]
+
+
+def _about_texts(book: Book) -> Iterator[str]:
+    blank: list[str] = []
+    instead: list[str] = []
+    unreadable: list[str] = []
+    by_text: defaultdict[bytes, list[str]] = defaultdict(list)
+    for index, chapter in enumerate(book.chapters):
+        place, text = _place(index, chapter), chapter.text()
+        if phrase := placeholder_in(text):
+            instead.append(f"{place} ({phrase})")
+        elif chapter.content_bytes >= MIN_TELLING_BYTES:
+            by_text[chapter.content_hash].append(place)
+        if "\ufffd" in text:
+            unreadable.append(place)
+        if not (text or chapter.title or chapter.url or chapter.number is not None):
+            blank.append(place)
+    if blank:
+        what = "neither title, number, url nor content, is a key misspelt?"
+        yield f"{_chapters_have(blank)} {what} {_first(blank)}"
+    if instead:
+        yield f"{_chapters_have(instead)} a placeholder for a text: {_first(instead)}"
+    if same := [" = ".join(_few(places)) for places in by_text.values() if len(places) > 1]:
+        what = "1 text stands" if len(same) == 1 else f"{len(same):,} texts stand"
+        yield f"{what} in several chapters: {_first(same, '; ')}"
+    # The reader puts them for lone surrogates, and says so.
+    if unreadable and not any("U+FFFD" in warning for warning in book.warnings):
+        what = "U+FFFD in place of letters, was the page in another encoding?"
+        yield f"{_chapters_have(unreadable)} {what} {_first(unreadable)}"
+
+
+def _about_numbers(chapters: Sequence[BookChapter]) -> Iterator[str]:
+    numbered = [_Numbered(c.number, _place(i, c)) for i, c in enumerate(chapters) if c.number is not None]
+    steps = list(pairwise(numbered))
+    falls = [i for i, (one, other) in enumerate(steps, 1) if other.number < one.number]
+    if len(falls) > sum(other.number > one.number for one, other in steps):
+        first, last = numbered[0], numbered[-1]
+        yield (
+            f"the numbers go down, from {first.number:f} at {first.place} to {last.number:f} at {last.place}: "
+            "is the newest chapter first? Readers get the order of the file"
+        )
+        numbered.reverse()
+        falls = []
+    volumes = [i for i in falls if _begins_again(numbered, i)]
+    if volumes:
+        yield (
+            f"the numbers begin again in {_places(volumes)}, which is fine where each volume counts for itself: "
+            + _first([_after(numbered, i) for i in volumes])
+        )
+    if back := [i for i in falls if i not in volumes]:
+        yield f"the numbers go back in {_places(back)}: {_first([_after(numbered, i) for i in back])}"
+    starts = [0, *volumes, len(numbered)]
+    gaps = [gap for start, end in pairwise(starts) for gap in _gaps(numbered[start:end])]
+    if gaps:
+        yield f"the numbers leave gaps in {_places(gaps)}: {_first(gaps)}"
+
+
+def _begins_again(numbered: Sequence[_Numbered], i: int) -> bool:
+    """Whether counting goes on from there, and is not just one number out of its place."""
+    goes_on = i + 1 == len(numbered) or numbered[i + 1].number <= numbered[i - 1].number
+    return numbered[i].number <= 1 and goes_on
+
+
+def _gaps(volume: Sequence[_Numbered]) -> Iterator[str]:
+    """What is missing from 1 on. 10.5 stands in for 10, as for half of it or for an extra."""
+    places = {int(one.number): one.place for one in reversed(volume) if one.number >= 1}
+    before = 0
+    for number in sorted(places):
+        if number > before + 1:
+            missing = f"{before + 1}" if number == before + 2 else f"{before + 1} to {number - 1}"
+            yield f"no {missing}, next is {places[number]}"
+        before = number
+
+
+def _after(numbered: Sequence[_Numbered], i: int) -> str:
+    return f"{numbered[i].place} ({numbered[i].number:f} after {numbered[i - 1].number:f})"
+
+
+def _place(index: int, chapter: BookChapter) -> str:
+    return f"chapters[{index}] {quoted(chapter.title)}" if chapter.title else f"chapters[{index}]"
+
+
+def _places(where: Sequence[object]) -> str:
+    return "1 place" if len(where) == 1 else f"{len(where):,} places"
+
+
+def _chapters_have(what: Sequence[object]) -> str:
+    return "1 chapter has" if len(what) == 1 else f"{len(what):,} chapters have"
+
+
+def _few(items: Sequence[str]) -> list[str]:
+    more = len(items) - EXAMPLES
+    return [*items[:EXAMPLES], *([f"{more:,} more"] if more > 0 else [])]
+
+
+def _first(items: Sequence[str], between: str = ", ") -> str:
+    return between.join(_few(items))

@@ -1,0 +1,132 @@
+"""
+The bytes of one ``book_info.json`` become a Book, or every reason why not. Pure: no files, no clock, no environment.
+
+Encoding and syntax are looked after here, what the values are worth in `book_file`. Nothing here ever holds more than
+the file and one chapter.
+"""
+
+import codecs
+import json
+import re
+from typing import Final, TypeAlias, cast
+
+import msgspec
+import pydantic
+from msgspec import Raw
+
+from novelsync.books.schema import BOOK_SLICES, SHOWN, SURROGATE, BookFile, Noticed, kind_of
+from novelsync.errors import BookRefused
+from novelsync.models import Book, BookChapter
+from novelsync.text.formatting import printable
+
+_FORMAT_HINT: Final = "mend what is named and write the file again; docs/format.md shows the format"
+_SYNTAX_HINT: Final = "write it with a JSON library, whole, under another name, then rename it to book_info.json"
+_UTF8_HINT: Final = 'save it as UTF-8; in Python: open(path, "w", encoding="utf-8")'
+
+_CHUNK: Final = 1 << 20
+
+# Behind an even number of backslashes, or it is no escape. Two that make a pair are an emoji, and stay.
+_SURROGATES: Final = re.compile(
+    rb"(?<!\\)(?:\\\\)*+(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2}))"
+)
+
+_Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raises `BookRefused` for a file that is too large to be read; both in bytes."""
+    if size > limit:
+        hint = "raise NOVELSYNC_MAX_FILE_BYTES, or split the novel"
+        raise BookRefused([f"the file has {size:,} bytes, over the limit of {limit:,}"], hint)
+
+
+def read_book(data: bytes) -> Book:
+    """The novel in these bytes. Raises `BookRefused` with every reason found in them, and nothing else."""
+    try:
+        return _read(data)
+    except RecursionError:
+        raise BookRefused(["the file has values nested too deeply to be read"], _FORMAT_HINT) from None
+    except MemoryError:
+        raise BookRefused([f"the file's {len(data):,} bytes do not fit into memory"], "give it more memory") from None
+
+
+def _read(data: bytes) -> Book:
+    _check_encoding(data)
+    noticed = Noticed()
+    slices = _split(memoryview(data)[3:] if data.startswith(codecs.BOM_UTF8) else data, noticed)
+    for key in ("title", "chapters"):
+        noticed.look_for_capitals(slices, key, "the file")
+    try:
+        file = BookFile.model_validate(slices, from_attributes=True, context=noticed)
+    except pydantic.ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)
+        noticed.reasons += [f"{_place(each['loc'])} {each['msg']}" for each in wrong]
+    if noticed.reasons:
+        raise BookRefused(noticed.reasons, _FORMAT_HINT)
+    chapters = [BookChapter(c.title, c.number, c.url, *c.content) for c in file.chapters]
+    optional = file.author, file.description, file.cover_url, file.status
+    return Book(file.title, *optional, chapters, noticed.warnings())
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """chapters[3].content"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
+
+
+def _check_encoding(data: bytes) -> None:
+    """In chunks, because one str of a whole file can take four times its size. The splitter itself does not look."""
+    encoding = json.detect_encoding(data[:4])
+    if encoding not in ("utf-8", "utf-8-sig"):
+        raise BookRefused([f"the file must be UTF-8, and from byte 0 on it looks like {encoding.upper()}"], _UTF8_HINT)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(data), _CHUNK):
+        end = min(start + _CHUNK, len(data))
+        try:
+            decoder.decode(data[start:end], final=end == len(data))
+        except UnicodeDecodeError as error:
+            # What was left of the chunk before stands in front of this one.
+            offset = end - len(error.object) + error.start
+            reason = f"the file must be UTF-8, and byte {offset:,} (0x{data[offset]:02x}) is not: {error.reason}"
+            raise BookRefused([reason], _UTF8_HINT) from None
+
+
+def _split(data: _Bytes, noticed: Noticed) -> msgspec.Struct:
+    try:
+        return BOOK_SLICES.decode(data)
+    except msgspec.ValidationError:
+        first = cast(re.Match[bytes], re.search(rb"\S", data))
+        raise BookRefused([f"the file is {kind_of(Raw(first[0]))}, and an object is needed"], _FORMAT_HINT) from None
+    except msgspec.DecodeError as error:
+        mended = _without_lone_surrogates(data, noticed)
+        if mended is None:
+            raise BookRefused([_syntax_error(data, error)], _SYNTAX_HINT) from None
+    return _split(mended, noticed)
+
+
+def _without_lone_surrogates(data: _Bytes, noticed: Noticed) -> bytearray | None:
+    """A copy with U+FFFD in their places, which is as long when escaped; None if there are none."""
+    lone = (escape.start(1) for escape in _SURROGATES.finditer(data) if escape[1])
+    mended: bytearray | None = None
+    count = 0
+    for start in lone:
+        mended = mended or bytearray(data)
+        mended[start : start + 6] = rb"\ufffd"
+        count += 1
+    noticed.counts[SURROGATE] = count
+    return mended
+
+
+def _syntax_error(data: _Bytes, error: msgspec.DecodeError) -> str:
+    """With line and column, counted in characters as an editor does."""
+    found = re.fullmatch(r"JSON is malformed: (.+) \(byte (\d+)\)", str(error))
+    # What trails has been stepped over when it is noticed.
+    end = int(found[2]) - (found[1] == "trailing characters") if found else len(data)
+    before = bytes(data[:end])
+    if not before.strip() and not found:
+        return "the file is empty"
+    line = before[before.rfind(b"\n") + 1 :]
+    # A byte from 0x80 to 0xbf goes on with a character that has begun.
+    column = len(line.translate(None, bytes(range(0x80, 0xC0)))) + 1
+    near = printable((line[-SHOWN // 2 :] + bytes(data[end : end + SHOWN // 2])).decode(errors="ignore")).strip()
+    what = f"is not JSON: {found[1]}" if found else "is cut off: it ends"
+    return f"the file {what} at line {before.count(10) + 1} column {column}" + (f", near {near}" if near else "")

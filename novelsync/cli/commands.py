@@ -1,0 +1,349 @@
+"""The commands: the same acts as the functions, for a person. Every exit code is decided here."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from novelsync.adoption import existing_tables
+from novelsync.adoption.proposal import propose
+from novelsync.cli.doctor import examine
+from novelsync.cli.output import (
+    err,
+    explain,
+    out,
+    print_adopted,
+    print_changes,
+    print_direction,
+    print_finding,
+    print_json,
+    print_migrated,
+    print_removed,
+    print_report,
+    print_status,
+    print_verdict,
+    print_verified,
+    progress_bar,
+)
+from novelsync.cli.validate import schema as file_schema
+from novelsync.cli.validate import validate as validate_path
+from novelsync.database import migrations
+from novelsync.database.sqlstates import NOT_READY_HINT
+from novelsync.errors import (
+    ConfigurationError,
+    DatabaseNotReady,
+    LeaseLost,
+    NovelSyncError,
+    RunInProgress,
+    Unavailable,
+    WriteRejected,
+)
+from novelsync.models import Options
+from novelsync.running.report import Outcome
+from novelsync.running.verification import verified
+from novelsync.settings import load_file_settings, load_settings
+from novelsync.sync_service import SyncService
+from novelsync.text.formatting import counted
+from novelsync.text.logs import configure_logs
+from novelsync.web import server
+from novelsync.wiring import connected, open_database, open_storage, postgres_url
+
+OK, PROBLEMS, USAGE, UNAVAILABLE, SKIPPED = range(5)
+"""Exit codes; 2 is also what click uses for a wrong command line."""
+
+INTERRUPTED = 130
+"""As a shell has it for Ctrl-C."""
+
+
+def main() -> NoReturn:
+    """Runs the command line; whatever happens ends in an exit code and at most two lines, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Redirected on Windows they would be cp1252, which knows no Vietnamese.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        code = cli.main(prog_name="novelsync", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else OK)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except NovelSyncError as error:
+        explain(error)
+        sys.exit(_exit_code(error))
+    except Exception as error:  # noqa: BLE001 — the outermost boundary
+        what = f"{type(error).__name__}: {error}"
+        explain(NovelSyncError(f"something went wrong that should not: {what}", "is it a full disk? If not, report it"))
+        sys.exit(PROBLEMS)
+
+
+def _exit_code(error: NovelSyncError) -> int:
+    match error:
+        case ConfigurationError() | DatabaseNotReady():
+            return USAGE
+        case RunInProgress() | LeaseLost():
+            return SKIPPED
+        case Unavailable():
+            return UNAVAILABLE
+        case _:
+            return PROBLEMS
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, and nothing else there.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Mirror a folder of web novels into a site's database."""
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--slug", "slugs", multiple=True, metavar="SLUG", help="Only this novel; may be given several times.")
+@click.option("--reread", is_flag=True, help="Read every file and check every stored text, even if nothing changed.")
+@click.option("--accept", multiple=True, metavar="SLUG", help="Let happen what is held of this novel, as it was shown.")
+@click.option(
+    "--accept-removals",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Let so many missing novels be removed; the number that was shown.",
+)
+@as_json
+def sync(
+    dry_run: bool, slugs: Sequence[str], reread: bool, accept: Sequence[str], accept_removals: int | None, as_json: bool
+) -> int:
+    """Make the tables equal to the storage."""
+    if slugs and accept_removals is not None:
+        raise click.UsageError("--accept-removals is for whole runs, and --slug is not one: only a whole run removes.")
+    options = Options(reread, frozenset(accept), accept_removals)
+    settings = load_settings()
+    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    with connected(settings) as parts:
+        print_direction(parts.storage.location, parts.database.name)
+        service = parts.sync_service
+        with _signals_stop(service), progress_bar() as progress:
+            if dry_run:
+                report = service.rehearse(slugs, "cli", progress, options)
+            elif slugs:
+                report = service.sync_some_novels(slugs, "cli", options)
+            else:
+                report = service.sync_all_novels("cli", progress, options)
+        # Before the database is closed, which may have trouble of its own.
+        if as_json:
+            print_json(report.as_dict())
+        elif report.error is None:
+            print_changes(report.changes)
+            print_report(report.as_dict())
+        if report.error is not None:
+            explain(report.error)
+            return _exit_code(report.error)
+    return OK if report.outcome is Outcome.OK else PROBLEMS
+
+
+@contextmanager
+def _signals_stop(service: SyncService) -> Iterator[None]:
+    """The first signal ends the run in good order, the second at once."""
+
+    def stop(number: int, frame: object) -> None:
+        for number_ in before:
+            # Not KeyboardInterrupt, which would wait for threads that may be waiting for a silent network. What is
+            # being written is whole or not there, and the lease lapses within a minute.
+            signal.signal(number_, lambda *_: os._exit(INTERRUPTED))
+        service.stop()
+        # Last, because whoever reads it may send the second at once.
+        err.print("[dim]stopping when what is being written is written; once more stops at once[/]")
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        restore()
+
+
+@cli.command()
+@as_json
+def status(as_json: bool) -> int:
+    """Show whether all is well: what is stored, what is pending, how the last run went."""
+    settings = load_settings()
+    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    with connected(settings) as parts:
+        answer = parts.status_service.status()
+    if as_json:
+        print_json(answer)
+    else:
+        print_status(answer)
+    return OK if answer["verdict"] == "ok" else PROBLEMS
+
+
+@cli.command()
+@as_json
+def verify(as_json: bool) -> int:
+    """Compare storage and tables text by text, and list every difference; change nothing."""
+    settings = load_settings()
+    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    with connected(settings) as parts:
+        print_direction(parts.storage.location, parts.database.name)
+        service = parts.sync_service
+        with _signals_stop(service), progress_bar() as progress:
+            report = service.rehearse(progress=progress, options=Options(reread=True))
+        if report.error is not None:
+            explain(report.error)
+            return _exit_code(report.error)
+    answer = verified(report)
+    if as_json:
+        print_json(answer)
+    else:
+        print_changes(report.changes)
+        print_verified(answer)
+    return OK if answer["equal"] else PROBLEMS
+
+
+@cli.command()
+@click.option("--slug", metavar="SLUG", help="Only of this novel.")
+@click.option("--older-than", type=click.IntRange(0, 36_500), metavar="DAYS", help="Only what was removed so long ago.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
+    """Delete for good what was removed; the only thing that does."""
+    settings = load_settings()
+    with open_database(settings) as database:
+        print_direction("removed rows", database.name)
+        removed = database.removed(slug, older_than or 0)
+        print_removed(removed)
+        if not removed.novels and not removed.chapters:
+            return OK
+        if forbidding := [each for each in removed.references if each.forbids and each.rows]:
+            keys = ", ".join(f"{each.table}.{each.columns}" for each in forbidding)
+            raise WriteRejected(f"nothing was deleted, because of what points there: {keys}", "delete those rows first")
+        if not yes and not sys.stdin.isatty():
+            raise click.UsageError("Nothing was deleted: --yes is needed where nobody can be asked.")
+        if not yes and not click.confirm("Delete them for good?", err=True):
+            return OK
+        novels = chapters = 0
+        try:
+            for piece in database.purge(slug, removed.before):
+                novels, chapters = novels + piece.novels, chapters + piece.chapters
+        finally:
+            out.print(f"deleted: {counted(novels, 'novel')}, {counted(chapters, 'chapter')}")
+    return OK
+
+
+@cli.command()
+@click.option("--print", "only_print", is_flag=True, help="Print the SQL, for psql or an SQL editor; change nothing.")
+@click.option(
+    "--readers",
+    type=click.Choice(migrations.READERS),
+    default="anon",
+    show_default=True,
+    help="Who may read new tables; anon includes authenticated. Policies that exist stay as they are.",
+)
+@click.option("--adopt", is_flag=True, help="Take over tables that another sync filled; every id stays.")
+@click.option("--dry-run", is_flag=True, help="With --adopt: show what would be done, and do nothing.")
+def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
+    """Make the tables and functions in the database, or bring them up to date."""
+    if dry_run and not adopt:
+        raise click.UsageError("--dry-run is for --adopt; --print shows what a migration runs.")
+    if adopt and only_print:
+        raise click.UsageError("--adopt depends on the tables that are there: use --adopt --dry-run.")
+    if only_print:
+        click.echo(migrations.as_script(readers))
+        return OK
+    settings = load_settings()
+    if settings.supabase_url and not settings.database_url:
+        raise ConfigurationError("SUPABASE_URL is set and DATABASE_URL is not: the API cannot migrate", NOT_READY_HINT)
+    with postgres_url(settings) as (conninfo, name):
+        if adopt:
+            storage = open_storage(settings.storage)
+            print_direction(storage.location, name)
+            with existing_tables.opened(conninfo, name) as connection:
+                proposal = propose(connection, storage, max_file_bytes=settings.max_file_bytes, limits=settings.limits)
+                if not dry_run:
+                    existing_tables.adopt(connection, proposal.existing, readers, proposal.pairs)
+            print_adopted(proposal, dry_run=dry_run)
+            return OK
+        applied = migrations.migrate(conninfo, name, readers)
+    print_migrated(name, applied, readers)
+    return OK
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65_535), default=8080, show_default=True)
+@click.option("--schedule/--no-schedule", default=True, show_default=True, help="Sync every hour, too.")
+def serve(host: str, port: int, schedule: bool) -> int:
+    """Answer over HTTP as the deployed functions do, both in one process, and sync every hour."""
+    job = load_settings().scheduler_job
+    host = host.strip("[]")
+    _check_port(host, port)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    err.print(f"{url}/ — Ctrl-C ends it", markup=False)
+    if job:
+        err.print(f"the hourly sync is Cloud Scheduler's: {job}")
+    elif schedule:
+        err.print("syncs every hour, on the hour; without: --no-schedule")
+        # In a session of its own, where no Ctrl-C reaches it: it ends when this process does.
+        command = [sys.executable, "-m", "novelsync.starting", url, str(os.getpid())]
+        subprocess.Popen(command, start_new_session=True)  # noqa: S603
+    server.serve(host, port)
+    return OK
+
+
+def _check_port(host: str, port: int) -> None:
+    """Or else the server would try for a while, and the hourly sync be started in whatever listens there."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{host}:{port} cannot be listened at: {error.strerror}", "choose another --port"
+        ) from error
+
+
+@cli.command()
+def doctor() -> int:
+    """Say of each part whether it works, and what to do if not."""
+    code = OK
+    for finding in examine():
+        print_finding(finding.part, finding.said, finding.hint, works=finding.error is None)
+        if code in (OK, PROBLEMS) and finding.error:
+            code = _exit_code(finding.error)
+        elif finding.hint:
+            code = code or PROBLEMS
+    return code
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--schema", is_flag=True, help="Print the format as a JSON Schema, and look at nothing.")
+def validate(paths: Sequence[Path], schema: bool) -> int:
+    """Say what would be refused or mended, and what is doubtful: of files, novels' folders, or folders of novels."""
+    if schema:
+        print_json(file_schema())
+        return OK
+    files = refused = doubtful = 0
+    settings = load_file_settings()
+    if not paths and "://" in settings.storage:
+        raise ConfigurationError(f"validate looks at files on this machine, not at {settings.storage}", "name a folder")
+    for path in paths or [Path(settings.storage)]:
+        for verdict in validate_path(path, settings.max_file_bytes):
+            files += 1
+            refused += bool(verdict.refused)
+            doubtful += bool(verdict.doubts)
+            print_verdict(verdict)
+    out.print(f"{counted(files, 'file')}, {refused} would be refused, {doubtful} doubtful")
+    return PROBLEMS if refused else OK

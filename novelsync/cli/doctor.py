@@ -1,0 +1,131 @@
+"""Whether all is set up: one finding for each part, whatever is wrong with the others. Changes nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from novelsync.contracts import DatabaseFacts
+from novelsync.database.migrations import migrations
+from novelsync.database.sqlstates import NOT_READY_HINT
+from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError
+from novelsync.running.report import timestamp
+from novelsync.settings import Settings, load_file_settings, load_settings
+from novelsync.status_service import FULL
+from novelsync.text.formatting import counted
+from novelsync.wiring import open_database, open_scheduler, open_storage
+
+CLOCK_SECONDS: Final = 60
+"""A clock that is off by more makes runs look old, or files look as if they were still being written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one part."""
+
+    part: str
+    said: str
+    hint: str = ""
+    """What to do, if anything is to be done."""
+    error: NovelSyncError | None = None
+    """Why this part does not work; a part that works and has a hint wants attention."""
+
+    @classmethod
+    def broken(cls, part: str, error: NovelSyncError) -> "Finding":
+        """It does not work."""
+        return cls(part, error.message, error.hint, error)
+
+
+def examine() -> Iterator[Finding]:
+    """Part by part, each as soon as it is known."""
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        yield Finding.broken("settings", error)
+        yield from _storage_alone()
+        return
+    yield Finding("settings", f"{', '.join(settings.given) or 'none'} set; the rest is as by default")
+    yield _storage(settings.storage)
+    yield from _database(settings)
+    yield _scheduler(settings)
+
+
+def _storage_alone() -> Iterator[Finding]:
+    """Where the novels are may be known though other settings are wrong."""
+    try:
+        location = load_file_settings().storage
+    except ConfigurationError:
+        return
+    yield _storage(location)
+
+
+def _storage(location: str) -> Finding:
+    try:
+        novels = sum(1 for _ in open_storage(location).listing())
+    except NovelSyncError as error:
+        return Finding.broken("storage", error)
+    hint = "" if novels else "is NOVELSYNC_STORAGE right? It holds <slug>/book_info.json"
+    return Finding("storage", f"{location}: {counted(novels, 'novel')}", hint)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    name = "it"
+    try:
+        with open_database(settings) as database:
+            name = database.name
+            asked = datetime.now(UTC)
+            facts = database.facts()
+            answered = datetime.now(UTC)
+    except DatabaseNotReady as error:
+        yield Finding("database", f"{name} answers")
+        yield Finding.broken("schema", error)
+        return
+    except NovelSyncError as error:
+        yield Finding.broken("database", error)
+        return
+    yield Finding("database", f"{name}: Postgres {facts.server}, as {facts.role}")
+    yield judge_schema(facts)
+    yield judge_size(facts, settings.database_limit)
+    yield judge_clock(facts.now, asked, answered)
+
+
+def judge_schema(facts: DatabaseFacts) -> Finding:
+    versions = [migration.version for migration in migrations()]
+    if facts.schema > versions[-1]:
+        return Finding("schema", f"{facts.schema}, newer than this program", "update the program")
+    if missing := [version for version in versions if version > facts.schema]:
+        message = f"{counted(len(missing), 'migration')} missing: {', '.join(missing)}"
+        return Finding.broken("schema", DatabaseNotReady(message, NOT_READY_HINT))
+    return Finding("schema", f"up to date, {facts.schema}")
+
+
+def judge_size(facts: DatabaseFacts, limit: int | None) -> Finding:
+    said = f"{facts.bytes / 1e6:,.0f} MB"
+    if limit is None:
+        return Finding("size", f"{said}; NOVELSYNC_DATABASE_LIMIT is not set")
+    hint = "make room (`novelsync purge`), or raise NOVELSYNC_DATABASE_LIMIT" if facts.bytes > FULL * limit else ""
+    return Finding("size", f"{said}, {facts.bytes / limit:.0%} of NOVELSYNC_DATABASE_LIMIT", hint)
+
+
+def judge_clock(now: datetime, asked: datetime, answered: datetime) -> Finding:
+    """``now``: the database's, some time between the other two, which are this machine's."""
+    ahead = max((now - answered).total_seconds(), 0) + min((now - asked).total_seconds(), 0)
+    if abs(ahead) <= CLOCK_SECONDS:
+        return Finding("clock", f"{abs(ahead):.0f} s off the database's")
+    way = "behind" if ahead > 0 else "ahead of"
+    return Finding("clock", f"this machine's is {abs(ahead):.0f} s {way} the database's", "set this machine's clock")
+
+
+def _scheduler(settings: Settings) -> Finding:
+    try:
+        with open_scheduler(settings, None) as scheduler:
+            if scheduler is None:
+                return Finding("scheduler", "NOVELSYNC_SCHEDULER_JOB is not set; `novelsync serve` syncs every hour")
+            state = scheduler.state()
+    except NovelSyncError as error:
+        return Finding.broken("scheduler", error)
+    if not state.is_running:
+        hint = f"if that is not meant: `gcloud scheduler jobs resume {settings.scheduler_job}`"
+        return Finding("scheduler", f"{settings.scheduler_job} is stopped", hint)
+    next_ = f", next at {timestamp(state.next_run)}" if state.next_run else ""
+    return Finding("scheduler", f"{settings.scheduler_job} runs{next_}")

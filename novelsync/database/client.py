@@ -1,0 +1,357 @@
+"""
+The SQL functions of ``supabase/migrations`` as Python: models in and out, whatever road carries the call.
+
+Knows the shape of every function's JSON, and nothing of connections.
+"""
+
+from base64 import b64decode
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+from typing import Any, Protocol
+
+from novelsync.contracts import (
+    Begun,
+    DatabaseFacts,
+    DatabaseStatus,
+    DaysRun,
+    FinishedRun,
+    MessageState,
+    Reference,
+    Removed,
+    Standing,
+    WriteOutcome,
+)
+from novelsync.database.requests import halves, stage_requests, write_request
+from novelsync.database.sqlstates import NOT_READY_HINT
+from novelsync.errors import DatabaseNotReady, DatabaseUnavailable, OutOfTime, RunInProgress, TooMuchAtOnce
+from novelsync.models import (
+    Fingerprint,
+    Hold,
+    KnownChapter,
+    KnownFile,
+    KnownNovel,
+    NovelFields,
+    NovelWrite,
+    Problem,
+    ProblemKind,
+)
+from novelsync.text.formatting import counted
+
+SCHEMA = "20261124000000"
+"""The version of the newest migration, which these functions are of."""
+
+CALL_BYTES = 3_000_000
+"""Text per call. PostgREST takes eight times a body in memory (50 MB: 415 MB), and we about five times."""
+
+PARTS_AT_ONCE = 2
+"""Of one large novel: the database compresses one while it takes in the next."""
+
+SPARE_PARTS = 1_000_000
+"""Where the numbers begin of parts that were halved: beyond those of any novel's parts."""
+
+PURGED_CHAPTERS = 2_000
+"""Chapters per call: deleting the text of each takes about a tenth of a millisecond per page of it."""
+
+PAGE = 20_000
+"""Bookkeeping rows per call: about 1.5 MB."""
+
+ANSWERS = 5_000
+"""Answers to a run's messages per call: about 1.5 MB."""
+
+
+_HALVED = ("novelsync_write", "novelsync_stage")
+"""What can be asked for in smaller calls."""
+
+
+class Road(Protocol):
+    """How a call reaches the database. Raises as `novelsync.contracts.Database` promises."""
+
+    name: str
+
+    def call(self, function: str, request: Mapping[str, Any]) -> Any:
+        """Calls ``public.<function>(json)`` in a transaction of its own and returns its JSON."""
+
+    def close(self) -> None: ...
+
+
+class FunctionDatabase:
+    """A `novelsync.contracts.Database` over any road."""
+
+    def __init__(self, road: Road) -> None:
+        self._road = road
+        self.name = road.name
+        self.close = road.close
+        self._is_current = False
+
+    def _call(self, function: str, request: Mapping[str, Any]) -> Any:
+        try:
+            return self._road.call(function, request)
+        except TooMuchAtOnce as error:
+            if function in _HALVED:
+                raise
+            raise DatabaseUnavailable(
+                f"{self.name} could not answer: {error.message}", "try again; its log knows more"
+            ) from error
+
+    # Runs ---------------------------------------------------------------------
+
+    def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> Begun:
+        request = {"run_id": run_id, "trigger": trigger, "holder": holder, "seconds": seconds, "schema": SCHEMA}
+        answer = self._current(self._call("novelsync_begin", request))
+        if not answer["acquired"]:
+            raise RunInProgress(
+                f"another run is in progress: {answer['holder']}, since {answer['since']}",
+                "wait for it to end; if it was killed, its lease lapses within a minute",
+            )
+        return _begun(answer["left"], answer["digest"])
+
+    def peek(self) -> Begun:
+        return _begun(self._current(self._call("novelsync_peek", {})), None)
+
+    def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
+        request = {"run_id": run_id, "seconds": seconds, "resume_at": resume_at}
+        return bool(self._call("novelsync_renew", request)["held"])
+
+    def finish(
+        self,
+        run_id: str,
+        outcome: str,
+        report: Mapping[str, Any],
+        *,
+        digest: str | None = None,
+        quiet: bool = False,
+        resume_at: str | None = None,
+    ) -> None:
+        request = {"run_id": run_id, "outcome": outcome, "report": report}
+        self._call("novelsync_finish", request | {"digest": digest, "quiet": quiet, "resume_at": resume_at})
+
+    # What is known --------------------------------------------------------------
+
+    def known_files(self) -> Iterator[KnownFile]:
+        after = ""
+        while True:
+            page = self._call("novelsync_known", {"after": after, "limit": PAGE})
+            yield from map(KnownFile._make, zip(*(page[column] for column in KnownFile._fields), strict=True))
+            if len(page["slug"]) < PAGE:
+                return
+            after = f"{page['slug'][-1]}/"
+
+    def known_novels(
+        self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
+    ) -> Mapping[str, KnownNovel]:
+        if not checksums:
+            return {}
+        if not self._is_current:
+            self.peek()
+        novels = [{"slug": slug, "checksum": sum_, "whole": slug in whole} for slug, sum_ in checksums.items()]
+        answers = self._call("novelsync_read", {"novels": novels, "verify": verify})
+        return {answer["slug"]: _known_novel(answer) for answer in answers}
+
+    def former_names(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+        given = novels and [
+            {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
+            for slug, novel in novels.items()
+        ]
+        former: dict[str, str] = {}
+        for pair in self._call("novelsync_renamed", {"novels": given, "missing": missing}):
+            if pair["slug"] not in former and pair["former"] not in former.values():
+                former[pair["slug"]] = pair["former"]
+        return former
+
+    def standing(
+        self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
+    ) -> Standing:
+        return _standing(self._call("novelsync_problems", {"slugs": slugs, "without": without, "present": present}))
+
+    def status(self) -> DatabaseStatus:
+        answer = self._current(self._call("novelsync_status", {}))
+        running = answer["running"] and (answer["running"]["holder"], answer["running"]["since"])
+        runs = [
+            FinishedRun(run["outcome"], datetime.fromisoformat(run["finished_at"]), run["report"])
+            for run in answer["last_runs"]
+        ]
+        return DatabaseStatus(
+            novels=answer["novels"],
+            removed_novels=answer["removed_novels"],
+            chapters=answer["chapters"],
+            bytes=answer["bytes"],
+            running=running,
+            last_runs=runs,
+            metrics=answer["metrics"],
+            standing=_standing(answer["standing"]),
+            runs=[
+                DaysRun(**run | {"finished_at": datetime.fromisoformat(run["finished_at"])}) for run in answer["runs"]
+            ],
+            titles=answer["titles"],
+            open_messages=answer["running"]["open_messages"] if running else 0,
+        )
+
+    def facts(self) -> DatabaseFacts:
+        answer = self._call("novelsync_doctor", {})
+        now = datetime.fromisoformat(answer["now"])
+        return DatabaseFacts(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
+
+    # Writing --------------------------------------------------------------------
+
+    def write(
+        self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
+    ) -> Sequence[WriteOutcome]:
+        if len(writes) != 1:
+            return self._write(run_id, writes, 0)
+        size = writes[0].text_bytes
+        if size <= CALL_BYTES:
+            try:
+                return self._write(run_id, writes, 0)
+            except TooMuchAtOnce:
+                if not size:
+                    raise
+        parts = self._stage(run_id, writes[0], out_of_time)
+        return [WriteOutcome.STALE] if parts is None else self._write(run_id, writes, parts)
+
+    def note_absence(
+        self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
+    ) -> None:
+        request = {"run_id": run_id, "missing": missing, "returned": returned, "forgotten": forgotten}
+        self._call("novelsync_absence", request)
+
+    def remove(self, run_id: str, novels: Mapping[str, int], *, accepted: bool, hold: Hold | None) -> Sequence[str]:
+        held = hold and {"novels": hold.novels, "message": hold.message, "hint": hold.hint}
+        request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
+        answer = self._call("novelsync_remove", request | {"accepted": accepted, "held": held})
+        return [str(slug) for slug in answer["removed"]]
+
+    def removed(self, slug: str | None, days: int) -> Removed:
+        answer = self._call("novelsync_removed", {"slug": slug, "days": days})
+        references = [Reference(**reference) for reference in answer.pop("references")]
+        return Removed(**answer, references=references)
+
+    def purge(self, slug: str | None, before: str) -> Iterator[Removed]:
+        request = {"slug": slug, "before": before, "limit": PURGED_CHAPTERS}
+        while (piece := Removed(**self._call("novelsync_purge", request))) != Removed(0, 0):
+            yield piece
+
+    # Messages ---------------------------------------------------------------------
+
+    def ask(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
+        return int(self._call("novelsync_ask", {"run_id": run_id, "slugs": slugs, "close": close})["open"])
+
+    def message_state(self, run_id: str, slug: str) -> MessageState:
+        return MessageState(self._call("novelsync_answer", {"run_id": run_id, "slug": slug})["state"])
+
+    def answer(self, run_id: str, slug: str, answer: Mapping[str, Any]) -> None:
+        self._call("novelsync_answer", {"run_id": run_id, "slug": slug, "result": answer})
+
+    def answers(self, run_id: str) -> Iterator[Mapping[str, Any]]:
+        after = ""
+        while page := self._call("novelsync_answers", {"run_id": run_id, "after": after, "limit": ANSWERS}):
+            yield from (entry["result"] for entry in page)
+            after = page[-1]["slug"]
+
+    def _current(self, answer: Any) -> Any:
+        """The answer of one of the functions that are asked first. Raises `DatabaseNotReady` for an older schema's."""
+        if (found := answer.get("schema", "")) >= SCHEMA:
+            self._is_current = True
+            return answer
+        raise DatabaseNotReady(
+            f"{self.name} has the functions of an older NovelSync, {found or 'without a version'};"
+            f" this one needs {SCHEMA}",
+            NOT_READY_HINT,
+        )
+
+    def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
+        """``staged``: the number of parts that brought the text in already, so that none is sent here."""
+        answer = self._call("novelsync_write", write_request(run_id, writes, staged))
+        return [WriteOutcome(outcome) for outcome in answer]
+
+    def _stage(
+        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
+    ) -> int | None:
+        """Brings a large novel's text in, out of the readers' sight; the number of parts, None if it went stale."""
+        requests = stage_requests(run_id, write, min(CALL_BYTES, write.text_bytes // 2))
+        spare = count(SPARE_PARTS)
+        # The first part makes room for the novel.
+        came = [self._staged(next(requests), spare, out_of_time)]
+        under_way: set[Future[int]] = set()
+        with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
+            for request in requests if all(came) else ():
+                if out_of_time():
+                    raise OutOfTime(f"{write.slug} was broken off after {counted(sum(came), 'part')}")
+                try:
+                    under_way.add(pool.submit(self._staged, request, spare, out_of_time))
+                except RuntimeError:
+                    # No more threads are to be had where the process is ending; what was begun is still brought in.
+                    came.append(self._staged(request, spare, out_of_time))
+                if len(under_way) == PARTS_AT_ONCE:
+                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    came += [future.result() for future in done]
+                if not all(came):
+                    break
+        came += [future.result() for future in under_way]
+        return sum(came) if all(came) else None
+
+    def _staged(self, part: Mapping[str, Any], spare: Iterator[int], out_of_time: Callable[[], bool]) -> int:
+        """In how many calls the part came in, because it is halved until it passes; 0 if the novel went stale."""
+        try:
+            return int(self._call("novelsync_stage", part)["outcome"] == "staged")
+        except TooMuchAtOnce as error:
+            if not (smaller := halves(part)):
+                raise
+            if out_of_time():
+                raise OutOfTime(error.message) from error
+        came = []
+        for n, half in enumerate(smaller):
+            # Other numbers, should the whole have come in after all; but the first part keeps its place.
+            number = 1 if part["part"] == 1 and n == 0 else next(spare)
+            came.append(self._staged({**half, "part": number}, spare, out_of_time))
+            if not came[-1]:
+                return 0
+        return sum(came)
+
+
+def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
+    fields = answer["novel"] and NovelFields(**answer["novel"])
+    chapters = [] if answer["chapters"] is None else list(_known_chapters(answer["chapters"]))
+    return KnownNovel(
+        answer["slug"],
+        answer["revision"],
+        bool(answer["same"]),
+        fields,
+        chapters,
+        chapter_count=answer["chapter_count"],
+        shown_as=answer["shown_as"],
+        version=answer["version"],
+        removed=answer["removed"],
+        held=answer["held"],
+        holds=answer["holds"],
+    )
+
+
+def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
+    columns = ("id", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
+    rows = zip(*(answer[column] for column in columns), strict=True)
+    for k, (id_, position, number, title, url, content_hash, size) in enumerate(rows):
+        yield KnownChapter(
+            id=id_,
+            position=position,
+            number=None if number is None else Decimal(number),
+            title=title,
+            url_hash=url,
+            content_hash=b64decode(f"{content_hash}=") if content_hash else b"",
+            content_bytes=size,
+            removed=k >= answer["published"],
+            short_text=answer["short_texts"].get(id_),
+        )
+
+
+def _standing(answer: Mapping[str, Any]) -> Standing:
+    problems = [Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"]) for p in answer["problems"]]
+    return Standing(answer["counts"], problems, answer["held"])
+
+
+def _begun(left: Mapping[str, Any], digest: str | None) -> Begun:
+    hold = left["held"] and Hold(left["held"]["novels"], left["held"]["message"], left["held"]["hint"])
+    standing = _standing(left["standing"])
+    return Begun(digest, left["resume_at"], left["missing"], left["removed_lately"], hold, standing)

@@ -1,0 +1,236 @@
+"""
+What must change in one novel. Pure: matched chapters become the smallest write that makes the tables equal to the file,
+but for what the guards hold back.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from novelsync.models import (
+    Book,
+    BookChapter,
+    ChangedChapter,
+    Former,
+    KnownChapter,
+    KnownNovel,
+    MovedChapter,
+    NovelWrite,
+    PlacedChapter,
+    Problem,
+    ProblemKind,
+    StoredNovel,
+    url_hash,
+)
+from novelsync.planning.guards import FEWEST_CHAPTERS, USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
+from novelsync.planning.matching import are_strangers, pair_chapters
+from novelsync.running.request_ids import request_id
+from novelsync.text.formatting import counted, quoted
+
+
+def plan_novel(
+    novel: StoredNovel,
+    checksum: str,
+    book: Book,
+    known: KnownNovel | None,
+    *,
+    former: KnownNovel | None = None,
+    limits: Limits = USUAL_LIMITS,
+    accepted: bool = False,
+) -> NovelWrite:
+    """
+    The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
+
+    ``former``: what is stored under the name the novel's folder had before. ``accepted``: a person was shown what the
+    guards hold back, and said that it is meant.
+    A chapter that stays though the file no longer has it stands behind the one it stood behind.
+    """
+    afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
+    base = former or (None if afresh else known)
+    plan = _plan_chapters(base, book.chapters, limits, accepted=accepted)
+    stored = base.fields if base else None
+    fields = book.fields_over(stored)
+    restored = base is not None and base.removed
+    chapter_count = len(book.chapters) + len(plan.kept)
+    mislabelled = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
+    holds = (base.holds if base else 0) + 1 if plan.kept else 0
+    return NovelWrite(
+        slug=novel.slug,
+        request_id=request_id(),
+        revision=known.revision if known else 0,
+        version=novel.version,
+        checksum=checksum,
+        visible=bool(fields != stored or plan.visible or mislabelled or former or restored),
+        stored=stored,
+        fields=None if fields == stored else fields,
+        chapter_count=chapter_count,
+        created=plan.created,
+        changed=plan.changed,
+        moved=plan.moved,
+        removed=plan.removed,
+        kept=plan.kept,
+        kept_texts=plan.kept_texts,
+        former=Former(former.slug, former.revision) if former else None,
+        restored=restored,
+        afresh=afresh,
+        holds=holds,
+        problems=_problems(novel.slug, plan.held, holds, book.warnings),
+    )
+
+
+@dataclass(slots=True)
+class _ChapterPlan:
+    """What becomes of a novel's chapters; the lists are those of `NovelWrite`."""
+
+    created: list[PlacedChapter] = field(default_factory=list)
+    changed: list[ChangedChapter] = field(default_factory=list)
+    moved: list[MovedChapter] = field(default_factory=list)
+    removed: list[KnownChapter] = field(default_factory=list)
+    kept: list[KnownChapter] = field(default_factory=list)
+    kept_texts: list[KnownChapter] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    """Why some are kept."""
+
+    @property
+    def visible(self) -> bool:
+        return bool(self.created or self.changed or self.moved or self.removed)
+
+
+def _plan_chapters(
+    base: KnownNovel | None, chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
+) -> _ChapterPlan:
+    plan = _ChapterPlan()
+    rows = base.chapters if base else ()
+    pairs = _pairs(rows, chapters, limits.chapter_removals, held=base is not None and base.holds > 0)
+    paired = {k for k in pairs if k is not None}
+    gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
+    published = sum(not row.removed for row in rows)
+    if not accepted and (reason := hold_chapters(published, gone, limits.chapter_removals)):
+        plan.kept, plan.held = gone, [reason]
+    else:
+        plan.removed = gone
+    worse = ""
+    for position, (chapter, row) in enumerate(_order(rows, plan.kept, chapters, pairs), start=1):
+        if chapter and row:
+            new_text = chapter.fetched and chapter.content_hash != row.content_hash
+            if new_text and not accepted and (reason := hold_text(row, chapter)):
+                new_text = False
+                plan.kept_texts.append(row)
+                worse = worse or f"the first, {quoted(row.title)}: {reason}"
+            if new_text or not _same_labels(row, chapter):
+                plan.changed.append(ChangedChapter(row, position, chapter, new_text))
+                continue
+        elif chapter:
+            plan.created.append(PlacedChapter(position, chapter))
+        if row and row.position != position:
+            plan.moved.append(MovedChapter(row, position))
+    if worse:
+        plan.held.append(f"the texts of {counted(len(plan.kept_texts), 'chapter')} stay as they were; {worse}")
+    return plan
+
+
+def shares_text(known: KnownNovel, book: Book) -> bool:
+    """Whether any text of the file is one of the stored ones."""
+    texts = {row.content_hash for row in known.chapters if row.content_bytes}
+    return known.same or any(chapter.fetched and chapter.content_hash in texts for chapter in book.chapters)
+
+
+def is_same_novel(known: KnownNovel, book: Book) -> bool:
+    """
+    Whether what comes back under the slug of a removed novel is that novel.
+
+    Where there is nothing to compare (a crawler that writes the chapters later), it is.
+    """
+    names = {(row.number, row.title) for row in known.chapters if row.number is not None and row.title}
+    told = [chapter for chapter in book.chapters if chapter.fetched or (chapter.number is not None and chapter.title)]
+    same_name = any((chapter.number, chapter.title) in names for chapter in told)
+    return not told or not known.chapters or same_name or shares_text(known, book)
+
+
+def plan_same_bytes(novel: StoredNovel, checksum: str, revision: int) -> NovelWrite:
+    """The write for a file with a new version and the bytes it had: the bookkeeping moves, problems stay."""
+    return _bookkeeping(novel, novel.version, checksum, revision, None)
+
+
+def plan_refusal(novel: StoredNovel, revision: int, problem: Problem, version: str) -> NovelWrite:
+    """
+    The write that records a refusal; readers keep what they have.
+
+    ``version``: the file's, if it is at fault and need not be read again until it changes; empty, if it is to be
+    looked at again in any case.
+    """
+    return _bookkeeping(novel, version, "", revision, (problem,))
+
+
+def _bookkeeping(
+    novel: StoredNovel, version: str, checksum: str, revision: int, problems: Sequence[Problem] | None
+) -> NovelWrite:
+    return NovelWrite(
+        slug=novel.slug,
+        request_id=request_id(),
+        revision=revision,
+        version=version,
+        checksum=checksum,
+        visible=False,
+        problems=problems,
+    )
+
+
+def _pairs(
+    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], limit: float, *, held: bool
+) -> list[int | None]:
+    """
+    See `pair_chapters`. But strangers in the place of chapters are no edit of them where that would be overwritten of
+    which the guard says, or has said already (``held``), that it is too much to go; nor where they bring no text, and
+    would be shown with that of another.
+    """
+    pairs = pair_chapters(rows, chapters)
+    strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}
+    strange = {k: f for k, f in strange.items() if not rows[k].removed and rows[k].content_bytes}
+    stay = {k for k in pairs if k not in strange}
+    gone = [row for k, row in enumerate(rows) if k not in stay and not row.removed]
+    published = sum(not row.removed for row in rows)
+    many = len(gone) >= FEWEST_CHAPTERS and hold_chapters(published, gone, limit)
+    if not held and not many:
+        strange = {k: f for k, f in strange.items() if not chapters[f].fetched}
+    return [None if k in strange else k for k in pairs]
+
+
+def _order(
+    rows: Sequence[KnownChapter],
+    kept: Sequence[KnownChapter],
+    chapters: Sequence[BookChapter],
+    pairs: Sequence[int | None],
+) -> Iterator[tuple[BookChapter | None, KnownChapter | None]]:
+    """The novel's new order: the file's, and each kept row behind what it stood behind."""
+    found_of = {k: f for f, k in enumerate(pairs) if k is not None}
+    behind: dict[int, list[KnownChapter]] = {}
+    anchor = -1
+    for k, row in enumerate(rows if kept else ()):
+        if k not in found_of and not row.removed:
+            behind.setdefault(anchor, []).append(row)
+        elif not row.removed:
+            anchor = found_of[k]
+    for row in behind.get(-1, ()):
+        yield None, row
+    for f, (chapter, pair) in enumerate(zip(chapters, pairs, strict=True)):
+        yield chapter, None if pair is None else rows[pair]
+        for row in behind.get(f, ()):
+            yield None, row
+
+
+def _same_labels(row: KnownChapter, chapter: BookChapter) -> bool:
+    return (
+        row.title == chapter.title
+        and row.number == chapter.number
+        and row.url_hash == url_hash(chapter.url)
+        and not row.removed
+    )
+
+
+def _problems(slug: str, held: Sequence[str], holds: int, warnings: Sequence[str]) -> list[Problem]:
+    problems = []
+    if held:
+        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held), accept_hint(slug, holds)))
+    if warnings:
+        problems.append(Problem(slug, ProblemKind.WARNING, "; ".join(warnings)))
+    return problems

@@ -1,0 +1,1 @@
+"""One run: read, write, remove, report."""

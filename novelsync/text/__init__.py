@@ -1,0 +1,1 @@
+"""How things are written: secrets left out, messages, hints, log lines."""

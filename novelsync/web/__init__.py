@@ -1,0 +1,1 @@
+"""HTTP: routes, events, the status page."""

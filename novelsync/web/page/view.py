@@ -1,0 +1,327 @@
+"""STATUS to what the page says, in words. Pure: the same STATUS at the same time, the same page."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from novelsync.running.report import timestamp
+from novelsync.text.formatting import counted
+from novelsync.text.hints import Say
+from novelsync.web.page.chart import Bar, bars
+
+SHOWN_RUNS: Final = 60
+"""In the table of the day's runs; the chart has all of them."""
+
+_COMMAND: Final = re.compile(r"`([^`]+)`")
+
+
+class Piece(NamedTuple):
+    """A part of a sentence."""
+
+    text: str
+    is_command: bool
+
+
+Text = Sequence[Piece]
+
+
+class Moment(NamedTuple):
+    """A time, for machines and for people whose zone nobody knows."""
+
+    iso: str
+    utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How whoever reads the page can do something: with a button, if there is a route to post to, or by a command."""
+
+    route: str = ""
+    command: Text = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What can be done about the sync and its scheduler from where the page is read."""
+
+    sync: Way
+    start: Way = Way()
+    stop: Way = Way()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``tone`` is ``good``, ``fair`` or ``bad``."""
+
+    tone: str
+    headline: str
+    meaning: Text
+    reasons: Sequence[Text]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A novel that is refused, held or warned about, or the library itself."""
+
+    kind: str
+    title: str
+    slug: str
+    message: Text
+    hint: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Fullness:
+    """How much of the database's limit is used. ``share`` from 0 to 1."""
+
+    share: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the table."""
+
+    ended: Moment
+    outcome: str
+    outcome_words: str
+    trigger: str
+    changes: str
+    took: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The last day's runs. ``summary`` is what somebody learns who does not see it."""
+
+    bars: Sequence[tuple[Bar, Run]]
+    summary: str
+    longest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What is known of the scheduler, and what can be done about it."""
+
+    words: str
+    next: Moment | None
+    way: Way
+    act: str
+
+
+class Running(NamedTuple):
+    """A run that is going on."""
+
+    holder: str
+    since: Moment
+    waits_for: str
+    """Novels that it gave to others; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that the page says, in its order."""
+
+    verdict: Verdict
+    running: Running | None
+    sync: Way
+    storage: str
+    novels_in_storage: int | None
+    last_check: Moment | None
+    database: str
+    novels: int
+    chapters: int
+    removed: int
+    size: str
+    fullness: Fullness | None
+    drift: Sequence[tuple[int, str]]
+    drift_words: str
+    troubles: Sequence[Trouble]
+    warnings: Sequence[Trouble]
+    untold: int
+    chart: Chart
+    runs: Sequence[Run]
+    runs_untold: int
+    schedule: Schedule | None
+
+
+_VERDICTS: Final = {
+    "ok": ("good", "All is well", "What the storage has is in the tables."),
+    "attention": ("fair", "Something waits for you", "Readers keep what they have; the rest is in the tables."),
+    "stale": (
+        "bad",
+        "No run for too long",
+        "Readers see what the last run left.",
+    ),
+    "stopped": (
+        "fair",
+        "The hourly sync is stopped",
+        "Readers see what the last run left. Start it again, if that was not meant.",
+    ),
+    "failing": (
+        "bad",
+        "Syncing fails",
+        "Readers see what the last good run left.",
+    ),
+    "never_run": ("fair", "Nothing is synced yet", "The first run brings in all that the storage has."),
+}
+
+_OUTCOMES: Final = {"ok": "ok", "partial": "with problems", "failed": "failed"}
+
+
+def _running(run: Mapping[str, Any]) -> Running:
+    open_ = run["open_messages"]
+    return Running(run["holder"], moment(run["since"]), counted(open_, "novel") if open_ else "")
+
+
+def view(status: Mapping[str, Any], ways: Ways, say: Say, now: datetime) -> View:
+    """``status``: the published STATUS, its hints already as ``say`` writes them."""
+    rows = [_run(run) for run in status["runs"]]
+    problems = [_trouble(problem) for problem in status["problems"]]
+    return View(
+        verdict=_verdict(status, say),
+        running=status["running"] and _running(status["running"]),
+        sync=ways.sync,
+        storage=status["storage_path"],
+        novels_in_storage=status["novels_in_storage"],
+        last_check=status["last_check"] and moment(status["last_check"]),
+        database=status["database"],
+        novels=status["novels_in_database"],
+        chapters=status["chapters_in_database"],
+        removed=status["removed_novels"],
+        size=size(status["database_bytes"]),
+        fullness=_fullness(status["database_bytes"], status["database_limit"]),
+        drift=[(count, word) for word, count in (status["pending"] or {}).items()],
+        drift_words=_drift_words(status),
+        troubles=[problem for problem in problems if problem.kind != "warning"],
+        warnings=[problem for problem in problems if problem.kind == "warning"],
+        untold=status["problems_total"] - len(problems),
+        chart=_chart(status, rows, now),
+        runs=rows[:SHOWN_RUNS],
+        runs_untold=len(rows[SHOWN_RUNS:]),
+        schedule=_schedule(status["scheduler"], ways),
+    )
+
+
+def text(sentence: str) -> Text:
+    """With what stands in backticks as commands."""
+    return [Piece(part, i % 2 == 1) for i, part in enumerate(_COMMAND.split(sentence)) if part]
+
+
+def plain(sentence: str) -> Text:
+    """What may have come from a file, so that nothing in it is a command."""
+    return [Piece(sentence, is_command=False)]
+
+
+def moment(iso: str) -> Moment:
+    """Any time that the database or STATUS writes."""
+    time = datetime.fromisoformat(iso).astimezone(UTC)
+    return Moment(timestamp(time), f"{time.day} {time:%B, %H:%M} UTC")
+
+
+def size(bytes_: int) -> str:
+    """In the unit that keeps it short."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if bytes_ >= factor:
+            number = bytes_ / factor
+            return f"{number:.1f} {unit}" if number < 10 else f"{number:,.0f} {unit}"
+    return counted(bytes_, "byte")
+
+
+def took(seconds: float | None) -> str:
+    """As a person would say it."""
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _verdict(status: Mapping[str, Any], say: Say) -> Verdict:
+    tone, headline, meaning = _VERDICTS[status["verdict"]]
+    if status["verdict"] == "ok":
+        tone, headline, meaning = _qualified(status) or (tone, headline, meaning)
+    reasons = status["reasons"] or _why_it_failed(status["last_run"])
+    return Verdict(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in reasons])
+
+
+def _qualified(status: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """What there is to say against "All is well" while nothing has to be done about it yet."""
+    if status["last_run"] and status["last_run"]["outcome"] == "failed":
+        return "fair", "The last run failed", "The next one tries again; readers see what was there before."
+    if status["novels_in_storage"] is None:
+        return "fair", "All was well", "The last run was; but now the storage cannot be looked at."
+    if any(status["pending"].values()):
+        return "good", "All was well", "The storage has changed since the last run; the next one brings it in."
+    return None
+
+
+def _why_it_failed(run: Mapping[str, Any] | None) -> list[str]:
+    if not run or run["outcome"] != "failed":
+        return []
+    return [problem["message"] for problem in run["problems"][:1]]
+
+
+def sentence(words: str) -> str:
+    """Messages begin in lower case."""
+    return words[:1].upper() + words[1:]
+
+
+def _drift_words(status: Mapping[str, Any]) -> str:
+    """What the difference means for readers, or why there is none."""
+    if status["pending"] is None:
+        return "The storage could not be looked at, so nobody knows."
+    if any(status["pending"].values()):
+        return "The next run brings in what is new or changed; what is missing stays until it has been so for a while."
+    return "Nothing: every file is as the last run saw it. What is refused or held is not read again until it changes."
+
+
+def _fullness(bytes_: int, limit: int | None) -> Fullness | None:
+    if not limit:
+        return None
+    share = bytes_ / limit
+    return Fullness(round(min(share, 1), 3), f"{share:.0%} of {size(limit)}")
+
+
+def _trouble(problem: Mapping[str, Any]) -> Trouble:
+    slug = problem["slug"] or ""
+    title = problem["title"] or slug or "The whole library"
+    return Trouble(problem["kind"], title, slug, plain(sentence(problem["message"])), text(sentence(problem["hint"])))
+
+
+def _run(run: Mapping[str, Any]) -> Run:
+    words = {"new": run["created"], "updated": run["updated"], "removed": run["removed"]}
+    changes = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
+    if run["duration"] is None:
+        changes = "died before it could report"
+    return Run(
+        moment(run["end_time"]),
+        run["outcome"],
+        _OUTCOMES.get(run["outcome"], run["outcome"]),
+        run["trigger"],
+        changes or "nothing changed",
+        took(run["duration"]),
+    )
+
+
+def _chart(status: Mapping[str, Any], rows: Sequence[Run], now: datetime) -> Chart:
+    drawn = bars(status["runs"], now)
+    longest = max((run["duration"] or 0 for run in status["runs"]), default=0)
+    counts = {words: sum(run["outcome"] == outcome for run in status["runs"]) for outcome, words in _OUTCOMES.items()}
+    told = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    average = status["metrics"]["average_duration"]
+    summary = f"{counted(len(rows), 'run')}: {told}" if rows else "No run has finished in the last 24 hours."
+    if rows and average is not None:
+        summary += f"; {took(float(average))} on average"
+    return Chart(list(zip(drawn, reversed(rows), strict=True)), summary, took(longest))
+
+
+def _schedule(state: Mapping[str, Any] | None, ways: Ways) -> Schedule | None:
+    if state is None:
+        return None
+    if state["is_running"]:
+        return Schedule("Runs every hour", state["next_job"] and moment(state["next_job"]), ways.stop, "Stop")
+    return Schedule("Stopped: nothing runs by itself", None, ways.start, "Start")

@@ -1,0 +1,640 @@
+"""What becomes of every kind of ``book_info.json``: one row here for each row of the design's table, and a few more."""
+
+import json
+import tracemalloc
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import pytest
+
+from novelsync.books.reader import read_book
+from novelsync.books.schema import BookFile
+from novelsync.errors import BookRefused
+from novelsync.models import EMPTY_HASH, UNSET, Book
+from tests.support.library import REAL_NOVELS
+
+
+def emma(**keys: Any) -> bytes:
+    """A file of a novel called Emma."""
+    return json.dumps({"title": "Emma", **keys}).encode()
+
+
+def emma_with(*chapters: Any) -> bytes:
+    return emma(chapters=list(chapters))
+
+
+def with_number(number: str) -> bytes:
+    """A file whose only chapter has this number, as it is written in JSON."""
+    return b'{"title": "Emma", "chapters": [{"number": %b}]}' % number.encode()
+
+
+def with_content(content: str) -> bytes:
+    return b'{"title": "Emma", "chapters": [{"number": 1, "content": %b}]}' % content.encode()
+
+
+def seen(book: Book) -> dict[str, Any]:
+    """All of a book that a table of expectations may name."""
+    return {
+        "title": book.title,
+        "author": book.author,
+        "description": book.description,
+        "cover_url": book.cover_url,
+        "status": book.status,
+        "titles": [chapter.title for chapter in book.chapters],
+        "urls": [chapter.url for chapter in book.chapters],
+        "numbers": [None if chapter.number is None else str(chapter.number) for chapter in book.chapters],
+        "texts": [chapter.text() for chapter in book.chapters],
+        "fetched": [chapter.fetched for chapter in book.chapters],
+        "warnings": list(book.warnings),
+    }
+
+
+def refusal(data: bytes) -> BookRefused:
+    with pytest.raises(BookRefused) as caught:
+        read_book(data)
+    return caught.value
+
+
+NO_NUMBER = ["1 chapter has no number, at chapters[0]"]
+ONE_NUL = ["1 NUL character was removed: Postgres cannot store it"]
+ONE_SURROGATE = ["1 lone surrogate was replaced by U+FFFD: Postgres cannot store it"]
+
+ACCEPTED = {
+    "a title is enough": (
+        b'{"title": "Emma"}',
+        {"title": "Emma", "author": UNSET, "description": UNSET, "cover_url": UNSET, "status": UNSET, "texts": []},
+    ),
+    "a novel with everything": (
+        emma(
+            author="Jane Austen",
+            description="A comedy",
+            cover_url="https://x/emma.jpg",
+            status="completed",
+            chapters=[{"title": "I", "number": 1, "content": "Emma Woodhouse", "url": "https://x/1"}],
+        ),
+        {
+            "title": "Emma",
+            "author": "Jane Austen",
+            "description": "A comedy",
+            "cover_url": "https://x/emma.jpg",
+            "status": "completed",
+            "titles": ["I"],
+            "urls": ["https://x/1"],
+            "numbers": ["1"],
+            "texts": ["Emma Woodhouse"],
+            "fetched": [True],
+            "warnings": [],
+        },
+    ),
+    # Unknown keys and how the file is written
+    "unknown keys at any level are ignored": (
+        b'{"z": {"title": [[{}]]}, "title": "Emma", "x": null, "chapters": [{"y": [1e999], "number": 1}], "q": "\\\\"}',
+        {"title": "Emma", "numbers": ["1"], "warnings": []},
+    ),
+    "a known key in capitals beside the right one is ignored": (
+        emma(Title="EMMA", Chapters=4, chapters=[{"number": 1, "content": "a", "Content": 5}]),
+        {"title": "Emma", "texts": ["a"], "warnings": []},
+    ),
+    "an unknown key of 5 MB is ignored": (emma(zzz=["x" * 1000] * 5000), {"title": "Emma", "warnings": []}),
+    "a byte order mark is stripped": (b"\xef\xbb\xbf" + emma(), {"title": "Emma"}),
+    "pretty-printed, with Windows line ends": (
+        json.dumps({"title": "Emma", "status": "ongoing"}, indent=4).replace("\n", "\r\n").encode(),
+        {"title": "Emma", "status": "ongoing"},
+    ),
+    "keys written with escapes": (b'{"\\u0074itle": "Emma"}', {"title": "Emma"}),
+    "blanks around the object": (b" \r\n\t" + emma() + b"\n\n", {"title": "Emma"}),
+    # Duplicate keys
+    "of a title written twice the last counts": (b'{"title": 5, "title": "Emma"}', {"title": "Emma"}),
+    "of chapters written twice the last count": (
+        b'{"title": "Emma", "chapters": 5, "chapters": [{"number": 5, "number": 6, "content": {}, "content": "b"}]}',
+        {"numbers": ["6"], "texts": ["b"], "warnings": []},
+    ),
+    # What Postgres cannot store
+    "NUL is removed from a title": (b'{"title": "Em\\u0000ma"}', {"title": "Emma", "warnings": ONE_NUL}),
+    "NUL is removed everywhere and counted once for the novel": (
+        b'{"title": "E\\u0000", "author": ["a\\u0000"], "status": "\\u0000",'
+        b' "chapters": [{"title": "\\u0000t", "number": 1, "url": "u\\u0000", "content": "\\u0000a\\u0000b"}]}',
+        {
+            "title": "E",
+            "author": "a",
+            "status": "",
+            "titles": ["t"],
+            "urls": ["u"],
+            "texts": ["ab"],
+            "warnings": ["7 NUL characters were removed: Postgres cannot store them"],
+        },
+    ),
+    "a text of nothing but NUL is not fetched": (
+        with_content('"\\u0000"'),
+        {"texts": [""], "fetched": [False], "warnings": ONE_NUL},
+    ),
+    "NUL in an unknown key is nobody's concern": (b'{"title": "Emma", "x": "\\u0000"}', {"warnings": []}),
+    "a lone surrogate in a text is replaced": (
+        with_content('"a\\ud800b"'),
+        {"texts": ["a\ufffdb"], "warnings": ONE_SURROGATE},
+    ),
+    "lone surrogates are replaced and counted, pairs and escaped backslashes stay": (
+        b'{"title": "\\uDC00\\ud83d\\ude00\\ud83d", "author": "\\\\ud800\\\\\\ud800",'
+        b' "status": "\\n\\ud800\\ud83d\\ude00"}',
+        {
+            "title": "\ufffd😀\ufffd",
+            "author": "\\ud800\\\ufffd",
+            "status": "\n\ufffd😀",
+            "warnings": ["4 lone surrogates were replaced by U+FFFD: Postgres cannot store them"],
+        },
+    ),
+    "a lone surrogate in a file with a byte order mark": (
+        b'\xef\xbb\xbf{"title": "\\ud800"}',
+        {"title": "\ufffd", "warnings": ONE_SURROGATE},
+    ),
+    # author, description, cover_url, status
+    "authors in a list are joined": (emma(author=["Ilf", "Petrov"]), {"author": "Ilf, Petrov", "warnings": []}),
+    "an author may be an object": (
+        emma(author={"id": [5], "name": "Jane", "Name": 1}),
+        {"author": "Jane", "warnings": []},
+    ),
+    "null clears what a missing key keeps": (
+        emma(author=None, description=None, cover_url=None, status=None),
+        {"author": None, "description": None, "cover_url": None, "status": None, "warnings": []},
+    ),
+    "an author of another shape is left out": (
+        emma(author={"first": "Jane"}),
+        {"author": None, "warnings": ['author is an object and was left out: {"first": "Jane"}']},
+    ),
+    "authors that are not all strings are left out": (
+        emma(author=["Jane", 5]),
+        {"author": None, "warnings": ['author is an array and was left out: ["Jane", 5]']},
+    ),
+    "an author whose name is not a string is left out": (
+        emma(author={"name": None}),
+        {"author": None, "warnings": ['author is an object and was left out: {"name": null}']},
+    ),
+    "a status in any language and case": (emma(status="  Đang RA "), {"status": "  Đang RA ", "warnings": []}),
+    "a status may be a boolean": (emma(status=True), {"status": "true", "warnings": []}),
+    "a boolean elsewhere is stored as text": (
+        emma(author=False),
+        {"author": "false", "warnings": ["author is a boolean and was stored as text: false"]},
+    ),
+    "a number is stored as it is written": (
+        b'{"title": "Emma", "description": 1.10, "status": 1E5}',
+        {
+            "description": "1.10",
+            "status": "1E5",
+            "warnings": [
+                "description is a number and was stored as text: 1.10",
+                "status is a number and was stored as text: 1E5",
+            ],
+        },
+    ),
+    "an integer of 5,000 digits is stored as it is written": (
+        b'{"title": "Emma", "author": %b}' % (b"7" * 5000),
+        {"author": "7" * 5000, "warnings": [f"author is a number and was stored as text: {'7' * 39}…"]},
+    ),
+    "a list or object is left out": (
+        emma(description=["a", "b"], cover_url={"large": "https://x/a-rather-long-address/emma.jpg"}, status=[]),
+        {
+            "description": None,
+            "cover_url": None,
+            "status": None,
+            "warnings": [
+                'description is an array and was left out: ["a", "b"]',
+                'cover_url is an object and was left out: {"large": "https://x/a-rather-long-addr…',
+                "status is an array and was left out: []",
+            ],
+        },
+    ),
+    # chapters
+    "chapters may be null": (emma(chapters=None), {"texts": [], "warnings": []}),
+    "chapters may be empty": (emma(chapters=[]), {"texts": [], "warnings": []}),
+    "chapters that repeat, leave gaps, count down, are negative or zero are all kept": (
+        emma_with(*({"title": "same", "url": "u", "number": number, "content": "x"} for number in (9, 9, 3, 0, -1))),
+        {"numbers": ["9", "9", "3", "0", "-1"], "titles": ["same"] * 5, "urls": ["u"] * 5, "texts": ["x"] * 5},
+    ),
+    "title and url may be null or missing": (
+        emma_with({"number": 1, "title": None, "url": None}, {"number": 2}),
+        {"titles": ["", ""], "urls": ["", ""], "warnings": []},
+    ),
+    "title and url of other types": (
+        emma_with({"number": 1, "title": 12, "url": {}}, {"number": 2, "title": False}, {"number": 3, "title": [1]}),
+        {
+            "titles": ["12", "false", ""],
+            "urls": ["", "", ""],
+            "warnings": [
+                "2 chapter titles are not strings and were stored as text, the first at chapters[0]: 12",
+                "1 chapter url is not a string and was left out, at chapters[0]: {}",
+                "1 chapter title is not a string and was left out, at chapters[2]: [1]",
+            ],
+        },
+    ),
+    "texts that were not fetched yet": (
+        emma_with(*({"number": 1, "content": text} for text in (None, "", " \r\n\t\u3000\xa0", [], ["", " "], "a"))),
+        {"texts": ["", "", "", "", "", "a"], "fetched": [False] * 5 + [True], "warnings": []},
+    ),
+    "a chapter without content was not fetched yet": (
+        emma_with({"number": 1}),
+        {"texts": [""], "fetched": [False], "warnings": []},
+    ),
+    "a list of strings is joined with blank lines": (
+        emma_with({"number": 1, "content": ["One.", "", " Two.\n"]}),
+        {"texts": ["One.\n\n\n\n Two.\n"], "warnings": []},
+    ),
+    "HTML is text": (
+        emma(description="<b>&amp;", chapters=[{"number": 1, "title": "<i>", "content": "<script>alert(1)</script>"}]),
+        {"description": "<b>&amp;", "titles": ["<i>"], "texts": ["<script>alert(1)</script>"], "warnings": []},
+    ),
+    "warnings of a kind are one line": (
+        emma_with({"number": 1}, {"number": "chapter-12"}, {}, {"number": "x" * 50}, {"number": None}),
+        {
+            "numbers": ["1", None, None, None, None],
+            "warnings": [
+                '2 chapter numbers are not decimal numbers and were left out, the first at chapters[1]: "chapter-12"',
+                "2 chapters have no number, the first at chapters[2]",
+            ],
+        },
+    ),
+    "what a warning shows is short, on one line and storable": (
+        emma_with({"number": "a\0b\n" + "c" * 50}),
+        {
+            "warnings": [
+                "1 chapter number is not a decimal number and was left out, at chapters[0]: "
+                '"a b ccccccccccccccccccccccccccccccccccc…"'
+            ]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "expected"), ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_accepted(data: bytes, expected: dict[str, Any]) -> None:
+    book = seen(read_book(data))
+    assert {key: book[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("7", "7"),
+        ("10.5", "10.5"),
+        ("10.50", "10.50"),
+        ("-0.25", "-0.25"),
+        ("1.5e3", "1500"),
+        ("1234E-2", "12.34"),
+        ("1.23456789e3", "1234.56789"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("0.1000000000000000055511151231", "0.1000000000000000055511151231"),
+        ('"10.5"', "10.5"),
+        ('" 7 "', "7"),
+        ('"-3"', "-3"),
+        ('"007"', "7"),
+        ('"\\u0031\\u0032"', "12"),
+    ],
+)
+def test_a_chapter_number_is_the_decimal_that_the_file_says(written: str, number: str) -> None:
+    book = read_book(with_number(written))
+    assert [str(chapter.number) for chapter in book.chapters] == [number]
+    assert isinstance(book.chapters[0].number, Decimal)
+    assert book.warnings == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '"chapter-12"',
+        '"10,5"',
+        '"1e3"',
+        '"1_000"',
+        '"NaN"',
+        '"Infinity"',
+        '"１２"',
+        '"1 2"',
+        '""',
+        "true",
+        "false",
+        "[1]",
+        '{"n": 1}',
+        "1e999",
+        "1e-999",
+        "1e99999999999999999999",
+        "1e30",
+        "1234567890123456789012345678901",
+        "0.1234567890123456789012345678901",
+        '"1234567890123456789012345678901"',
+        "9" * 5000,
+    ],
+)
+def test_what_is_no_decimal_number_is_left_out_with_a_warning(written: str) -> None:
+    book = read_book(with_number(written))
+    assert [chapter.number for chapter in book.chapters] == [None]
+    shown = written if len(written) <= 42 else written[:39] + "…"
+    assert book.warnings == [f"1 chapter number is not a decimal number and was left out, at chapters[0]: {shown}"]
+
+
+@pytest.mark.parametrize("data", [with_number("null"), emma_with({})], ids=["null", "missing"])
+def test_a_chapter_without_number_is_accepted_with_a_warning(data: bytes) -> None:
+    book = read_book(data)
+    assert [chapter.number for chapter in book.chapters] == [None]
+    assert book.warnings == NO_NUMBER
+
+
+TEXTS = {
+    "Windows line ends": "One.\r\nTwo.\r\n",
+    "composed letters": normalize("NFC", "Số đỏ của Vũ Trọng Phụng"),
+    "decomposed letters": normalize("NFD", "Số đỏ của Vũ Trọng Phụng"),
+    "blanks around it": " \t\n\u3000text\u3000\n ",
+    "emoji": "😀👨‍👩‍👧 and 🇻🇳",
+    "a byte order mark inside": "\ufeffone\ufefftwo",
+    "quotes, backslashes and slashes": '"\\u0041" \\\\ / \b\f\x01\x1f\x7f',
+    "unusual line ends": "a\u2028b\u2029c\x85d\x0be",
+    "the ends of the planes": "\uffff\U0010ffff\ue000\ufffd",
+    "brackets": '[{"title": "x", "content": [1, 2]}, null]',
+}
+
+
+@pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "plain"])
+@pytest.mark.parametrize("indent", [None, 2], ids=["one line", "pretty"])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_a_text_is_kept_byte_for_byte(text: str, indent: int | None, escaped: bool) -> None:
+    file = {"title": text, "chapters": [{"title": text, "url": text, "number": 1, "content": text}]}
+    book = read_book(json.dumps(file, ensure_ascii=escaped, indent=indent).encode())
+    chapter = book.chapters[0]
+    assert (book.title, chapter.title, chapter.url, chapter.text(), chapter.text()) == (text,) * 5
+    assert (chapter.content_hash, chapter.content_bytes) == (sha256(text.encode()).digest(), len(text.encode()))
+    assert book.warnings == []
+
+
+def test_a_text_that_was_not_fetched_has_the_hash_of_nothing() -> None:
+    chapter = read_book(with_content("null")).chapters[0]
+    assert (chapter.content_hash, chapter.content_bytes, chapter.text()) == (EMPTY_HASH, 0, "")
+
+
+NEEDED = "and a string is needed"
+
+REFUSED = {
+    # Not UTF-8
+    "UTF-16 with a byte order mark": (
+        '{"title": "Emma"}'.encode("utf-16"),
+        ["the file must be UTF-8, and from byte 0 on it looks like UTF-16"],
+    ),
+    "UTF-16 without a byte order mark": (
+        '{"title": "Emma"}'.encode("utf-16-be"),
+        ["the file must be UTF-8, and from byte 0 on it looks like UTF-16-BE"],
+    ),
+    "GBK": (
+        '{"title": "红楼梦"}'.encode("gbk"),
+        ["the file must be UTF-8, and byte 11 (0xba) is not: invalid start byte"],
+    ),
+    "Shift_JIS": (
+        '{"title": "こころ"}'.encode("shift_jis"),
+        ["the file must be UTF-8, and byte 11 (0x82) is not: invalid start byte"],
+    ),
+    "a broken byte in an unknown key": (
+        b'{"title": "Emma", "x": "\xff"}',
+        ["the file must be UTF-8, and byte 24 (0xff) is not: invalid start byte"],
+    ),
+    "a broken byte behind a byte order mark": (
+        b'\xef\xbb\xbf{"title": "\xff"}',
+        ["the file must be UTF-8, and byte 14 (0xff) is not: invalid start byte"],
+    ),
+    "a broken byte after a character that two chunks share": (
+        b'{"title": "' + "中".encode() * 400_000 + b'\xff"}',
+        ["the file must be UTF-8, and byte 1,200,011 (0xff) is not: invalid start byte"],
+    ),
+    "a file that ends inside a character": (
+        b'{"title": "' + "中".encode()[:2],
+        ["the file must be UTF-8, and byte 11 (0xe4) is not: unexpected end of data"],
+    ),
+    "a surrogate that was encoded as if it were a character": (
+        b'{"title": "\xed\xa0\x80"}',
+        ["the file must be UTF-8, and byte 11 (0xed) is not: invalid continuation byte"],
+    ),
+    # Not JSON
+    "an empty file": (b"", ["the file is empty"]),
+    "a file of blanks": (b" \n\n", ["the file is empty"]),
+    "a file of nothing but a byte order mark": (b"\xef\xbb\xbf", ["the file is empty"]),
+    "a cut file": (
+        '{"title": "Emma",\n "author": "Đặng'.encode(),
+        ['the file is cut off: it ends at line 2 column 17, near "author": "Đặng'],
+    ),
+    "not JSON": (b"<html>", ["the file is not JSON: invalid character at line 1 column 1, near <html>"]),
+    "two documents": (
+        b'{"title": "Emma"}\n{"title": "Emma"}',
+        ['the file is not JSON: trailing characters at line 2 column 1, near {"title": "Emma"}'],
+    ),
+    "NaN": (
+        b'{"title":\n "\xc4\x90", "x": NaN}',
+        ['the file is not JSON: invalid character at line 2 column 12, near "Đ", "x": NaN}'],
+    ),
+    "NaN as a chapter's number": (
+        b'{"title": "Emma", "chapters": [{"number": NaN}]}',
+        ['the file is not JSON: invalid character at line 1 column 43, near pters": [{"number": NaN}]}'],
+    ),
+    "Infinity": (
+        b'{"title": Infinity}',
+        ['the file is not JSON: invalid character at line 1 column 11, near {"title": Infinity}'],
+    ),
+    "a number that begins with zero": (
+        b'{"title": 01}',
+        ['the file is not JSON: invalid number at line 1 column 12, near {"title": 01}'],
+    ),
+    "a line end inside a string": (
+        b'{"title": "a\nb"}',
+        ['the file is not JSON: invalid character at line 1 column 13, near {"title": "a b"}'],
+    ),
+    "an unknown escape": (
+        b'{"title": "\\x"}',
+        ['the file is not JSON: invalid escaped character at line 1 column 13, near {"title": "\\x"}'],
+    ),
+    "a comma too many": (
+        b'{"title": "Emma",}',
+        ['the file is not JSON: trailing comma in object at line 1 column 18, near {"title": "Emma",}'],
+    ),
+    "a lone surrogate, and then a mistake": (
+        b'{"title": "\\ud800", "x": nope}',
+        ['the file is not JSON: invalid character at line 1 column 27, near e": "\\ufffd", "x": nope}'],
+    ),
+    "a list": (b" [{}]", ["the file is an array, and an object is needed"]),
+    "a string": (b'"Emma"', ["the file is a string, and an object is needed"]),
+    "a number": (b"-1", ["the file is a number, and an object is needed"]),
+    "null": (b"null", ["the file is null, and an object is needed"]),
+    "a boolean": (b"true", ["the file is a boolean, and an object is needed"]),
+    # Nesting without end
+    "100,000 open brackets": (b"[" * 100_000, ["the file is an array, and an object is needed"]),
+    **{
+        f"100,000 levels in {key}": (start + b"[" * 100_000, ["the file has values nested too deeply to be read"])
+        for key, start in {
+            "an unknown key": b'{"x": ',
+            "author": b'{"title": "Emma", "author": {"name": ',
+            "content": b'{"title": "Emma", "chapters": [{"content": ',
+        }.items()
+    },
+    "100,000 levels of objects": (b'{"x": ' * 100_000, ["the file has values nested too deeply to be read"]),
+    # title
+    "a title that is missing": (b'{"chapters": []}', ["title is missing"]),
+    "a title that is null": (b'{"title": null}', [f"title is null, {NEEDED}"]),
+    "a title that is empty": (b'{"title": ""}', ["title is blank"]),
+    "a title that is blank": ('{"title": " \\n\u3000"}'.encode(), ["title is blank"]),
+    "a title of NUL": (b'{"title": "\\u0000"}', ["title is blank"]),
+    "a title that is a number": (b'{"title": 1984}', [f"title is a number, {NEEDED}"]),
+    "a title that is a list": (b'{"title": ["Emma"]}', [f"title is an array, {NEEDED}"]),
+    "a title in capitals": (
+        b'{"Title": "Emma"}',
+        ['the file has the key "Title", which must be written "title"', "title is missing"],
+    ),
+    # chapters
+    "chapters in capitals": (
+        emma(Chapters=[{"content": "text"}]),
+        ['the file has the key "Chapters", which must be written "chapters"'],
+    ),
+    "chapters that are a count": (emma(chapters=12), ["chapters is a number, and an array of objects is needed"]),
+    "chapters that are a string": (emma(chapters="I"), ["chapters is a string, and an array of objects is needed"]),
+    "chapters that are an object": (emma(chapters={}), ["chapters is an object, and an array of objects is needed"]),
+    "chapters that are a boolean": (emma(chapters=True), ["chapters is a boolean, and an array of objects is needed"]),
+    "chapters that are not all objects": (
+        emma_with({}, {}, "III", {}, 5),
+        ["chapters must hold objects only, and 2 of 5 items are not: the first is a string, chapters[2]"],
+    ),
+    "chapters that are null": (
+        emma_with({}, None),
+        ["chapters must hold objects only, and 1 of 2 items are not: the first is null, chapters[1]"],
+    ),
+    # content
+    "content of every wrong type": (
+        emma_with({"content": {"html": "x"}}, {"content": "fine"}, {"content": 5}, {"content": True}),
+        [
+            f"chapters[0].content is an object, {NEEDED}",
+            f"chapters[2].content is a number, {NEEDED}",
+            f"chapters[3].content is a boolean, {NEEDED}",
+        ],
+    ),
+    "content that is not all strings": (
+        emma_with({}, {"content": ["a", "b", ["c"], None]}),
+        [
+            "chapters[1].content must hold strings only, and 2 of 4 items are not: the first is an array, "
+            "chapters[1].content[2]"
+        ],
+    ),
+    "content in capitals": (
+        emma_with({"content": "a"}, {"Content": "b"}, {"CONTENT": "c"}),
+        [
+            'chapters[1] has the key "Content", which must be written "content"',
+            'chapters[2] has the key "CONTENT", which must be written "content"',
+        ],
+    ),
+    "all reasons together": (
+        b'{"title": " ", "chapters": [{}, {}, {}, {"content": {}}, {}, {"number": {}, "content": 5}]}',
+        [
+            "title is blank",
+            f"chapters[3].content is an object, {NEEDED}",
+            f"chapters[5].content is a number, {NEEDED}",
+        ],
+    ),
+    # What would take far more memory than the file
+    "more chapters than any novel has": (
+        emma_with(*[{}] * 100_001),
+        ["chapters has more than 100,000 items"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "reasons"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused(data: bytes, reasons: list[str]) -> None:
+    error = refusal(data)
+    assert list(error.reasons) == reasons
+    assert error.hint
+
+
+CROWDS = {
+    "chapters": (
+        b'{"title": "Emma", "chapters": [' + b"{}," * 1_000_001 + b"{}]}",
+        "chapters has more than 100,000 items",
+    ),
+    "chapters that are numbers": (
+        b'{"title": "Emma", "chapters": [' + b"1," * 1_000_001 + b"1]}",
+        "chapters must hold objects only, and not all of its many items are",
+    ),
+    "strings for a text": (
+        with_content("[" + '"a",' * 1_000_001 + '"a"]'),
+        "chapters[0].content is an array of more than 1,000,000 items, and a string is needed",
+    ),
+    "authors": (
+        b'{"author": [' + b'"a",' * 1_000_001 + b'"a"]}',
+        "title is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), CROWDS.values(), ids=CROWDS.keys())
+def test_a_list_of_a_million_things_is_refused_before_it_fills_the_memory(data: bytes, reason: str) -> None:
+    tracemalloc.start()
+    try:
+        error = refusal(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert list(error.reasons) == [reason]
+    assert peak < 5_000_000
+
+
+def test_a_crowd_of_authors_is_left_out() -> None:
+    book = read_book(b'{"title": "Emma", "author": [' + b'"a",' * 1_000_001 + b'"a"]}')
+    assert book.author is None
+    assert book.warnings == ["author is an array and was left out: [" + '"a",' * 9 + '"a…']
+
+
+def test_memory_is_the_file_and_one_chapter() -> None:
+    # 20 chapters of 1 MB, so that two of them at once would show.
+    chapters = [{"title": f"{n}", "number": n, "content": f"{n}" + "x" * 1_000_000} for n in range(20)]
+    data = b"\xef\xbb\xbf" + emma(chapters=chapters)
+    tracemalloc.start()
+    try:
+        book = read_book(data)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [chapter.content_bytes for chapter in book.chapters] == [1_000_001] * 10 + [1_000_002] * 10
+    assert peak < 4_500_000
+    assert kept < 100_000
+
+
+def test_a_text_outlives_the_callers_bytes() -> None:
+    texts = [f"text {number}" for number in range(1000)]
+    book = read_book(emma_with(*({"content": text} for text in texts)))
+    # Whatever memory the file had is written over, if nobody holds it.
+    for size in range(1000, 100_000, 100):
+        bytearray(b"x" * size)
+    assert [chapter.text() for chapter in book.chapters] == texts
+
+
+def test_the_schema_tells_crawlers_what_to_write() -> None:
+    schema = BookFile.model_json_schema()
+    chapter = schema["$defs"]["BookFileChapter"]
+    assert schema["required"] == ["title"]
+    assert list(schema["properties"]) == ["title", "author", "description", "cover_url", "status", "chapters"]
+    assert list(chapter["properties"]) == ["title", "number", "content", "url"]
+    assert all(field["description"] for field in [*schema["properties"].values(), *chapter["properties"].values()])
+    assert [one["type"] for one in chapter["properties"]["content"]["anyOf"]] == ["string", "array", "null"]
+
+
+# Real novels --------------------------------------------------------------------
+
+
+def real_novels() -> list[Any]:
+    found = sorted(REAL_NOVELS.glob("*/book_info.json"))
+    absent = pytest.mark.skip(reason=f"the real novels are not at {REAL_NOVELS}")
+    return [pytest.param(path, id=path.parent.name) for path in found] or [pytest.param(None, id="none", marks=absent)]
+
+
+@pytest.mark.parametrize("path", real_novels())
+def test_a_real_novel_is_read_as_json_reads_it(path: Path) -> None:
+    data = path.read_bytes()
+    book, plain = read_book(data), json.loads(data, parse_float=Decimal)
+    assert [chapter.text() for chapter in book.chapters] == [chapter["content"] for chapter in plain["chapters"]]
+    hashes = [sha256(chapter["content"].encode()).digest() for chapter in plain["chapters"]]
+    assert [chapter.content_hash for chapter in book.chapters] == hashes
+    assert [chapter.title for chapter in book.chapters] == [chapter["title"] for chapter in plain["chapters"]]
+    assert [chapter.number for chapter in book.chapters] == [chapter["number"] for chapter in plain["chapters"]]
+    assert (book.title, book.author, book.status) == (plain["title"], plain["author"], plain["status"])
+    assert book.warnings == []

@@ -1,0 +1,283 @@
+"""Tables, functions and who may use them; the ledger; databases that are not ours."""
+
+import re
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from novelsync.database.client import SCHEMA, FunctionDatabase
+from novelsync.database.migrations import as_script, migrate, migrations
+from novelsync.database.postgres import PostgresRoad
+from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable
+from novelsync.sync_service import SyncService
+from tests.conftest import Tables, make_service
+from tests.support.library import Library, chapters
+
+NAMES = [migration.name for migration in migrations()]
+
+RELEASED = {
+    "20261123100000": "2b6e11c00a0e7c10",
+    "20261123200000": "2068c29183000965",
+    "20261123210000": "137e65a4c348c809",
+    "20261123225000": "9ab3268ed782ce68",
+}
+"""First digits of the SHA-256 of migrations that databases have. What is to change goes into a new file."""
+
+
+@contextmanager
+def acting_as(role: str, database_url: str) -> Any:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"set role {role}")
+        yield connection
+
+
+def select(role: str, database_url: str, query: str) -> list[tuple[Any, ...]]:
+    with acting_as(role, database_url) as connection:
+        return list(connection.execute(query).fetchall())
+
+
+def test_a_database_is_migrated_once_and_the_ledger_says_so(empty_database_url: str) -> None:
+    assert migrate(empty_database_url, "it") == NAMES
+    assert migrate(empty_database_url, "it") == []
+    with psycopg.connect(empty_database_url) as connection:
+        ledger = connection.execute(
+            "select version, name from supabase_migrations.schema_migrations order by 1"
+        ).fetchall()
+    assert ledger == [(migration.version, migration.name) for migration in migrations()]
+
+
+def test_the_newest_migration_defines_the_version_that_the_database_tells(database: FunctionDatabase) -> None:
+    assert database.facts().schema == max(migration.version for migration in migrations())
+
+
+def test_the_printed_script_can_be_pasted_twice_and_mixed_with_the_command(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        for _ in range(2):
+            connection.execute(as_script())  # type: ignore[arg-type]
+    assert migrate(empty_database_url, "it") == []
+
+
+def test_a_policy_the_site_took_away_does_not_come_back(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute('drop policy "readers see published novels" on novels')
+        connection.execute(as_script())  # type: ignore[arg-type]
+        policies = connection.execute("select policyname from pg_policies where tablename = 'novels'").fetchall()
+    assert policies == [("novelsync writes",)]
+
+
+@pytest.mark.parametrize("table", ["novels", "chapters"])
+def test_tables_that_are_not_ours_are_left_as_they_are(empty_database_url: str, table: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(f"create table {table} (id int, mine text)")
+    with pytest.raises(DatabaseNotReady, match="not made by NovelSync; nothing was changed") as refused:
+        migrate(empty_database_url, "it")
+    assert "rename" in refused.value.hint
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("select to_regnamespace('novelsync')").fetchall() == [(None,)]
+
+
+def test_a_database_that_was_not_migrated_names_all_three_ways(empty_database_url: str) -> None:
+    road = PostgresRoad(empty_database_url)
+    with pytest.raises(DatabaseNotReady, match="has not been migrated") as error:
+        road.call("novelsync_begin", {})
+    road.close()
+    for way in ("python -m novelsync migrate", "supabase db push", "migrate --print", "session pooler"):
+        assert way in error.value.hint
+
+
+def test_sites_may_add_columns_and_triggers(library: Library, service: SyncService, tables: Tables) -> None:
+    tables.connection.execute("alter table chapters add column likes int not null default 7")
+    tables.connection.execute("alter table novels add column slogan text")
+    tables.connection.execute("create table bookmarks (chapter_id bigint references chapters (id))")
+    library.write("emma", chapters(2))
+    assert service.sync_all_novels().success
+    assert tables.rows("select likes from chapters") == [(7,), (7,)]
+
+
+# Who may ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def published(library: Library, service: SyncService, tables: Tables) -> None:
+    """Two novels of two chapters; a chapter of the one, and the whole other, are taken away again."""
+    library.write("here", chapters(2))
+    library.write("gone", chapters(2))
+    assert service.sync_all_novels().success
+    tables.connection.execute("update novels set removed_at = now() where slug = 'gone'")
+    tables.connection.execute("update chapters set removed_at = now() where title = 'Chapter 2'")
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_readers_see_what_is_published_and_nothing_else(database_url: str, role: str) -> None:
+    assert select(role, database_url, "select slug from novels") == [("here",)]
+    assert select(role, database_url, "select title from chapters") == [("Chapter 1",)]
+
+
+FUNCTIONS = ("absence", "answer", "answers", "ask", "begin", "doctor", "finish", "known", "peek", "problems", "purge")
+FUNCTIONS += ("read", "remove", "removed", "renamed", "renew", "stage", "status", "write")
+
+FORBIDDEN = (
+    "insert into novels (slug, title) values ('x', 'x')",
+    "update novels set title = 'x'",
+    "delete from chapters",
+    "select * from novelsync.files",
+    "select novelsync.fence(null)",
+    "select novelsync.version()",
+    "select novelsync.sweep(null)",
+    "select novelsync.tell(null, null)",
+    "insert into chapter_changes (novel_id, kind) values (1, 'added')",
+    "update chapter_changes set kind = 'added'",
+    "delete from chapter_changes",
+    *(f"select public.novelsync_{name}('{{}}')" for name in FUNCTIONS),
+)
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_readers_may_do_nothing_else(database_url: str, role: str) -> None:
+    with acting_as(role, database_url) as connection:
+        for statement in FORBIDDEN:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def test_every_function_of_ours_is_in_the_test_above(tables: Tables) -> None:
+    names = tables.rows("select proname from pg_proc where pronamespace = 'public'::regnamespace order by 1")
+    assert names == [(f"novelsync_{name}",) for name in FUNCTIONS]
+
+
+def test_the_program_and_the_newest_migration_name_one_version() -> None:
+    assert max(migration.version for migration in migrations()) == SCHEMA
+
+
+def test_a_migration_that_databases_have_is_never_changed() -> None:
+    hashes = {migration.version: sha256(migration.sql.encode()).hexdigest()[:16] for migration in migrations()}
+    assert {version: hashes[version] for version in RELEASED} == RELEASED
+
+
+@pytest.mark.parametrize("older", ["select '20261123200100'", "select ''"])
+def test_functions_of_an_older_novelsync_are_told_with_what_to_do(
+    library: Library, service: SyncService, tables: Tables, older: str
+) -> None:
+    library.write("emma", chapters(2))
+    version = f"create or replace function novelsync.version() returns text language sql as $${older}$$"
+    tables.connection.execute(version)
+    report = service.sync_all_novels()
+    assert isinstance(report.error, DatabaseNotReady)
+    assert tables.rows("select count(*) from novelsync.runs") == [(0,)], "it was not even begun"
+    with pytest.raises(DatabaseNotReady):
+        service.sync_novel_to_db("emma")
+    assert re.search(f"has the functions of an older NovelSync, .+; this one needs {SCHEMA}", report.error.message)
+    assert "novelsync migrate" in report.error.hint
+    assert tables.titles("emma") == []
+
+
+def test_a_member_of_service_role_can_sync(library: Library, database_url: str, tables: Tables) -> None:
+
+    library.write("emma", chapters(2))
+    database = FunctionDatabase(
+        PostgresRoad(psycopg.conninfo.make_conninfo(database_url, options="-c role=service_role"))
+    )
+    report = make_service(library, database).sync_all_novels()
+    database.close()
+    assert report.success, report.as_dict()
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
+
+
+@pytest.mark.parametrize(
+    ("readers", "roles"), [("anon", {"anon", "authenticated"}), ("authenticated", {"authenticated"}), ("none", set())]
+)
+def test_who_reads_new_tables_is_chosen_at_the_migration(
+    empty_database_url: str, readers: str, roles: set[str]
+) -> None:
+    migrate(empty_database_url, "it", readers)
+    with psycopg.connect(empty_database_url) as connection:
+        granted = connection.execute(
+            "select role from unnest(array['anon', 'authenticated']) role"
+            " where has_table_privilege(role, 'novels', 'select') and has_table_privilege(role, 'chapters', 'select')"
+        ).fetchall()
+        policies = connection.execute(
+            "select distinct unnest(roles)::text from pg_policies where policyname like 'readers%'"
+        ).fetchall()
+    assert {role for (role,) in granted} == {role for (role,) in policies} == roles
+
+
+def test_every_function_has_its_safeguards(tables: Tables) -> None:
+    rows = tables.rows(
+        "select proname, l.lanname, prosecdef, proretset, proconfig, prorettype::regtype::text"
+        " from pg_proc p join pg_language l on l.oid = prolang where pronamespace = 'public'::regnamespace"
+    )
+    assert len(rows) == len(FUNCTIONS)
+    for name, language, definer, returns_set, config, returned in rows:
+        assert (language, definer, returns_set, returned) == ("plpgsql", False, False, "json"), name
+        assert set(config) >= {'search_path=""', "statement_timeout=55s"}, name
+
+
+def test_nothing_is_updated_or_deleted_without_a_where() -> None:
+    """Supabase refuses it, and no Postgres here would."""
+    found = 0
+    for migration in migrations():
+        sql = re.sub("--.*", "", migration.sql)
+        for statement in re.findall(r"\b(?:update (?:novelsync|public)\.|delete from )[^;]*", sql):
+            found += 1
+            assert re.search(r"\bwhere\b", statement), statement
+    assert found > 15
+
+
+# Wrong addresses ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"dbname": "nowhere"}, ConfigurationError, "does not exist"),
+        ({"user": "nobody_known"}, ConfigurationError, "does not exist"),
+        ({"host": "127.0.0.1", "port": 1}, DatabaseUnavailable, "cannot be reached"),
+        ({"host": "no-such-host.invalid"}, DatabaseUnavailable, "cannot be reached"),
+    ],
+)
+def test_a_wrong_address_is_one_clear_message(
+    server: str, change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    road = PostgresRoad(psycopg.conninfo.make_conninfo(server, **change, password="canary"))
+    with pytest.raises(error, match=message) as caught:
+        road.call("novelsync_status", {})
+    assert "\n" not in str(caught.value)
+    assert "canary" not in str(caught.value) + getattr(caught.value, "hint", "")
+
+
+def test_a_wrong_password_is_a_wrong_setting_and_not_shown(database_url: str, tables: Tables) -> None:
+    tables.connection.execute("create role locked login password 'right'")
+    ((hba_file,),) = tables.rows("show hba_file")
+    path = Path(hba_file)
+    path.write_text("local all locked scram-sha-256\n" + path.read_text())
+    tables.connection.execute("select pg_reload_conf()")
+    road = PostgresRoad(psycopg.conninfo.make_conninfo(database_url, user="locked", password="canary"))
+    with pytest.raises(ConfigurationError, match="password authentication failed") as error:
+        road.call("novelsync_status", {})
+    assert "canary" not in error.value.message + error.value.hint
+    tables.connection.execute("drop role locked")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql//user:canary@host/x",
+        "postgresql://user:can/ary@host:5432/x",
+        "postgresql://user:can@ary@host:5432/x",
+        "postgresql://user:canary/@host/x",
+        "host=h port=canary",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_not_shown(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL cannot be read") as error:
+        PostgresRoad(address)
+    assert "ary" not in error.value.message + error.value.hint.replace("password", "")
+    assert "canary" not in error.value.message + error.value.hint
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__ or error.value.__context__ is None

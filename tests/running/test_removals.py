@@ -1,0 +1,641 @@
+"""Nothing good is lost: removal, its guards, and what a person sees of them."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from novelsync.database.client import FunctionDatabase
+from novelsync.planning.guards import Limits
+from novelsync.storage.local import LocalStorage
+from novelsync.sync_service import SyncService
+from tests.conftest import RecordingRoad, Tables, make_service
+from tests.support.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
+from tests.support.library import Library, chapter, chapters, text_of
+
+# Removal -----------------------------------------------------------------------------
+
+
+def test_a_missing_novel_waits_out_its_grace_and_keeps_its_text(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    fill(library, 20)
+    synced(service)
+    library.remove("novel-007")
+    assert nonzero(synced(service)["novels"]) == {"unchanged": 19, "missing": 1}
+    hours_pass(tables, 1)
+    assert synced(service)["novels"]["removed"] == 0, "absent in two listings, but not for long enough"
+    hours_pass(tables, 1)
+    report = synced(service)
+    assert nonzero(report["novels"]) == {"unchanged": 19, "removed": 1}
+    assert "novel-007" not in published(tables)
+    assert tables.rows(
+        "select count(*), min(length(content)) > 100, count(c.removed_at)"
+        " from chapters c join novels n on n.id = novel_id where slug = 'novel-007'"
+    ) == [(2, True, 0)]
+    assert nonzero(synced(service)["novels"]) == {"unchanged": 19}, "and then the hours are quiet again"
+
+
+def test_after_a_removal_an_hour_without_changes_is_quiet(
+    library: Library, prompt: SyncService, road: RecordingRoad, tables: Tables
+) -> None:
+    fill(library, 20)
+    synced(prompt)
+    library.remove("novel-007")
+    synced(prompt)
+    synced(prompt)
+    road.calls.clear()
+    synced(prompt)
+    assert [function for function, _ in road.calls] == ["novelsync_begin", "novelsync_finish"]
+
+
+def test_a_novel_that_is_gone_for_an_hour_never_leaves(library: Library, service: SyncService, tables: Tables) -> None:
+    fill(library, 20)
+    synced(service)
+    before = tables.places()
+    aside = library.folder.with_name("aside")
+    (library.folder / "novel-007").rename(aside)
+    synced(service)
+    hours_pass(tables, 1)
+    aside.rename(library.folder / "novel-007")
+    assert nonzero(synced(service)["novels"]) == {"unchanged": 20}
+    hours_pass(tables, 9)
+    assert nonzero(synced(service)["novels"]) == {"unchanged": 20}
+    assert tables.places() == before
+
+
+def test_what_turns_up_at_the_last_look_stays(library: Library, database: FunctionDatabase, tables: Tables) -> None:
+    from novelsync.sync_service import SyncService
+
+    class Late(LocalStorage):
+        """A listing that does not have one novel yet."""
+
+        def listing(self) -> Any:
+            return (novel for novel in super().listing() if novel.slug != "novel-007")
+
+    fill(library, 20)
+    synced(make_service(library, database))
+    before = tables.places()
+    late = SyncService(Late(str(library.folder)), database, workers=1, max_file_bytes=10**6, limits=AT_ONCE)
+    assert nonzero(synced(late)["novels"]) == {"unchanged": 19, "missing": 1}
+    assert tables.places() == before
+
+
+def test_a_removed_novel_that_comes_back_has_its_old_ids(library: Library, prompt: SyncService, tables: Tables) -> None:
+    fill(library, 20)
+    synced(prompt)
+    ids = tables.ids("novel-007")
+    aside = library.folder.with_name("aside")
+    (library.folder / "novel-007").rename(aside)
+    synced(prompt)
+    aside.rename(library.folder / "novel-007")
+    assert nonzero(synced(prompt)["novels"]) == {"unchanged": 19, "restored": 1}
+    assert tables.ids("novel-007") == ids
+    assert tables.rows("select count(*) from novels") == [(20,)]
+
+
+def test_another_novel_under_a_removed_slug_is_a_new_one(library: Library, prompt: SyncService, tables: Tables) -> None:
+    fill(library, 20)
+    synced(prompt)
+    old = set(tables.ids("novel-007").values())
+    library.remove("novel-007")
+    synced(prompt)
+    library.write("novel-007", [chapter("something else")])
+    assert nonzero(synced(prompt)["novels"]) == {"unchanged": 19, "created": 1}
+    assert tables.titles("novel-007") == ["Chapter something else"]
+    assert not old & {
+        id_
+        for (id_,) in tables.rows(
+            "select c.id from chapters c join novels n on n.id = novel_id"
+            " where n.slug = 'novel-007' and n.removed_at is null"
+        )
+    }
+
+
+def test_a_removed_novel_that_comes_back_without_chapters_is_the_same_novel(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    fill(library, 20)
+    synced(prompt)
+    ids = tables.ids("novel-007")
+    data = library.path("novel-007").read_bytes()
+    library.remove("novel-007")
+    synced(prompt)
+    library.write("novel-007", [])
+    assert synced(prompt, "partial")["novels"]["restored"] == 1
+    library.write_raw("novel-007", data)
+    synced(prompt)
+    assert tables.ids("novel-007") == ids
+
+
+def test_a_removed_novel_waits_for_its_slug_while_a_row_of_the_sites_own_has_it(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    fill(library, 20)
+    library.write("emma", [chapter("old")])
+    synced(prompt)
+    ids = tables.ids("emma")
+    library.remove("emma")
+    synced(prompt)
+    tables.connection.execute("insert into novels (slug, title) values ('emma', 'mine')")
+    library.write("emma", [chapter("new")])
+    synced(prompt, "partial")
+    tables.connection.execute("delete from novels where title = 'mine'")
+    library.write("emma", [chapter("old")])
+    synced(prompt)
+    assert tables.ids("emma") == ids
+
+
+def test_a_chapter_that_is_gone_from_the_file_is_removed_and_comes_back_with_its_id(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", chapters(5))
+    synced(service)
+    ids = tables.ids("emma")
+    library.write("emma", [chapter(1), chapter(2), chapter(4), chapter(5)])
+    assert nonzero(synced(service)["chapters"]) == {"removed": 1, "moved": 2}
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 4", "Chapter 5"]
+    library.write("emma", [chapter(5), chapter(3), chapter(1), chapter(2), chapter(4)])
+    assert nonzero(synced(service)["chapters"]) == {"restored": 1, "moved": 4}
+    assert tables.ids("emma") == {f"Chapter {n}": ids[f"Chapter {n}"] for n in (5, 3, 1, 2, 4)}
+
+
+def test_syncing_one_novel_removes_none(library: Library, prompt: SyncService, tables: Tables) -> None:
+    fill(library, 3)
+    synced(prompt)
+    library.remove("novel-001")
+    assert prompt.sync_some_novels(["novel-001", "novel-000"], "cli").removed == 0
+    assert published(tables) == ["novel-000", "novel-001", "novel-002"]
+
+
+# The library guard -------------------------------------------------------------------
+
+
+def empty(library: Library) -> None:
+    shutil.rmtree(library.folder)
+    library.folder.mkdir()
+
+
+def unmount(library: Library) -> None:
+    library.folder.rename(library.folder.with_name("unmounted"))
+
+
+def mistype(library: Library) -> None:
+    empty(library)
+    fill(Library(library.folder / "elsewhere"), 3)
+
+
+def half(library: Library) -> None:
+    for slug in sorted(path.name for path in library.folder.iterdir())[::2]:
+        library.remove(slug)
+
+
+@pytest.mark.parametrize(
+    ("disaster", "gone"),
+    [(empty, 40), (unmount, 40), (mistype, 40), (half, 20)],
+    ids=["emptied", "unmounted", "mistyped", "halved"],
+)
+def test_a_storage_that_lost_much_takes_nothing_from_readers(
+    library: Library, service: SyncService, tables: Tables, disaster: Callable[[Library], None], gone: int
+) -> None:
+    fill(library, 40)
+    synced(service)
+    before = tables.places()
+    disaster(library)
+    for _ in range(4):
+        report = synced(service, "partial")
+        assert report["novels"]["held"] == report["novels"]["missing"] == gone
+        (problem,) = report["problems"]
+        assert problem["message"].startswith(f"{gone} of 40 novels are no longer in storage")
+        assert f"--accept-removals {gone}" in problem["hint"]
+        hours_pass(tables, 1)
+    assert tables.places() == before
+
+
+def test_515_of_631_novels_are_listed_and_none_is_removed(
+    library: Library, service: SyncService, road: RecordingRoad, tables: Tables
+) -> None:
+    slugs = fill(library, 631, length=1)
+    synced(service)
+    before = tables.places()
+    for slug in slugs[515:]:
+        library.remove(slug)
+    for _ in range(3):
+        report = synced(service, "partial")
+        hours_pass(tables, 1)
+    assert messages(report) == [
+        "held 116 of 631 novels are no longer in storage, over the limit of 10%; none is removed"
+    ]
+    assert tables.places() == before
+    road.calls.clear()
+    assert messages(synced(service, "partial")) == messages(report)
+    assert [function for function, _ in road.calls] == ["novelsync_begin", "novelsync_finish"], (
+        "it stands in quiet hours"
+    )
+
+
+def test_a_library_that_loses_nine_percent_every_hour_is_not_emptied(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    slugs = fill(library, 100, length=1)
+    synced(prompt)
+    left = iter(slugs)
+    outcomes = []
+    for _ in range(5):
+        for _ in range(9):
+            library.remove(next(left))
+        outcomes.append(prompt.sync_all_novels().as_dict())
+        hours_pass(tables, 1)
+    assert [outcome["novels"]["removed"] for outcome in outcomes] == [9, 0, 0, 0, 0]
+    assert messages(outcomes[1]) == [
+        "held 9 of 91 novels are no longer in storage, after 9 that were removed in the last 24 hours, over the limit"
+        " of 10%; none is removed"
+    ]
+    assert len(published(tables)) == 91
+
+
+def test_what_was_held_for_what_went_before_may_go_a_day_later(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    slugs = fill(library, 100, length=1)
+    synced(prompt)
+    for part in (slugs[:9], slugs[9:18]):
+        for slug in part:
+            library.remove(slug)
+        prompt.sync_all_novels()
+    assert len(published(tables)) == 91
+    hours_pass(tables, 25)
+    assert synced(prompt)["novels"]["removed"] == 9
+
+
+def test_while_removals_are_held_everything_else_goes_on(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    fill(library, 10)
+    synced(service)
+    half(library)
+    library.write("novel-001", chapters(4))
+    library.write("one-more", chapters(1))
+    report = synced(service, "partial")
+    assert nonzero(report["novels"]) == {"created": 1, "updated": 1, "unchanged": 4, "held": 5, "missing": 5}
+    assert len(published(tables)) == 11
+
+
+def test_held_removals_end_when_the_novels_are_back(library: Library, service: SyncService, tables: Tables) -> None:
+    fill(library, 10)
+    synced(service)
+    before = tables.places()
+    unmount(library)
+    synced(service, "partial")
+    library.folder.rmdir()
+    library.folder.with_name("unmounted").rename(library.folder)
+    assert nonzero(synced(service)["novels"]) == {"unchanged": 10}
+    assert tables.places() == before
+
+
+def test_a_higher_limit_lets_go_what_was_held(
+    library: Library, database: FunctionDatabase, prompt: SyncService, tables: Tables
+) -> None:
+    fill(library, 10)
+    synced(prompt)
+    half(library)
+    synced(prompt, "partial")
+    bolder = make_service(library, database, limits=Limits(removals=0.5, grace=0))
+    assert synced(bolder)["novels"]["removed"] == 5
+
+
+def test_removals_are_accepted_by_their_number_and_once(library: Library, service: SyncService, tables: Tables) -> None:
+    slugs = fill(library, 40)
+    synced(service)
+    for slug in slugs[4:]:
+        library.remove(slug)
+    synced(service, "partial")
+    report = synced(service, "partial", accept_removals=35)
+    assert "warning 36 novels are missing, and not 35, so no removal was accepted" in messages(report)
+    assert len(published(tables)) == 40
+    assert synced(service, accept_removals=36)["novels"]["removed"] == 36
+    assert published(tables) == slugs[:4]
+    library.remove(slugs[0])
+    library.remove(slugs[1])
+    assert messages(synced(service, "partial"))[0].startswith("held 2 of 4 novels")
+
+
+def test_a_number_that_was_not_shown_does_not_switch_the_guard_off(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    slugs = fill(library, 100, length=1)
+    synced(prompt)
+    for slug in slugs[:9]:
+        library.remove(slug)
+    synced(prompt, accept_removals=5)
+    for slug in slugs[9:18]:
+        library.remove(slug)
+    assert "after 9 that were removed" in messages(synced(prompt, "partial"))[0]
+
+
+def test_where_novels_are_left_over_no_removal_is_accepted_and_the_hold_stands(
+    library: Library, service: SyncService, database: FunctionDatabase
+) -> None:
+    slugs = fill(library, 20)
+    synced(service)
+    for slug in slugs[:10]:
+        library.remove(slug)
+    synced(service, "partial")
+    library.write("new", chapters(1))
+    report = synced(make_service(library, database, time_budget=0), "partial", accept_removals=10)
+    assert (report["novels"]["removed"], report["novels"]["held"]) == (0, 10)
+    assert "some novels were left over, so no removal was accepted" in messages(report)[0]
+
+
+def test_a_removal_whose_answer_was_lost_is_reported_when_asked_again(
+    library: Library, prompt: SyncService, road: RecordingRoad
+) -> None:
+    fill(library, 20)
+    synced(prompt)
+    library.remove("novel-005")
+
+    def twice(function: str) -> None:
+        if function == "novelsync_remove":
+            road.before = lambda function: None
+            road.call(*road.calls[-1])
+
+    road.before = twice
+    assert nonzero(synced(prompt)["novels"]) == {"removed": 1, "unchanged": 19}
+
+
+def test_what_was_accepted_does_not_count_towards_the_guard(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    slugs = fill(library, 40)
+    synced(prompt)
+    for slug in slugs[:15]:
+        library.remove(slug)
+    synced(prompt, "partial")
+    synced(prompt, accept_removals=15)
+    library.remove(slugs[20])
+    assert synced(prompt)["novels"]["removed"] == 1
+
+
+def test_a_file_that_cannot_be_read_is_not_gone(library: Library, prompt: SyncService, tables: Tables) -> None:
+    slugs = fill(library, 20)
+    synced(prompt)
+    before = tables.places()
+    library.write_raw(slugs[0], b'{"title": "Cut", "chap')
+    path = library.path(slugs[1])
+    path.unlink()
+    path.symlink_to("/nowhere")
+    for _ in range(2):
+        report = synced(prompt, "partial")
+        assert nonzero(report["novels"]) == {"unchanged": 18, "refused": 2}
+    assert tables.places() == before
+
+
+# The novel guard ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [[], [1, 2, 3, 4, 5], [11, 12]], ids=["none", "half", "only new ones"])
+def test_a_file_that_lost_much_takes_no_chapter_from_readers(
+    library: Library, service: SyncService, tables: Tables, left: Sequence[int]
+) -> None:
+    library.write("emma", chapters(10))
+    synced(service)
+    ids = tables.ids("emma")
+    library.write("emma", [chapter(n, title=f"Titled {n}") for n in left])
+    for _ in range(2):
+        report = synced(service, "partial")
+        assert report["novels"]["held"] == 1
+        (problem,) = report["problems"]
+        assert "chapters are no longer in the file" in problem["message"]
+        assert "--accept emma" in problem["hint"]
+    after = tables.ids("emma")
+    assert set(ids.values()) <= set(after.values())
+    positions = tables.rows("select position from chapters where removed_at is null order by 1")
+    assert positions == [(n,) for n in range(1, len(after) + 1)]
+    assert tables.rows("select chapter_count from novels") == [(len(after),)]
+
+
+def test_held_chapters_stay_behind_what_they_stood_behind(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", chapters(9))
+    synced(service)
+    library.write("emma", [chapter(n) for n in (2, 9, 1, 10)])
+    synced(service, "partial")
+    expected = [2, 3, 4, 5, 6, 7, 8, 9, 1, 10]
+    assert tables.titles("emma") == [f"Chapter {n}" for n in expected]
+
+
+def test_what_was_held_is_accepted_once_and_as_it_was_shown(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", chapters(10))
+    synced(service)
+    library.write("emma", chapters(3))
+    synced(service, "partial")
+    report = synced(service, accept=frozenset(["emma"]))
+    assert nonzero(report["chapters"]) == {"removed": 7}
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
+    again = synced(service, accept=frozenset(["emma"]))
+    assert messages(again) == ["warning nothing was held of it, so nothing was accepted"]
+    assert nonzero(synced(service)["novels"]) == {"unchanged": 1}
+
+
+def test_what_was_held_is_not_accepted_after_the_file_changed(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", chapters(10))
+    synced(service)
+    library.write("emma", chapters(3))
+    synced(service, "partial")
+    library.write("emma", chapters(2))
+    report = synced(service, "partial", accept=frozenset(["emma"]))
+    assert "its file has changed since it was shown, so nothing was accepted" in messages(report)[0]
+    assert messages(report)[1].startswith("held 8 of 10 chapters")
+    assert len(tables.titles("emma")) == 10
+    synced(service, accept=frozenset(["emma"]))
+    assert len(tables.titles("emma")) == 2
+
+
+def test_what_was_held_can_be_accepted_though_the_file_was_touched(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", chapters(10))
+    synced(service)
+    data = library.write("emma", chapters(3)).read_bytes()
+    synced(service, "partial")
+    library.write_raw("emma", data)
+    synced(service, "partial")
+    synced(service, accept=frozenset(["emma"]))
+    assert len(tables.titles("emma")) == 3
+
+
+def test_accepting_a_novel_that_is_not_there_says_so(library: Library, service: SyncService) -> None:
+    fill(library, 2)
+    synced(service)
+    report = synced(service, accept=frozenset(["emma"]))
+    assert "there is no 'emma'" in messages(report)[0]
+
+
+def test_three_files_in_a_row_without_the_old_chapters_bring_a_hint_to_the_crawler(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", chapters(10))
+    synced(service)
+    hints = []
+    for n in (11, 12, 13):
+        library.write("emma", [chapter(n)])
+        hints.append(synced(service, "partial")["problems"][0]["hint"])
+    assert ["must write all of them" in hint for hint in hints] == [False, False, True]
+    assert len(tables.titles("emma")) == 13
+    library.write("emma", chapters(13))
+    synced(service)
+    library.write("emma", [chapter(14)])
+    assert "must write" not in synced(service, "partial")["problems"][0]["hint"]
+
+
+# The text guard ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "worse",
+    ["Failed to download chapter body", "本章暂缺", "Just a moment...", "too short", "<p>" + "x" * 99 + "</p>"],
+)
+def test_a_text_that_is_worse_does_not_replace_one_that_is_good(
+    library: Library, service: SyncService, tables: Tables, worse: str
+) -> None:
+    library.write("emma", chapters(4))
+    synced(service)
+    ids = tables.ids("emma")
+    library.write("emma", [chapter(1), chapter(2, title="Second", content=worse), chapter(3), chapter(4)])
+    for _ in range(2):
+        report = synced(service, "partial")
+        assert (report["novels"]["held"], len(report["problems"])) == (1, 1)
+        assert '"Chapter 2"' in report["problems"][0]["message"]
+    (row,) = tables.rows("select id, content from chapters where title = 'Second'")
+    assert row == (ids["Chapter 2"], text_of("chapter 2")), "the title follows, the text stays"
+    library.write("emma", [chapter(n, content=text_of(f"edited {n}")) for n in range(1, 5)])
+    synced(service)
+    assert tables.rows("select count(*) from chapters where left(content, 6) = 'edited'") == [(4,)]
+
+
+def test_a_worse_text_is_taken_once_it_is_accepted(library: Library, service: SyncService, tables: Tables) -> None:
+    library.write("emma", chapters(2))
+    synced(service)
+    library.write("emma", [chapter(1), chapter(2, content="A postcard.")])
+    synced(service, "partial")
+    synced(service, accept=frozenset(["emma"]))
+    assert tables.rows("select content from chapters where position = 2") == [("A postcard.",)]
+    assert nonzero(synced(service)["novels"]) == {"unchanged": 1}
+
+
+def test_a_large_edit_that_keeps_most_of_a_text_replaces_it(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", [chapter(1, content="a" * 10_000)])
+    synced(service)
+    library.write("emma", [chapter(1, content="b" * 2_000)])
+    synced(service)
+    assert tables.rows("select left(content, 3), length(content) from chapters") == [("bbb", 2_000)]
+
+
+@pytest.mark.parametrize(("old", "new", "outcome"), [(499, 1, "ok"), (500, 99, "partial"), (500, 100, "ok")])
+@pytest.mark.parametrize("character", ["a", "字"])
+def test_texts_worth_keeping_have_five_hundred_characters(
+    library: Library, service: SyncService, old: int, new: int, outcome: str, character: str
+) -> None:
+    library.write("emma", [chapter(1, content=character * old)])
+    synced(service)
+    library.write("emma", [chapter(1, content=character * new)])
+    synced(service, outcome)
+
+
+def test_a_blank_text_is_not_fetched_yet_and_no_problem(library: Library, service: SyncService, tables: Tables) -> None:
+    library.write("emma", chapters(2))
+    synced(service)
+    library.write("emma", [chapter(1), chapter(2, content=" \n ")])
+    report = synced(service)
+    assert (report["problems"], report["chapters"]["without_text"]) == ([], 1)
+    assert tables.rows("select content from chapters where position = 2") == [(text_of("chapter 2"),)]
+
+
+def test_a_text_of_any_length_replaces_a_stored_placeholder(library: Library, service: SyncService) -> None:
+    page = f"<html><head><title>Just a moment...</title></head><body>{'<p></p>' * 150}</body></html>"
+    library.write("emma", [chapter(1), chapter(2, content=page)])
+    synced(service)
+    library.write("emma", [chapter(1), chapter(2, content="A true, short chapter.")])
+    synced(service)
+
+
+def test_a_placeholder_of_a_new_chapter_is_stored_and_another_may_replace_it(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", [chapter(1), chapter(2, content="Failed to download chapter body")])
+    synced(service)
+    assert len(tables.titles("emma")) == 2
+    library.write("emma", [chapter(1), chapter(2, content="Just a moment...")])
+    synced(service)
+    library.write("emma", chapters(2))
+    synced(service)
+    assert tables.rows("select content from chapters where position = 2") == [(text_of("chapter 2"),)]
+
+
+@pytest.mark.parametrize("content", ["", "short, but real"])
+def test_no_chapter_is_shown_with_the_text_of_a_removed_one_that_had_its_number(
+    library: Library, service: SyncService, tables: Tables, content: str
+) -> None:
+    library.write("emma", [*chapters(3), chapter(4, title="Hiatus notice", content=text_of("notice"))])
+    synced(service)
+    library.write("emma", chapters(3))
+    synced(service)
+    library.write("emma", [*chapters(3), chapter(4, title="The Return", content=content, url="/4")])
+    synced(service)
+    assert tables.rows("select content from chapters where title = 'The Return'") == [(content,)]
+
+
+def test_no_chapter_is_shown_with_the_text_of_a_stranger_in_whose_place_it_stands(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", [*chapters(3), chapter("notice", title="Hiatus notice")])
+    synced(service)
+    library.write("emma", [*chapters(3), chapter(4, content="")])
+    synced(service)
+    assert tables.rows("select content from chapters where title = 'Chapter 4'") == [("",)]
+
+
+@pytest.mark.parametrize("first", [[], [1, 2, 3]], ids=["all at once", "after some were held"])
+def test_strangers_in_the_place_of_chapters_do_not_overwrite_them(
+    library: Library, service: SyncService, tables: Tables, first: list[int]
+) -> None:
+    library.write("emma", chapters(10))
+    synced(service)
+    if first:
+        library.write("emma", [chapter(n) for n in first])
+        synced(service, "partial")
+    library.write("emma", [chapter(n) for n in [*first, *range(11, 21 - len(first))]])
+    synced(service, "partial")
+    for n in range(1, 11):
+        assert tables.rows("select title from chapters where content = %s", text_of(f"chapter {n}")) == [
+            (f"Chapter {n}",)
+        ]
+
+
+# Reading again -----------------------------------------------------------------------
+
+
+def test_rereading_mends_what_was_changed_by_hand(library: Library, service: SyncService, tables: Tables) -> None:
+    library.write("emma", chapters(3))
+    library.write("persuasion", chapters(2))
+    synced(service)
+    ids = tables.ids("emma")
+    tables.connection.execute("update chapters set content = 'mine' where title = 'Chapter 2'")
+    tables.connection.execute("update chapters set title = 'Mine' where title = 'Chapter 3'")
+    tables.connection.execute("update novels set author = 'me', chapter_count = 7")
+    assert nonzero(synced(service)["novels"]) == {"unchanged": 2}
+    assert nonzero(synced(service, reread=True)["novels"]) == {"updated": 2}
+    assert tables.ids("emma") == ids
+    assert tables.rows("select author, chapter_count from novels order by slug") == [("Somebody", 3), ("Somebody", 2)]
+    assert tables.rows("select count(*) from chapters where content = 'mine'") == [(0,)]
+    before = tables.places()
+    assert nonzero(synced(service, reread=True)["novels"]) == {"unchanged": 2}
+    assert tables.places() == before

@@ -1,0 +1,84 @@
+"""One novel's rows without a database: what is planned for them is done at once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import sha256
+from itertools import count
+
+from novelsync.models import (
+    UNSET,
+    Book,
+    BookChapter,
+    KnownChapter,
+    KnownNovel,
+    NovelFields,
+    NovelWrite,
+    StoredNovel,
+    url_hash,
+)
+from novelsync.planning.novel_plan import plan_novel
+from tests.support.editing import Chapter, Number
+from tests.support.ledger import Row
+
+_FILE = StoredNovel("a-novel", "version", 1)
+_FIELDS = NovelFields("A novel")
+
+
+class Table:
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        """In the order of their positions."""
+        self._known: KnownNovel | None = None
+        self._ids = count(1)
+
+    def sync(self, chapters: Sequence[Chapter], accepted: bool = False) -> None:
+        book = Book("A novel", UNSET, UNSET, UNSET, UNSET, [_in_book(chapter) for chapter in chapters])
+        self._apply(plan_novel(_FILE, "checksum", book, self._known, accepted=accepted))
+
+    def _apply(self, write: NovelWrite) -> None:
+        rows = {str(row.id): row for row in self.rows}
+        for new in write.created:
+            row = Row(next(self._ids), new.position, "", None, "", "", removed=False)
+            rows[str(row.id)] = _with(row, new.position, new.chapter, new_text=True)
+        for change in write.changed:
+            rows[change.row.id] = _with(rows[change.row.id], change.position, change.chapter, new_text=change.new_text)
+        for move in write.moved:
+            rows[move.row.id] = replace(rows[move.row.id], position=move.position)
+        for gone in write.removed:
+            rows[gone.id] = replace(rows[gone.id], removed=True)
+        self.rows = sorted(rows.values(), key=lambda row: (row.position, row.id))
+        known = [_known(row) for row in sorted(self.rows, key=lambda row: row.removed)]
+        holds = write.holds or 0
+        self._known = KnownNovel("a-novel", 1, False, _FIELDS, known, write.chapter_count, held=holds > 0, holds=holds)
+
+
+def _with(row: Row, position: int, chapter: BookChapter, *, new_text: bool) -> Row:
+    number = None if chapter.number is None else float(chapter.number)
+    text = chapter.text() if new_text else row.text
+    return Row(row.id, position, chapter.title, number, chapter.url, text, removed=False)
+
+
+def _known(row: Row) -> KnownChapter:
+    hash_, size = _hashed(row.text)
+    short = row.text if size < 2000 else None
+    labels = _exact(row.number), row.title, url_hash(row.url)
+    return KnownChapter(str(row.id), row.position, *labels, hash_, size, row.removed, short)
+
+
+def _in_book(chapter: Chapter) -> BookChapter:
+    text = chapter.text
+    number, as_json = _exact(chapter.number), json.dumps(text).encode
+    return BookChapter(chapter.title, number, chapter.url, *_hashed(text), as_json)
+
+
+def _exact(number: Number) -> Decimal | None:
+    return None if number is None else Decimal(str(number))
+
+
+@lru_cache(10_000)
+def _hashed(text: str) -> tuple[bytes, int]:
+    data = text.encode()
+    return sha256(data).digest(), len(data)

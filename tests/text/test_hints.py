@@ -1,0 +1,67 @@
+"""Commands in messages work where they are read."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from novelsync.planning.guards import accept_hint, hold_removals
+from novelsync.text.hints import as_command_line, as_request, said
+
+ROOT, PATH = "https://sync.example.run.app", "/api/v1/sync/novels"
+
+
+def test_on_a_laptop_it_is_a_command_line() -> None:
+    assert "`python -m novelsync sync --accept emma`" in as_command_line(accept_hint("emma", 1))
+
+
+@pytest.mark.parametrize(
+    ("hint", "query"),
+    [
+        (accept_hint("emma", 1), "?accept=emma"),
+        (accept_hint("sách truyện & more", 1), "?accept=s%C3%A1ch+truy%E1%BB%87n+%26+more"),
+        (getattr(hold_removals(9, 10, 0, 0.1), "hint", ""), "?accept_removals=9"),
+        ("`novelsync sync --dry-run --slug a`", "?dry_run=1&slug=a"),
+        ("`novelsync sync`", ""),
+    ],
+)
+def test_in_the_cloud_it_is_a_request(hint: str, query: str) -> None:
+    shown = as_request(PATH, ROOT)(hint)
+    words = shlex.split(shown.split("`")[1])
+    assert words[:3] == ["curl", "-X", "POST"]
+    assert words[-1] == f"{ROOT}{PATH}{query}"
+
+
+def test_in_the_cloud_what_no_route_does_stays_a_command() -> None:
+    assert as_request(PATH, ROOT)("`novelsync migrate --adopt`, or wait") == "`novelsync migrate --adopt`, or wait"
+
+
+def test_every_hint_in_a_document_is_written_so_and_nothing_else() -> None:
+    document = {"hint": "`novelsync sync`", "problems": [{"hint": "`novelsync sync`", "message": "`novelsync sync`"}]}
+    assert said(document, as_command_line) == {
+        "hint": "`python -m novelsync sync`",
+        "problems": [{"hint": "`python -m novelsync sync`", "message": "`novelsync sync`"}],
+    }
+
+
+def test_where_the_function_that_does_it_is_not_known_it_is_named() -> None:
+    hint = as_request(PATH)(accept_hint("emma", 1))
+    assert hint.endswith("`POST /api/v1/sync/novels?accept=emma` to the function sync")
+
+
+def test_a_slug_with_a_backtick_leaves_the_hint_as_it_is() -> None:
+    hint = accept_hint("t`k", 1)
+    assert as_request(PATH, ROOT)(hint) == hint
+
+
+def test_the_job_that_calls_the_function_tells_a_shell_where_it_is(tmp_path: Path) -> None:
+    job = "projects/p/locations/r/jobs/j"
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text(f'#!/bin/sh\n[ "$4" = {job} ] && echo {ROOT}/ || echo token\n')
+    gcloud.chmod(0o755)
+    for hint, query in ((accept_hint("sách & more", 1), "?accept=s%C3%A1ch+%26+more"), ("`novelsync sync`", "")):
+        command = as_request(PATH, job=job)(hint).split("`")[1]
+        script = f'PATH="{tmp_path}:$PATH"; printf "%s\\n" {command}'
+        words = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S607
+        assert words == ["curl", "-X", "POST", "-H", "Authorization: Bearer token", f"{ROOT}/{query}"]

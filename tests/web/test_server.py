@@ -1,0 +1,142 @@
+"""How `serve` ends: as a terminal's Ctrl-C and a supervisor's SIGTERM end it, idle and at work."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from novelsync.running.report import NovelStatus
+from novelsync.sync_service import SyncService
+from tests.conftest import Run, Tables
+from tests.support.hours import published
+from tests.support.library import Library, chapter, chapters
+from tests.support.serving import ROOT
+from tests.support.waiting import wait_until
+
+SERVE = ("-m", "novelsync", "serve")
+FRAMEWORK = ("-m", "functions_framework", "--target", "app", "--source", str(ROOT / "main.py"), "--host", "127.0.0.1")
+
+PROMPT = 15
+"""Seconds. gunicorn kills after 30."""
+
+
+class Serving:
+    """A server with a process group of its own, as a shell gives it."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments, "--port", str(port)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.url = f"http://127.0.0.1:{port}"
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, self.ended()
+        try:
+            return httpx.get(f"{self.url}/api/v1/sync/scheduler/status").is_success
+        except httpx.TransportError:
+            return False
+
+    def interrupt(self) -> None:
+        """As a terminal does: the signal goes to every process of the group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def ended(self) -> str:
+        """What it said, once it ended. None of its processes is left, or the pipe they share would be open."""
+        said, _ = self.process.communicate(timeout=PROMPT)
+        assert "Traceback" not in said
+        assert "SIGKILL" not in said
+        return said
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[Serving]:
+    server = Serving(arguments)
+    try:
+        wait_until(server.answers)
+        yield server
+    finally:
+        if server.process.poll() is None:
+            os.killpg(server.process.pid, signal.SIGKILL)
+            server.process.communicate()
+
+
+@pytest.mark.usefixtures("settled")
+def test_ctrl_c_ends_serve_every_time() -> None:
+    for _ in range(10):
+        with serving(*SERVE) as server:
+            server.interrupt()
+            server.ended()
+            assert server.process.returncode == 0
+
+
+@pytest.mark.usefixtures("settled")
+def test_pressing_it_again_and_again_ends_it_no_less_well() -> None:
+    with serving(*SERVE) as server:
+        for _ in range(20):
+            server.interrupt()
+        server.ended()
+
+
+def test_ctrl_c_stops_the_embedded_database_too(library: Library, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    folder = library.folder.parent / "postgres"
+    monkeypatch.setenv("NOVELSYNC_STORAGE", str(library.folder))
+    monkeypatch.setenv("NOVELSYNC_EMBEDDED_DIR", str(folder))
+    library.write("emma", chapters(1))
+    with serving(*SERVE) as server:
+        assert httpx.post(f"{server.url}/api/v1/sync/novels", timeout=60).is_success
+        assert Path(folder, "data", "postmaster.pid").exists()
+        server.interrupt()
+        server.ended()
+    assert not Path(folder, "data", "postmaster.pid").exists()
+    if (data := folder / "data").is_symlink():
+        shutil.rmtree(data.resolve().parent)
+
+
+@pytest.mark.parametrize("arguments", [SERVE, FRAMEWORK], ids=["serve", "functions-framework"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_the_servers_end_cuts_short_is_partial_and_the_next_begins_there(
+    settled: Library, tables: Tables, monkeypatch: pytest.MonkeyPatch, arguments: Sequence[str], number: signal.Signals
+) -> None:
+    monkeypatch.setenv("NOVELSYNC_WORKERS", "1")
+    for n in range(10, 50):
+        settled.write(f"novel-{n}", [chapter(c, content=f"{c:08d}" * 12_500) for c in range(40)])
+    with serving(*arguments) as server:
+        httpx.post(f"{server.url}/api/v1/sync/novels/background").raise_for_status()
+        wait_until(lambda: published(tables))
+        if number == signal.SIGINT and arguments is SERVE:
+            server.interrupt()
+        else:
+            server.process.send_signal(number)
+        server.ended()
+    [(outcome, report)] = tables.rows("select outcome, report from novelsync.runs")
+    assert (outcome, report["problems"]) == ("partial", [])
+    brought = len(published(tables))  # another may have been broken off between its parts
+    assert (report["novels"]["created"], report["novels"]["deferred"]) == (brought, 40 - brought)
+    assert report["novels"]["deferred"] > 0
+    assert tables.rows("select from novelsync.lease where expires_at > now()") == []
+    assert tables.rows("select resume_at from novelsync.lease") == [(f"novel-{10 + brought}",)]
+
+
+def test_a_large_novel_under_way_when_the_interpreter_ends_is_still_brought_in(
+    library: Library, service: SyncService, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.write("large", [chapter(n, content=f"{n:08d}" * 12_500) for n in range(1, 200)])
+    monkeypatch.setattr("concurrent.futures.thread._shutdown", True)  # as it is then; no thread is begun any more
+    assert service.sync_novel_to_db("large").status == NovelStatus.CREATED
+    assert len(tables.titles("large")) == 199
