@@ -19,7 +19,7 @@ from bench.parts import database, rest, road, sync
 from bench.results import Table
 from novelsync.database.client import FunctionDatabase
 from novelsync.database.postgres import PostgresRoad
-from novelsync.models import NovelMessage
+from novelsync.models.run import NovelMessage
 from novelsync.running.pubsub_executor import FanOut
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService

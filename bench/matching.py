@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from bench.results import Table
-from novelsync.models import BookChapter, KnownChapter, url_hash
+from novelsync.models.book import BookChapter, url_hash
+from novelsync.models.stored import KnownChapter
 from novelsync.planning.matching import pair_chapters
 
 CHAPTERS = 5_000

@@ -19,7 +19,7 @@ from bench.parts import database
 from bench.results import Table
 from novelsync.database.client import PAGE, FunctionDatabase
 from novelsync.database.postgres import PostgresRoad
-from novelsync.models import StoredNovel
+from novelsync.models.source import StoredNovel
 from novelsync.planning.run_plan import Listing, make_plan
 
 NOVELS: Final = 1_000_000

@@ -1,21 +1,15 @@
 """The doors of the core, as Protocols that it owns: what storage, database and scheduler promise, the failure first."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
 from typing import Any, Protocol
 
-from novelsync.models import (
-    Fingerprint,
-    Hold,
-    KnownFile,
-    KnownNovel,
-    NovelMessage,
-    NovelWrite,
-    Problem,
-    StoredNovel,
-)
+from novelsync.models.book import Fingerprint
+from novelsync.models.problems import Hold, Standing
+from novelsync.models.run import Begun, MessageState, NovelMessage
+from novelsync.models.source import StoredNovel
+from novelsync.models.status import DatabaseFacts, DatabaseStatus, Removed, Schedule
+from novelsync.models.stored import KnownFile, KnownNovel
+from novelsync.models.writing import NovelWrite, WriteOutcome
 
 
 class Storage(Protocol):
@@ -52,139 +46,6 @@ class Storage(Protocol):
 
     def slug_of(self, bucket: str, name: str) -> str | None:
         """Which novel an object of a bucket is the file of; None: of none in here. Asks nobody."""
-
-
-class WriteOutcome(StrEnum):
-    """What became of a `NovelWrite` that the database did not refuse."""
-
-    WRITTEN = "written"
-    STALE = "stale"
-    """The novel has another revision than the write was planned on; nothing of it was done."""
-    TAKEN = "taken"
-    """A row of the site's own has the slug; nothing of it was done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The problems that stand in the database."""
-
-    counts: Mapping[str, int]
-    """Novels per kind of problem."""
-    problems: Sequence[Problem]
-    """At most 100, the gravest first."""
-    held: int = 0
-    """Novels that keep something storage no longer has, those whose removal is held included."""
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What the last run left for this one."""
-
-    digest: str | None
-    """Of the last complete listing, if everything in it was dealt with and nothing was written since."""
-    resume_at: str | None
-    """The slug where the last run ran out of time."""
-    missing: int
-    """Novels that the last complete listing did not have, and that readers see."""
-    removed_lately: int
-    """Novels removed in the last 24 hours, without those a person accepted."""
-    hold: Hold | None
-    """Removals that stand held."""
-    standing: Standing
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A foreign key of the site that points at novels or chapters."""
-
-    table: str
-    columns: str
-    rows: int | None
-    """Rows of it that point at what would be purged; None if we may not see them."""
-    forbids: bool
-    """As long as there are such rows."""
-    then: str
-    """What the key says of them in that case."""
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """Rows that readers no longer see."""
-
-    novels: int
-    chapters: int
-    bytes: int = 0
-    """Of text, in UTF-8."""
-    before: str = ""
-    """When they had been removed at the latest."""
-    references: Sequence[Reference] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
-    """A run that ended, or was found dead."""
-
-    outcome: str
-    finished_at: datetime
-    report: Mapping[str, Any] | None
-    """As it was published; None if the run died before it could report."""
-
-
-@dataclass(frozen=True, slots=True)
-class DaysRun:
-    """A run of the last day, in short. None stands for what a run that died did not report."""
-
-    outcome: str
-    trigger: str
-    finished_at: datetime
-    duration: float | None
-    """Seconds."""
-    novels: int | None
-    created: int | None
-    updated: int | None
-    removed: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseStatus:
-    """What the database says of itself."""
-
-    novels: int
-    removed_novels: int
-    chapters: int
-    bytes: int
-    running: tuple[str, str] | None
-    """Who holds the lease, and since when (ISO 8601)."""
-    last_runs: Sequence[FinishedRun]
-    """The last two, the newest first."""
-    metrics: Mapping[str, Any]
-    """Of the runs that finished in the last 24 hours."""
-    standing: Standing
-    runs: Sequence[DaysRun] = ()
-    """Those of the last 24 hours, the newest first; at most 200."""
-    titles: Mapping[str, str] = field(default_factory=dict)
-    """Of the novels that problems speak of, as far as they are stored."""
-    open_messages: int = 0
-    """Novels that the run under way gave to others, and that those have not carried over yet."""
-
-    @property
-    def last_report(self) -> Mapping[str, Any] | None:
-        """Of the last run that lived to write one."""
-        return next((run.report for run in self.last_runs if run.report), None)
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseFacts:
-    """What the database is, for whoever looks whether all is set up."""
-
-    schema: str
-    """The version of the newest migration that was applied."""
-    server: str
-    """Postgres' own version."""
-    role: str
-    """Whose rights our calls have."""
-    bytes: int
-    now: datetime
 
 
 class Database(Protocol):
@@ -314,16 +175,6 @@ class Database(Protocol):
         """Lets go of every connection."""
 
 
-class MessageState(StrEnum):
-    """How a run's message stands."""
-
-    OPEN = "open"
-    """Its novel is to be carried over."""
-    ANSWERED = "answered"
-    OVER = "over"
-    """Its run has ended, or lost the lease, and the next one looks after the novel."""
-
-
 class Messages(Protocol):
     """What the database remembers of the messages by which a run spreads its work. Raises as `Database` does."""
 
@@ -358,15 +209,6 @@ class Publisher(Protocol):
         Raises `PublisherUnavailable`, and `ConfigurationError` if the topic is not there or refuses who asks; some may
         be on their way then.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """What a scheduler says of itself."""
-
-    is_running: bool
-    next_run: datetime | None
-    """None if it is stopped, or does not say."""
 
 
 class Scheduler(Protocol):

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from novelsync.contracts import Database, DatabaseStatus, DaysRun, Storage
+from novelsync.contracts import Database, Storage
 from novelsync.errors import ConfigurationError, SchedulerUnavailable, StorageUnavailable
+from novelsync.models.run import Outcome
+from novelsync.models.status import DatabaseStatus, DaysRun
 from novelsync.planning.run_plan import Listing, make_plan
-from novelsync.running.report import Outcome, published_problem, timestamp
+from novelsync.running.report import published_problem, timestamp
 from novelsync.scheduler_service import SchedulerService
 
 KEPT_SECONDS = 60

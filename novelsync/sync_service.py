@@ -17,9 +17,11 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from novelsync.contracts import Begun, Database, Messages, MessageState, Storage
+from novelsync.contracts import Database, Messages, Storage
 from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, Unavailable
-from novelsync.models import USUAL, NovelMessage, Options, Problem, ProblemKind, StoredNovel
+from novelsync.models.problems import Problem, ProblemKind
+from novelsync.models.run import USUAL, Begun, MessageState, NovelMessage, NovelResult, NovelStatus, Options, Outcome
+from novelsync.models.source import StoredNovel
 from novelsync.planning.guards import USUAL_LIMITS, Limits
 from novelsync.planning.run_plan import Listing, make_plan
 from novelsync.running.dry_run import Rehearsal
@@ -28,7 +30,7 @@ from novelsync.running.local_executor import Workers
 from novelsync.running.novel_syncer import Errand, Progress, Transfer
 from novelsync.running.pubsub_executor import FanOut
 from novelsync.running.removals import Departures
-from novelsync.running.report import NovelResult, NovelStatus, Outcome, Report
+from novelsync.running.report import Report
 
 _LOGGED = (
     "dry_run",

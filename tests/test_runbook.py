@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from novelsync import errors
-from novelsync.models import ProblemKind
+from novelsync.models.problems import ProblemKind
 
 ROOT = Path(__file__).parents[1]
 # Without what only marks it up, so that a message may be set in backticks and broken at any space.

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from novelsync.contracts import DatabaseStatus, FinishedRun, Standing
 from novelsync.database.client import FunctionDatabase
-from novelsync.models import StoredNovel
+from novelsync.models.problems import Standing
+from novelsync.models.source import StoredNovel
+from novelsync.models.status import DatabaseStatus, FinishedRun
 from novelsync.status_service import StatusService, judge
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService

@@ -19,7 +19,8 @@ from psycopg import sql
 from novelsync.database.migrations import apply_missing
 from novelsync.database.postgres import connect, translated_errors
 from novelsync.errors import DatabaseNotReady, DatabaseUnavailable
-from novelsync.models import KnownChapter, NovelFields, url_hash
+from novelsync.models.book import NovelFields, url_hash
+from novelsync.models.stored import KnownChapter
 
 Connection = psycopg.Connection[Any]
 

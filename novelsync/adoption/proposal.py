@@ -14,7 +14,10 @@ from novelsync.adoption.existing_tables import Connection, Existing, ExistingNov
 from novelsync.books.reader import check_size, read_book
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, DatabaseNotReady
-from novelsync.models import Book, KnownNovel, NovelWrite, StoredNovel
+from novelsync.models.book import Book
+from novelsync.models.source import StoredNovel
+from novelsync.models.stored import KnownNovel
+from novelsync.models.writing import NovelWrite
 from novelsync.planning.guards import Limits
 from novelsync.planning.novel_plan import plan_novel
 from novelsync.text.formatting import counted

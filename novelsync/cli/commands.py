@@ -46,8 +46,7 @@ from novelsync.errors import (
     Unavailable,
     WriteRejected,
 )
-from novelsync.models import Options
-from novelsync.running.report import Outcome
+from novelsync.models.run import Options, Outcome
 from novelsync.running.verification import verified
 from novelsync.settings import load_file_settings, load_settings
 from novelsync.sync_service import SyncService

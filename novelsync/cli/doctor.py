@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from novelsync.contracts import DatabaseFacts
 from novelsync.database.migrations import migrations
 from novelsync.database.sqlstates import NOT_READY_HINT
 from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError
+from novelsync.models.status import DatabaseFacts
 from novelsync.running.report import timestamp
 from novelsync.settings import Settings, load_file_settings, load_settings
 from novelsync.status_service import FULL

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from novelsync.adoption.proposal import Proposal
 from novelsync.cli.validate import Verdict
-from novelsync.contracts import Removed
 from novelsync.errors import NovelSyncError
+from novelsync.models.status import Removed
 from novelsync.planning.diff import ADDED, CHANGED, ChapterChange, NovelChange
 from novelsync.text.formatting import counted, printable, quoted
 from novelsync.text.hints import as_command_line, said

@@ -11,7 +11,7 @@ from novelsync.books.reader import check_size, read_book
 from novelsync.books.schema import BookFile
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, ConfigurationError
-from novelsync.models import StoredNovel
+from novelsync.models.source import StoredNovel
 from novelsync.storage.local import FILE, LocalStorage
 
 _WHAT_TO_NAME = f"name a {FILE}, a novel's folder, or a folder of novels"

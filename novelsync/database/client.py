@@ -12,32 +12,15 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, Protocol
 
-from novelsync.contracts import (
-    Begun,
-    DatabaseFacts,
-    DatabaseStatus,
-    DaysRun,
-    FinishedRun,
-    MessageState,
-    Reference,
-    Removed,
-    Standing,
-    WriteOutcome,
-)
 from novelsync.database.requests import halves, stage_requests, write_request
 from novelsync.database.sqlstates import NOT_READY_HINT
 from novelsync.errors import DatabaseNotReady, DatabaseUnavailable, OutOfTime, RunInProgress, TooMuchAtOnce
-from novelsync.models import (
-    Fingerprint,
-    Hold,
-    KnownChapter,
-    KnownFile,
-    KnownNovel,
-    NovelFields,
-    NovelWrite,
-    Problem,
-    ProblemKind,
-)
+from novelsync.models.book import Fingerprint, NovelFields
+from novelsync.models.problems import Hold, Problem, ProblemKind, Standing
+from novelsync.models.run import Begun, MessageState
+from novelsync.models.status import DatabaseFacts, DatabaseStatus, DaysRun, FinishedRun, Reference, Removed
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
+from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
 SCHEMA = "20261124000000"

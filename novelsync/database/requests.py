@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from novelsync.models import BookChapter, NovelWrite
+from novelsync.models.book import BookChapter
+from novelsync.models.writing import NovelWrite
 
 
 def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> Mapping[str, Any]:

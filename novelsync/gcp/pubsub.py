@@ -13,7 +13,7 @@ from google.cloud.pubsub_v1.types import BatchSettings, PublisherOptions
 
 from novelsync.errors import ConfigurationError, PublisherUnavailable
 from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
-from novelsync.models import NovelMessage
+from novelsync.models.run import NovelMessage
 from novelsync.text.formatting import one_line
 
 _TOGETHER: Final = BatchSettings(max_messages=1_000, max_bytes=5_000_000, max_latency=0.05)

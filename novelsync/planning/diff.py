@@ -5,7 +5,9 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from novelsync.models import BookChapter, KnownChapter, NovelWrite, url_hash
+from novelsync.models.book import BookChapter, url_hash
+from novelsync.models.stored import KnownChapter
+from novelsync.models.writing import NovelWrite
 from novelsync.text.formatting import quoted, shortened
 
 ADDED, CHANGED, MOVED, REMOVED, HELD = "+", "~", ">", "-", "!"

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Final
 
-from novelsync.models import BookChapter, Hold, KnownChapter
+from novelsync.models.book import BookChapter
+from novelsync.models.problems import Hold
+from novelsync.models.stored import KnownChapter
 from novelsync.planning.placeholders import placeholder_in
 from novelsync.text.formatting import counted, quoted
 

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from novelsync.models import Book, BookChapter, Fingerprint, KnownChapter, url_hash
+from novelsync.models.book import Book, BookChapter, Fingerprint, url_hash
+from novelsync.models.stored import KnownChapter
 
 MIN_TELLING_BYTES = 200
 """A shorter text ("Failed to download", "To be continued") says nothing about which chapter it is."""

@@ -6,21 +6,11 @@ but for what the guards hold back.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from novelsync.models import (
-    Book,
-    BookChapter,
-    ChangedChapter,
-    Former,
-    KnownChapter,
-    KnownNovel,
-    MovedChapter,
-    NovelWrite,
-    PlacedChapter,
-    Problem,
-    ProblemKind,
-    StoredNovel,
-    url_hash,
-)
+from novelsync.models.book import Book, BookChapter, url_hash
+from novelsync.models.problems import Problem, ProblemKind
+from novelsync.models.source import StoredNovel
+from novelsync.models.stored import KnownChapter, KnownNovel
+from novelsync.models.writing import ChangedChapter, Former, MovedChapter, NovelWrite, PlacedChapter
 from novelsync.planning.guards import FEWEST_CHAPTERS, USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
 from novelsync.planning.matching import are_strangers, pair_chapters
 from novelsync.running.request_ids import request_id

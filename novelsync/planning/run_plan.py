@@ -10,7 +10,8 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from novelsync.models import KnownFile, StoredNovel
+from novelsync.models.source import StoredNovel
+from novelsync.models.stored import KnownFile
 
 
 class Listing:

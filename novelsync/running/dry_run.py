@@ -5,9 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from novelsync.contracts import Begun, Database, DatabaseFacts, DatabaseStatus, Removed, Standing, WriteOutcome
+from novelsync.contracts import Database
 from novelsync.errors import NovelSyncError
-from novelsync.models import Fingerprint, Hold, KnownFile, KnownNovel, NovelWrite, Problem, ProblemKind
+from novelsync.models.book import Fingerprint
+from novelsync.models.problems import Hold, Problem, ProblemKind, Standing
+from novelsync.models.run import Begun
+from novelsync.models.status import DatabaseFacts, DatabaseStatus, Removed
+from novelsync.models.stored import KnownFile, KnownNovel
+from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.diff import HELD, REMOVED, NovelChange, change_of
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from novelsync.errors import StorageUnavailable
-from novelsync.models import StoredNovel
+from novelsync.models.run import NovelResult, NovelStatus
+from novelsync.models.source import StoredNovel
 from novelsync.planning.run_plan import Plan
 from novelsync.running.novel_syncer import BATCH_BYTES, Errand, Progress, batches
-from novelsync.running.report import NovelResult, NovelStatus, Report
+from novelsync.running.report import Report
 
 BYTES_IN_FLIGHT = 16_000_000
 """Of files being worked on at one time; a larger file is worked on alone."""

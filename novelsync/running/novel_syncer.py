@@ -12,24 +12,17 @@ import msgspec
 import structlog
 
 from novelsync.books.reader import check_size, read_book
-from novelsync.contracts import Database, Storage, WriteOutcome
+from novelsync.contracts import Database, Storage
 from novelsync.errors import BookRefused, OutOfTime, StorageUnavailable, WriteRejected
-from novelsync.models import (
-    USUAL,
-    Book,
-    Everything,
-    KnownNovel,
-    NovelMessage,
-    NovelWrite,
-    Options,
-    Problem,
-    ProblemKind,
-    StoredNovel,
-)
+from novelsync.models.book import Book
+from novelsync.models.problems import Problem, ProblemKind
+from novelsync.models.run import USUAL, ChapterCounts, Everything, NovelMessage, NovelResult, NovelStatus, Options
+from novelsync.models.source import StoredNovel
+from novelsync.models.stored import KnownNovel
+from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.guards import Limits
 from novelsync.planning.matching import fingerprint
 from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes, shares_text
-from novelsync.running.report import ChapterCounts, NovelResult, NovelStatus
 
 BATCH_BYTES = 4_000_000
 """Of files read together and written in one call."""

@@ -16,9 +16,10 @@ import structlog
 
 from novelsync.contracts import Messages, Publisher
 from novelsync.errors import NovelSyncError
+from novelsync.models.run import NovelResult
 from novelsync.planning.run_plan import Plan
 from novelsync.running.novel_syncer import Errand, Progress
-from novelsync.running.report import NovelResult, Report
+from novelsync.running.report import Report
 
 TOGETHER = 1_000
 """Messages handed over at a time; more are refused by Pub/Sub's own limit for one request."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from novelsync.contracts import Begun, Database, Storage
+from novelsync.contracts import Database, Storage
+from novelsync.models.run import Begun
 from novelsync.planning.guards import Limits, hold_removals
 from novelsync.planning.run_plan import Plan
 from novelsync.running.report import Report

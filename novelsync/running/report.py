@@ -5,84 +5,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-from novelsync.contracts import Standing
 from novelsync.errors import NovelSyncError
-from novelsync.models import Problem, ProblemKind
+from novelsync.models.problems import Problem, ProblemKind, Standing
+from novelsync.models.run import CHANGED, NovelResult, NovelStatus, Outcome
 from novelsync.planning.diff import NovelChange
 
 SHOWN_PROBLEMS = 100
-
-
-class Outcome(StrEnum):
-    """How a run ended."""
-
-    OK = "ok"
-    """Everything in storage is in the tables."""
-    PARTIAL = "partial"
-    """It ended by itself, but some novels are refused, held or deferred."""
-    FAILED = "failed"
-    """It could not list the storage, or lost the database."""
-    SKIPPED = "skipped"
-    """Somebody else is running."""
-
-
-class NovelStatus(StrEnum):
-    """What became of one novel that was read."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    RENAMED = "renamed"
-    """Its folder has another name; the ids are what they were."""
-    RESTORED = "restored"
-    """It was removed, and is back."""
-    UNCHANGED = "unchanged"
-    REFUSED = "refused"
-    IN_FLIGHT = "in_flight"
-    """It changed while it was read, or is being written: it is read next time."""
-    UNAVAILABLE = "unavailable"
-    """Passing trouble: it is tried again next time."""
-    DEFERRED = "deferred"
-    """It was begun, and the run's time ended first."""
-
-
-CHANGED = (NovelStatus.CREATED, NovelStatus.UPDATED, NovelStatus.RENAMED, NovelStatus.RESTORED)
-
-
-@dataclass(frozen=True, slots=True)
-class ChapterCounts:
-    """Chapters of one novel, as its file was read."""
-
-    processed: int = 0
-    created: int = 0
-    updated: int = 0
-    moved: int = 0
-    removed: int = 0
-    restored: int = 0
-    held: int = 0
-    without_text: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NovelResult:
-    """What became of one novel. True exactly when the novel is in, as its file has it."""
-
-    slug: str
-    status: NovelStatus
-    chapters: ChapterCounts = ChapterCounts()
-    bytes_read: int = 0
-    problem: Problem | None = None
-    settled: bool = True
-    """False: it must be looked at again next time, though its file may not change."""
-    former: str = ""
-    """The slug it had before its folder was renamed."""
-    remark: str = ""
-    """What a person who asked for something about it should know."""
-
-    def __bool__(self) -> bool:
-        return self.status in (*CHANGED, NovelStatus.UNCHANGED)
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ from google.api_core import exceptions as api
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud.scheduler_v1 import CloudSchedulerClient, Job
 
-from novelsync.contracts import Schedule
 from novelsync.errors import ConfigurationError, SchedulerStopped, SchedulerUnavailable
 from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
+from novelsync.models.status import Schedule
 from novelsync.text.formatting import one_line
 
 _RIGHTS: Final = "cloudscheduler.jobs.get, .run, .pause and .enable"

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from novelsync.contracts import Schedule
+from novelsync.models.status import Schedule
 from novelsync.running.report import Report
 
 LOOK_SECONDS: Final = 30

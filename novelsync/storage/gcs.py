@@ -14,7 +14,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from novelsync.errors import BookRefused, ConfigurationError, NovelSyncError, StorageUnavailable
 from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
-from novelsync.models import StoredNovel
+from novelsync.models.source import StoredNovel
 from novelsync.text.formatting import one_line
 
 FILE: Final = "book_info.json"

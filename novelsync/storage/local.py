@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
-from novelsync.models import StoredNovel
+from novelsync.models.source import StoredNovel
 
 FILE = "book_info.json"
 

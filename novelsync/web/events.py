@@ -18,8 +18,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
 from novelsync.errors import NovelSyncError, StorageUnavailable, Unavailable
-from novelsync.models import NovelMessage
-from novelsync.running.report import NovelResult, NovelStatus
+from novelsync.models.run import NovelMessage, NovelResult, NovelStatus
 from novelsync.text.formatting import one_line
 from novelsync.wiring import Parts, parts_of_this_process
 

@@ -25,8 +25,8 @@ from novelsync.errors import (
     SchedulerStopped,
     Unavailable,
 )
-from novelsync.models import Options
-from novelsync.running.report import Outcome, Report, timestamp
+from novelsync.models.run import Options, Outcome
+from novelsync.running.report import Report, timestamp
 from novelsync.text.formatting import shortened
 from novelsync.text.hints import Say, as_command_line, as_request, said
 from novelsync.web.page.notice import notice

@@ -13,7 +13,7 @@ import pytest
 from novelsync.books.reader import read_book
 from novelsync.books.schema import BookFile
 from novelsync.errors import BookRefused
-from novelsync.models import EMPTY_HASH, UNSET, Book
+from novelsync.models.book import EMPTY_HASH, UNSET, Book
 from tests.support.library import REAL_NOVELS
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from novelsync.cli.doctor import judge_clock, judge_schema, judge_size
-from novelsync.contracts import DatabaseFacts
 from novelsync.database.migrations import migrations
+from novelsync.models.status import DatabaseFacts
 from tests.conftest import Run, Tables
 from tests.support.library import Library, chapters
 from tests.support.postgrest import ABSENT, StandIn, postgrest_binary

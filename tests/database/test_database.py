@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from novelsync.contracts import WriteOutcome
 from novelsync.database import client as functions
 from novelsync.database.client import FunctionDatabase
 from novelsync.database.migrations import migrations
@@ -17,7 +16,10 @@ from novelsync.database.postgres import PostgresRoad
 from novelsync.database.requests import stage_requests
 from novelsync.database.supabase import SupabaseRoad
 from novelsync.errors import DatabaseUnavailable, LeaseLost, RunInProgress, TooMuchAtOnce, WriteRejected
-from novelsync.models import UNSET, Book, BookChapter, NovelFields, NovelWrite, Problem, ProblemKind, StoredNovel
+from novelsync.models.book import UNSET, Book, BookChapter, NovelFields
+from novelsync.models.problems import Problem, ProblemKind
+from novelsync.models.source import StoredNovel
+from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes
 from tests.conftest import RecordingRoad, Tables, databases, make_service
 from tests.support.library import Library, chapters, found, text_of

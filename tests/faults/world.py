@@ -17,7 +17,7 @@ import psycopg
 from novelsync.database.client import FunctionDatabase
 from novelsync.database.postgres import PostgresRoad
 from novelsync.database.retrying import RetryingRoad
-from novelsync.models import Options
+from novelsync.models.run import Options
 from novelsync.planning.guards import Limits
 from novelsync.running.report import Report
 from novelsync.running.verification import verified

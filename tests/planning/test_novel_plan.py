@@ -4,7 +4,9 @@ import random
 from dataclasses import replace
 from decimal import Decimal
 
-from novelsync.models import UNSET, Book, BookChapter, KnownChapter, KnownNovel, NovelFields, StoredNovel
+from novelsync.models.book import UNSET, Book, BookChapter, NovelFields
+from novelsync.models.source import StoredNovel
+from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.planning.novel_plan import plan_novel
 from tests.support.library import found, known, text_of
 

@@ -1,6 +1,7 @@
 """What a run has to look at."""
 
-from novelsync.models import KnownFile, StoredNovel
+from novelsync.models.source import StoredNovel
+from novelsync.models.stored import KnownFile
 from novelsync.planning.run_plan import Listing, make_plan
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from novelsync.database.client import FunctionDatabase
-from novelsync.models import Options
+from novelsync.models.run import Options
 from novelsync.planning.diff import change_of
 from novelsync.running.report import Report
 from novelsync.storage.local import LocalStorage

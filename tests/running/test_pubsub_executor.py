@@ -22,7 +22,8 @@ from novelsync.errors import (
     StorageUnavailable,
 )
 from novelsync.gcp.pubsub import PubSubPublisher
-from novelsync.models import NovelMessage, StoredNovel
+from novelsync.models.run import NovelMessage
+from novelsync.models.source import StoredNovel
 from novelsync.running.pubsub_executor import FanOut
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService

@@ -7,7 +7,7 @@ import pytest
 
 from novelsync.database.client import FunctionDatabase
 from novelsync.errors import DatabaseUnavailable
-from novelsync.models import StoredNovel
+from novelsync.models.source import StoredNovel
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingRoad, Tables, make_service

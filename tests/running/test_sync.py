@@ -16,7 +16,7 @@ import pytest
 
 from novelsync.database.client import FunctionDatabase
 from novelsync.errors import DatabaseUnavailable, StorageUnavailable
-from novelsync.models import StoredNovel
+from novelsync.models.source import StoredNovel
 from novelsync.running.lease import LeaseKeeper
 from novelsync.running.report import Report
 from novelsync.storage.local import LocalStorage

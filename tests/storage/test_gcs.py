@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
-from novelsync.models import StoredNovel
+from novelsync.models.source import StoredNovel
 from novelsync.storage.gcs import GcsStorage
 from tests.support.bucket import Answer, Bucket, failure
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
-from novelsync.models import StoredNovel
+from novelsync.models.source import StoredNovel
 from novelsync.storage.local import LocalStorage
 from tests.support.library import Library
 from tests.support.postgres_server import AS_ROOT

@@ -8,7 +8,7 @@ from typing import Any
 
 from novelsync.database.client import FunctionDatabase
 from novelsync.database.postgres import PostgresRoad
-from novelsync.models import Options
+from novelsync.models.run import Options
 from novelsync.planning.guards import Limits
 from tests.conftest import Tables, make_service
 from tests.support.editing import Chapter, Edit, Shelf

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from novelsync.models import Options
+from novelsync.models.run import Options
 from novelsync.planning.guards import Limits
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables

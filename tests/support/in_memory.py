@@ -8,17 +8,10 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import count
 
-from novelsync.models import (
-    UNSET,
-    Book,
-    BookChapter,
-    KnownChapter,
-    KnownNovel,
-    NovelFields,
-    NovelWrite,
-    StoredNovel,
-    url_hash,
-)
+from novelsync.models.book import UNSET, Book, BookChapter, NovelFields, url_hash
+from novelsync.models.source import StoredNovel
+from novelsync.models.stored import KnownChapter, KnownNovel
+from novelsync.models.writing import NovelWrite
 from novelsync.planning.novel_plan import plan_novel
 from tests.support.editing import Chapter, Number
 from tests.support.ledger import Row

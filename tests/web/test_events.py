@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from novelsync.database.client import FunctionDatabase
-from novelsync.models import NovelMessage
+from novelsync.models.run import NovelMessage
 from novelsync.storage.gcs import GcsStorage
 from novelsync.sync_service import SyncService
 from novelsync.web.events import DELETED, FINALIZED, PUBLISHED, NotOurs, ObjectWritten, Unintelligible, asked

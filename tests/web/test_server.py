@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from novelsync.running.report import NovelStatus
+from novelsync.models.run import NovelStatus
 from novelsync.sync_service import SyncService
 from tests.conftest import Run, Tables
 from tests.support.hours import published

@@ -1,0 +1,1 @@
+"""The nouns, by topic. Values: none of them does anything."""
