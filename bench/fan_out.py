@@ -15,12 +15,12 @@ import psutil
 import psycopg
 
 from bench import libraries
-from bench.parts import database, rest, road, sync
+from bench.parts import database, rest, sync, transport
 from bench.results import Table
-from novelsync.database.client import FunctionDatabase
-from novelsync.database.postgres import PostgresRoad
+from novelsync.database.client import SqlClient
+from novelsync.database.postgres import PostgresTransport
 from novelsync.models.run import NovelMessage
-from novelsync.running.pubsub_executor import FanOut
+from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from novelsync.text.formatting import counted
@@ -56,7 +56,7 @@ def alone(library: Path, delay: float) -> Rounds:
     """A run that does the work itself."""
     rounds = []
     for _ in range(TIMES):
-        with database() as conninfo, road("PostgREST", conninfo, delay) as (road_, _), Busy(conninfo) as busy:
+        with database() as conninfo, transport("PostgREST", conninfo, delay) as (road_, _), Busy(conninfo) as busy:
             seconds, _report = sync(library, road_)
             rounds.append((seconds, busy.since()))
     return rounds
@@ -76,10 +76,10 @@ def given_out(library: Path, workers: int, delay: float) -> Rounds:
             with (
                 served("novel_changed", library.parent / "log", **settings) as function,
                 Pushing(str(function.base_url), workers * PER_WORKER) as topic,
-                closing(FunctionDatabase(PostgresRoad(conninfo))) as messages,
+                closing(SqlClient(PostgresTransport(conninfo))) as messages,
                 Busy(conninfo) as busy,
             ):
-                fan_out = FanOut(topic, messages, every=0.1)
+                fan_out = PubSubExecutor(topic, messages, every=0.1)
                 service = SyncService(
                     LocalStorage(str(library)), messages, workers=4, max_file_bytes=2**30, fan_out=fan_out
                 )

@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 
 from bench import floors, libraries
-from bench.parts import ROADS, CountingRoad, database, road, sync
+from bench.parts import ROADS, CountingRoad, database, sync, transport
 from bench.results import Table, seconds
 
 TIMES = 5
@@ -41,7 +41,7 @@ def main(folder: Path) -> Iterator[Table]:
 
 
 def _quiet(library: Path, kind: str) -> list[str]:
-    with database() as conninfo, road(kind, conninfo) as (road_, api):
+    with database() as conninfo, transport(kind, conninfo) as (road_, api):
         sync(library, road_)
         before = _rows(conninfo)
         walks, hours = [], []
@@ -79,7 +79,7 @@ def _changed(library: Path, kind: str) -> Iterator[list[str]]:
         "added at the end": lambda chapters, new: chapters.append(new),
         "put in front": lambda chapters, new: chapters.insert(0, new),
     }
-    with database() as conninfo, road(kind, conninfo) as (road_, _):
+    with database() as conninfo, transport(kind, conninfo) as (road_, _):
         sync(library, road_)
         for name, change in changes.items():
             known = _edit(library, change)

@@ -9,7 +9,7 @@ from statistics import median
 import psycopg
 
 from bench import floors, libraries, plain
-from bench.parts import ROADS, ROOT, database, rest, road, sync
+from bench.parts import ROADS, ROOT, database, rest, sync, transport
 from bench.results import Table, rounds
 
 ROUNDS = 3
@@ -74,7 +74,7 @@ def _compared(title: str, rates: Mapping[str, list[float]]) -> Table:
 
 
 def _ours(folder: Path, kind: str, delay: float = 0.0) -> float:
-    with database() as conninfo, road(kind, conninfo, delay) as (road_, _):
+    with database() as conninfo, transport(kind, conninfo, delay) as (road_, _):
         seconds, report = sync(folder, road_)
         return report.chapters["processed"] / seconds
 

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import psycopg
 
-from novelsync.database.client import FunctionDatabase, Road
+from novelsync.database.client import SqlClient, Transport
 from novelsync.database.embedded.places import programs_folder, reachable_programs
 from novelsync.database.migrations import migrate
-from novelsync.database.postgres import PostgresRoad
-from novelsync.database.supabase import SupabaseRoad
+from novelsync.database.postgres import PostgresTransport
+from novelsync.database.supabase import SupabaseTransport
 from novelsync.running.report import Report
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
@@ -82,10 +82,10 @@ def described() -> str:
 class CountingRoad:
     """Counts what goes over a road, and keeps nothing of it but what was last asked of each function that reads."""
 
-    def __init__(self, road: Road) -> None:
-        self._road = road
-        self.name = road.name
-        self.close = road.close
+    def __init__(self, transport: Transport) -> None:
+        self._road = transport
+        self.name = transport.name
+        self.close = transport.close
         self.calls = 0
         self.texts = 0
         self.asked: dict[str, Mapping[str, Any]] = {}
@@ -127,17 +127,17 @@ def rest(conninfo: str, delay: float = 0.0) -> Iterator[Rest]:
 
 
 @contextmanager
-def road(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[CountingRoad, Rest | None]]:
+def transport(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[CountingRoad, Rest | None]]:
     """One of `ROADS` to that database, and the REST endpoint, if that is on it."""
     with ExitStack() as stack:
         api = stack.enter_context(rest(conninfo, delay)) if kind == "PostgREST" else None
-        plain = SupabaseRoad(api.url, api.secret_key) if api else PostgresRoad(conninfo)
+        plain = SupabaseTransport(api.url, api.secret_key) if api else PostgresTransport(conninfo)
         yield stack.enter_context(closing(CountingRoad(plain))), api
 
 
-def sync(folder: Path, road_: Road) -> tuple[float, Report]:
+def sync(folder: Path, road_: Transport) -> tuple[float, Report]:
     """One whole run: its seconds and its report. Ends the bench if it did not go well."""
-    service = SyncService(LocalStorage(str(folder)), FunctionDatabase(road_), workers=4, max_file_bytes=2**30)
+    service = SyncService(LocalStorage(str(folder)), SqlClient(road_), workers=4, max_file_bytes=2**30)
     start = time.perf_counter()
     report = service.sync_all_novels("bench")
     seconds = time.perf_counter() - start

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 
 from bench import libraries
-from bench.parts import Rest, database, rest, road, sync
+from bench.parts import Rest, database, rest, sync, transport
 from bench.results import Table
 
 NOVELS = 100_000
@@ -20,7 +20,7 @@ def main(folder: Path) -> Iterator[Table]:
     libraries.make(folder, novels=NOVELS, chapters=1, size=200)
     libraries.make_one(folder, "long", chapters=3_000, size=6_000)
     with database() as conninfo:
-        with road("psycopg", conninfo) as (road_, _):
+        with transport("psycopg", conninfo) as (road_, _):
             sync(folder, road_)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("vacuum analyze")

@@ -17,9 +17,9 @@ import psycopg
 from bench import buckets, fan_out, libraries
 from bench.parts import database
 from bench.results import Table
-from novelsync.database.client import PAGE, FunctionDatabase
-from novelsync.database.postgres import PostgresRoad
-from novelsync.models.source import StoredNovel
+from novelsync.database.client import PAGE, SqlClient
+from novelsync.database.postgres import PostgresTransport
+from novelsync.models.source import SourceFile
 from novelsync.planning.run_plan import Listing, make_plan
 
 NOVELS: Final = 1_000_000
@@ -118,8 +118,8 @@ def _bookkeeping(conninfo: str) -> tuple[float, float, float, float]:
             [MEASURED - 1],
         )
         connection.execute("analyze novelsync.files")
-    listing = Listing(StoredNovel(f"novel-{n:06}", "1700000000000001", 1) for n in range(MEASURED))
-    with closing(FunctionDatabase(PostgresRoad(conninfo))) as messages:
+    listing = Listing(SourceFile(f"novel-{n:06}", "1700000000000001", 1) for n in range(MEASURED))
+    with closing(SqlClient(PostgresTransport(conninfo))) as messages:
         start = time.perf_counter()
         known = list(messages.known_files())
         knowing = time.perf_counter() - start

@@ -4,10 +4,10 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import Any, Protocol
 
 from novelsync.models.book import Fingerprint
-from novelsync.models.problems import Hold, Standing
-from novelsync.models.run import Begun, MessageState, NovelMessage
-from novelsync.models.source import StoredNovel
-from novelsync.models.status import DatabaseFacts, DatabaseStatus, Removed, Schedule
+from novelsync.models.problems import HeldRemovals, OpenProblems
+from novelsync.models.run import MessageState, NovelMessage, RunState
+from novelsync.models.source import SourceFile
+from novelsync.models.status import DatabaseStatus, Removed, Schedule, ServerInfo
 from novelsync.models.stored import KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
@@ -19,7 +19,7 @@ class Storage(Protocol):
     def location(self) -> str:
         """The setting as written, for people."""
 
-    def listing(self) -> Iterator[StoredNovel]:
+    def listing(self) -> Iterator[SourceFile]:
         """
         Every novel once, in the order of the bytes of ``slug + "/"``; no file is opened.
 
@@ -29,7 +29,7 @@ class Storage(Protocol):
         with the reason.
         """
 
-    def read(self, novel: StoredNovel) -> bytes | None:
+    def read(self, novel: SourceFile) -> bytes | None:
         """
         The bytes of exactly the listed version.
 
@@ -38,10 +38,10 @@ class Storage(Protocol):
         `StorageUnavailable` if the storage cannot be asked.
         """
 
-    def settling(self, novel: StoredNovel) -> bool:
+    def settling(self, novel: SourceFile) -> bool:
         """The file was written so recently that it may not be complete yet."""
 
-    def find(self, slug: str) -> StoredNovel | None:
+    def find(self, slug: str) -> SourceFile | None:
         """One novel as a listing would have it, None if there is none. Raises `StorageUnavailable`."""
 
     def slug_of(self, bucket: str, name: str) -> str | None:
@@ -61,7 +61,7 @@ class Database(Protocol):
     def name(self) -> str:
         """Which database this is, for people, without secrets."""
 
-    def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> Begun:
+    def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> RunState:
         """Takes the lease for so many seconds. Raises `RunInProgress` if somebody else has it."""
 
     def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
@@ -90,7 +90,7 @@ class Database(Protocol):
     def known_files(self) -> Iterator[KnownFile]:
         """The whole bookkeeping, in the order in which storages list."""
 
-    def peek(self) -> Begun:
+    def peek(self) -> RunState:
         """What `begin` would answer, without its digest; takes and changes nothing."""
 
     def known_novels(
@@ -104,7 +104,7 @@ class Database(Protocol):
         ``whole``. ``verify``: the texts themselves are hashed; a row whose hash is not its text's has an empty one.
         """
 
-    def former_names(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         """
         Which of these novels is one that went missing under another slug: slug to former slug, each at most once.
 
@@ -120,11 +120,11 @@ class Database(Protocol):
 
         Raises `WriteRejected` if the database refuses the data, and then none
         of them was carried out; `LeaseLost` if the run's lease has passed on;
-        `OutOfTime` if ``out_of_time`` says so between the parts of a large
+        `TimeBudgetExceeded` if ``out_of_time`` says so between the parts of a large
         novel.
         """
 
-    def note_absence(
+    def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
     ) -> None:
         """
@@ -134,12 +134,14 @@ class Database(Protocol):
         What was written outside of runs after this one began is not marked.
         """
 
-    def remove(self, run_id: str, novels: Mapping[str, int], *, accepted: bool, hold: Hold | None) -> Sequence[str]:
+    def remove(
+        self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
+    ) -> Sequence[str]:
         """
         Takes novels that are marked as missing from the readers, and returns their slugs; their rows stay.
 
         ``novels``: slug to revision; one that was written since is left. ``accepted``: a person asked for it.
-        ``hold``: what is held back from now on; None: nothing.
+        ``held``: what is held back from now on; None: nothing.
         """
 
     def removed(self, slug: str | None, days: int) -> Removed:
@@ -152,9 +154,9 @@ class Database(Protocol):
         ``before``: as it was answered. Raises `WriteRejected`; the pieces before stay deleted.
         """
 
-    def standing(
+    def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
-    ) -> Standing:
+    ) -> OpenProblems:
         """
         The problems that stand now: all, or those of some novels, ``without`` those of others.
 
@@ -164,7 +166,7 @@ class Database(Protocol):
     def status(self) -> DatabaseStatus:
         """What a person wants to know."""
 
-    def facts(self) -> DatabaseFacts:
+    def server_info(self) -> ServerInfo:
         """
         What it is.
 

@@ -22,22 +22,22 @@ No exception of another library leaves the adapter that met it.
 
 from collections.abc import Sequence
 
-from novelsync.text.redaction import masked
+from novelsync.text.redaction import redacted
 
 
 class NovelSyncError(Exception):
     """What happened (lower case, with names and numbers, never a secret) and what to do about it."""
 
-    def __init__(self, message: str, hint: str = "", *, passing: bool = False, retry_after: float = 0) -> None:
+    def __init__(self, message: str, hint: str = "", *, transient: bool = False, retry_after: float = 0) -> None:
         """
-        ``passing``: the very same call may succeed in a few seconds. Only the adapter that made it can tell.
+        ``transient``: the very same call may succeed in a few seconds. Only the adapter that made it can tell.
 
         ``retry_after``: seconds for which the other side asks not to be called again.
         """
-        self.message = masked(message)
-        self.hint = masked(hint)
+        self.message = redacted(message)
+        self.hint = redacted(hint)
         super().__init__(self.message)
-        self.passing = passing
+        self.transient = transient
         self.retry_after = retry_after
 
 
@@ -81,7 +81,7 @@ class DatabaseNotReady(NovelSyncError):
     """The database has not been migrated, or its tables are not ours."""
 
 
-class OutOfTime(NovelSyncError):
+class TimeBudgetExceeded(NovelSyncError):
     """A large novel was broken off between two of its parts, and nothing of it is seen."""
 
 
@@ -89,7 +89,7 @@ class WriteRejected(NovelSyncError):
     """The database refused the data of a write (a constraint, a trigger of the site, a type)."""
 
 
-class TooMuchAtOnce(WriteRejected):
+class PayloadTooLarge(WriteRejected):
     """A write was too large, or took too long. Half of it may pass."""
 
 

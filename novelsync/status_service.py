@@ -9,7 +9,7 @@ from typing import Any
 from novelsync.contracts import Database, Storage
 from novelsync.errors import ConfigurationError, SchedulerUnavailable, StorageUnavailable
 from novelsync.models.run import Outcome
-from novelsync.models.status import DatabaseStatus, DaysRun
+from novelsync.models.status import DatabaseStatus, RunSummary
 from novelsync.planning.run_plan import Listing, make_plan
 from novelsync.running.report import published_problem, timestamp
 from novelsync.scheduler_service import SchedulerService
@@ -92,9 +92,9 @@ class StatusService:
             "metrics": said.metrics,
             "problems": [
                 {**published_problem(problem), "title": said.titles.get(problem.slug)}
-                for problem in said.standing.problems
+                for problem in said.open_problems.problems
             ],
-            "problems_total": sum(said.standing.counts.values()),
+            "problems_total": sum(said.open_problems.counts.values()),
             "running": said.running
             and {"holder": said.running[0], "since": said.running[1], "open_messages": said.open_messages},
             "runs": [_published_run(run) for run in said.runs],
@@ -135,7 +135,7 @@ def judge(
     if (age := _age(said, now)) > stale_after:
         why = f"the last run finished {age / 60:.0f} minutes ago, over the limit of {stale_after / 60:.0f}"
         return ("stopped", ["the scheduler is stopped", why]) if stopped else ("stale", [why])
-    looked_at = {"refused": said.standing.counts.get("refused", 0), "held": said.standing.held}
+    looked_at = {"refused": said.open_problems.counts.get("refused", 0), "held": said.open_problems.held}
     reasons = [f"novels {kind}: {count}" for kind, count in looked_at.items() if count]
     deferred = [run.report["novels"]["deferred"] if run.report else 0 for run in runs]
     if len(deferred) > 1 and all(deferred):
@@ -146,7 +146,7 @@ def judge(
     return ("attention", reasons) if reasons else ("ok", [])
 
 
-def _published_run(run: DaysRun) -> Mapping[str, Any]:
+def _published_run(run: RunSummary) -> Mapping[str, Any]:
     return {
         "outcome": run.outcome,
         "trigger": run.trigger,

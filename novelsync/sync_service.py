@@ -20,16 +20,25 @@ import structlog
 from novelsync.contracts import Database, Messages, Storage
 from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, Unavailable
 from novelsync.models.problems import Problem, ProblemKind
-from novelsync.models.run import USUAL, Begun, MessageState, NovelMessage, NovelResult, NovelStatus, Options, Outcome
-from novelsync.models.source import StoredNovel
-from novelsync.planning.guards import USUAL_LIMITS, Limits
+from novelsync.models.run import (
+    DEFAULT_OPTIONS,
+    MessageState,
+    NovelMessage,
+    NovelResult,
+    NovelStatus,
+    Outcome,
+    RunState,
+    SyncOptions,
+)
+from novelsync.models.source import SourceFile
+from novelsync.planning.guards import DEFAULT_LIMITS, Limits
 from novelsync.planning.run_plan import Listing, make_plan
-from novelsync.running.dry_run import Rehearsal
+from novelsync.running.dry_run import DryRunDatabase
 from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper
-from novelsync.running.local_executor import Workers
-from novelsync.running.novel_syncer import Errand, Progress, Transfer
-from novelsync.running.pubsub_executor import FanOut
-from novelsync.running.removals import Departures
+from novelsync.running.local_executor import LocalExecutor
+from novelsync.running.novel_syncer import NovelSyncer, Progress, RunContext
+from novelsync.running.pubsub_executor import PubSubExecutor
+from novelsync.running.removals import Removals
 from novelsync.running.report import Report
 
 _LOGGED = (
@@ -56,11 +65,11 @@ class SyncService:
         *,
         workers: int,
         max_file_bytes: int,
-        limits: Limits = USUAL_LIMITS,
+        limits: Limits = DEFAULT_LIMITS,
         time_budget: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         stopped: threading.Event | None = None,
-        fan_out: FanOut | None = None,
+        fan_out: PubSubExecutor | None = None,
     ) -> None:
         """
         ``fan_out``: who carries the novels of a whole run over; None: this process.
@@ -79,11 +88,11 @@ class SyncService:
         self._stopped = stopped or threading.Event()
         self._fan_out = fan_out
 
-    def scan_novels_directory(self) -> Iterator[StoredNovel]:
+    def scan_novels_directory(self) -> Iterator[SourceFile]:
         """Every novel in storage, no file opened. Raises `StorageUnavailable`."""
         return self._storage.listing()
 
-    def sync_novel_to_db(self, slug: str, options: Options = USUAL) -> NovelResult:
+    def sync_novel_to_db(self, slug: str, options: SyncOptions = DEFAULT_OPTIONS) -> NovelResult:
         """
         Brings one novel over, outside any run and without the lease: its revision is what it is checked against.
 
@@ -97,7 +106,7 @@ class SyncService:
             problem = Problem(slug, ProblemKind.UNAVAILABLE, message, "the folder's name is the slug")
             return NovelResult(slug, NovelStatus.UNAVAILABLE, problem=problem)
         revisions = {slug: novel_.revision for slug, novel_ in known.items()}
-        return self.sync_chapters([novel], revisions, Errand(options=options))[0]
+        return self.sync_chapters([novel], revisions, RunContext(options=options))[0]
 
     def sync_changed_novel(self, slug: str, generation: int) -> NovelResult | None:
         """
@@ -113,7 +122,7 @@ class SyncService:
         if novel is None:
             return None
         revisions = {slug: novel_.revision for slug, novel_ in known.items()}
-        return self.sync_chapters([novel], revisions, Errand())[0]
+        return self.sync_chapters([novel], revisions, RunContext())[0]
 
     def answer_message(self, message: NovelMessage, messages: Messages) -> NovelResult | None:
         """
@@ -131,13 +140,13 @@ class SyncService:
         else:
             revisions = {slug: novel_.revision for slug, novel_ in known.items()}
             try:
-                result = self.sync_chapters([novel], revisions, Errand.of(message))[0]
+                result = self.sync_chapters([novel], revisions, RunContext.of(message))[0]
             except LeaseLost:
                 return None
         messages.answer(message.run_id, message.slug, msgspec.to_builtins(result))
         return result
 
-    def sync_some_novels(self, slugs: Sequence[str], trigger: str, options: Options = USUAL) -> Report:
+    def sync_some_novels(self, slugs: Sequence[str], trigger: str, options: SyncOptions = DEFAULT_OPTIONS) -> Report:
         """Brings these novels over, each as `sync_novel_to_db` does, and reports on them alone. Removes none."""
         slugs = list(dict.fromkeys([*slugs, *sorted(options.accept)]))
         report = self._report(trigger)
@@ -148,27 +157,27 @@ class SyncService:
                     if self._stopped.is_set():
                         break
                     report.add(self.sync_novel_to_db(slug, options))
-                report.stand(self._database.standing(slugs))
+                report.stand(self._database.open_problems(slugs))
             except NovelSyncError as error:
                 report.fail(error)
             return self._ended(report)
 
     def sync_chapters(
-        self, novels: Sequence[StoredNovel], known: Mapping[str, int], errand: Errand
+        self, novels: Sequence[SourceFile], known: Mapping[str, int], context: RunContext
     ) -> list[NovelResult]:
-        """Brings the chapters of a few novels over; see `Transfer.carry`."""
-        transfer = Transfer(self._storage, self._database, self._max_file_bytes, self._limits)
-        return transfer.carry(novels, known, errand)
+        """Brings the chapters of a few novels over; see `NovelSyncer.sync_batch`."""
+        transfer = NovelSyncer(self._storage, self._database, self._max_file_bytes, self._limits)
+        return transfer.sync_batch(novels, known, context)
 
-    def rehearse(
+    def dry_run(
         self,
         slugs: Sequence[str] = (),
         trigger: str = "cli",
         progress: Progress = lambda done, total: None,
-        options: Options = USUAL,
+        options: SyncOptions = DEFAULT_OPTIONS,
     ) -> Report:
         """The same run, of these novels or of all, without one write; the report says what would change."""
-        rehearsal = Rehearsal(self._database)
+        rehearsal = DryRunDatabase(self._database)
         service = copy(self)
         service._database = rehearsal
         service._fan_out = None
@@ -185,7 +194,7 @@ class SyncService:
         self,
         trigger: str = "cli",
         progress: Progress = lambda done, total: None,
-        options: Options = USUAL,
+        options: SyncOptions = DEFAULT_OPTIONS,
         started: Callable[[], None] = lambda: None,
     ) -> Report:
         """
@@ -197,9 +206,9 @@ class SyncService:
         with _log_lines_of(report):
             return self._run(report, progress, options, started)
 
-    def _run(self, report: Report, progress: Progress, options: Options, started: Callable[[], None]) -> Report:
+    def _run(self, report: Report, progress: Progress, options: SyncOptions, started: Callable[[], None]) -> Report:
         log.info("run_started", trigger=report.trigger, database=report.database, storage=self._storage.location)
-        ending = _Ending()
+        checkpoint = _Checkpoint()
         try:
             begun = self._database.begin(report.run_id, report.trigger, _holder(), LEASE_SECONDS)
         except NovelSyncError as error:
@@ -208,7 +217,7 @@ class SyncService:
         started()
         try:
             with LeaseKeeper(self._database, report.run_id):
-                self._sync(report, begun, options, ending, progress)
+                self._sync(report, begun, options, checkpoint, progress)
         except NovelSyncError as error:
             report.fail(error)
         except BaseException as error:
@@ -216,54 +225,56 @@ class SyncService:
             raise
         finally:
             self._ended(report)
-            self._finish(report, ending)
+            self._finish(report, checkpoint)
         return report
 
     def _report(self, trigger: str) -> Report:
-        rehearsing = isinstance(self._database, Rehearsal)
+        rehearsing = isinstance(self._database, DryRunDatabase)
         return Report(trigger, self._database.name, datetime.now(UTC), dry_run=rehearsing)
 
-    def _sync(self, report: Report, begun: Begun, options: Options, ending: "_Ending", progress: Progress) -> None:
+    def _sync(
+        self, report: Report, begun: RunState, options: SyncOptions, checkpoint: "_Checkpoint", progress: Progress
+    ) -> None:
         """The run inside its lease."""
         deadline = None if self._time_budget is None else self._monotonic() + self._time_budget
-        ending.resume_at = begun.resume_at
+        checkpoint.resume_at = begun.resume_at
         # Where a limit is raised, what it held back has to be looked at again.
         depends_on = self._max_file_bytes, self._limits.removals, self._limits.grace
         listing = Listing(self.scan_novels_directory(), *depends_on)
         report.novels_in_storage = len(listing)
-        if listing.digest == begun.digest and options.usual:
+        if listing.digest == begun.digest and options.is_default:
             report.missing = begun.missing
-            report.refused_before = begun.standing.counts.get(ProblemKind.REFUSED, 0)
-            report.stand(begun.standing)
-            ending.digest, ending.quiet = listing.digest, True
+            report.refused_before = begun.open_problems.counts.get(ProblemKind.REFUSED, 0)
+            report.stand(begun.open_problems)
+            checkpoint.digest, checkpoint.quiet = listing.digest, True
             return
 
         report.deferred = len(listing)  # until it is known how many have to be read at all
         plan = make_plan(listing, self._database.known_files(), options.again).starting_at(begun.resume_at)
         report.deferred = len(plan.to_read)
         report.missing, report.refused_before = len(plan.missing), plan.refused
-        departures = Departures(self._storage, self._database, self._limits, report)
+        departures = Removals(self._storage, self._database, self._limits, report)
         departures.mark(plan)
         renamed = departures.renamed(plan)
 
         def out_of_time() -> bool:
             return self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline)
 
-        errand = Errand(report.run_id, options, renamed, bool(plan.missing or plan.removed), out_of_time)
+        context = RunContext(report.run_id, options, renamed, bool(plan.missing or plan.removed), out_of_time)
 
         def remember(slug: str) -> None:
             with suppress(Unavailable):  # no reason to end the run
                 self._database.renew(report.run_id, LEASE_SECONDS, resume_at=slug)
 
-        carrier = self._fan_out or Workers(self.sync_chapters, self._workers, remember, self._stopped)
-        ending.resume_at = carrier.carry_over(plan, errand, report, progress)
+        carrier = self._fan_out or LocalExecutor(self.sync_chapters, self._workers, remember, self._stopped)
+        checkpoint.resume_at = carrier.execute(plan, context, report, progress)
         departures.remove(plan, begun, options.accept_removals)
         looked_at = {novel.slug for novel in (plan.to_read if options.accept else ())}
         for slug in sorted(options.accept - looked_at):
             report.warn(slug, f"there is no {slug!r} in {self._storage.location}, so nothing was accepted")
-        report.stand(self._database.standing())
+        report.stand(self._database.open_problems())
         if report.settled and not report.deferred:
-            ending.digest = listing.digest
+            checkpoint.digest = listing.digest
 
     def _ended(self, report: Report) -> Report:
         report.end(datetime.now(UTC))
@@ -272,15 +283,15 @@ class SyncService:
         level("run_ended", **{key: published[key] for key in _LOGGED}, reason=report.error and report.error.message)
         return report
 
-    def _finish(self, report: Report, ending: "_Ending") -> None:
+    def _finish(self, report: Report, checkpoint: "_Checkpoint") -> None:
         try:
             self._database.finish(
                 report.run_id,
                 report.outcome,
                 report.as_dict(),
-                digest=ending.digest,
-                quiet=ending.quiet,
-                resume_at=ending.resume_at,
+                digest=checkpoint.digest,
+                quiet=checkpoint.quiet,
+                resume_at=checkpoint.resume_at,
             )
         except NovelSyncError as error:
             # The lease lapses by itself; what was written stays written.
@@ -290,7 +301,7 @@ class SyncService:
 
 
 @dataclass(slots=True)
-class _Ending:
+class _Checkpoint:
     """What a run leaves for the next one; see `novelsync.contracts.Database.finish`."""
 
     digest: str | None = None

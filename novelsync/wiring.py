@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from novelsync.contracts import Database, Messages, Scheduler, Storage
-from novelsync.database.client import FunctionDatabase, Road
-from novelsync.database.retrying import RetryingRoad
+from novelsync.database.client import SqlClient, Transport
+from novelsync.database.retrying import RetryingTransport
 from novelsync.errors import ConfigurationError
-from novelsync.running.pubsub_executor import FanOut
+from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import Settings, load_settings
 from novelsync.status_service import StatusService
 from novelsync.sync_service import SyncService
 from novelsync.text.logs import configure_logs
-from novelsync.text.redaction import hide
+from novelsync.text.redaction import register_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +128,13 @@ def open_storage(location: str, *, patience: float = 120) -> Storage:
     return LocalStorage(location)
 
 
-def open_fan_out(settings: Settings, messages: Messages, stopped: threading.Event) -> FanOut | None:
+def open_fan_out(settings: Settings, messages: Messages, stopped: threading.Event) -> PubSubExecutor | None:
     """Where a run's novels are handed to, if that is set."""
     if not settings.fanout_topic:
         return None
     from novelsync.gcp.pubsub import PubSubPublisher
 
-    return FanOut(PubSubPublisher(settings.fanout_topic), messages, stopped=stopped)
+    return PubSubExecutor(PubSubPublisher(settings.fanout_topic), messages, stopped=stopped)
 
 
 @contextmanager
@@ -159,35 +159,35 @@ def open_scheduler(settings: Settings, service: SyncService | None) -> Iterator[
 
 
 @contextmanager
-def open_database(settings: Settings, stopped: threading.Event | None = None) -> Iterator[FunctionDatabase]:
+def open_database(settings: Settings, stopped: threading.Event | None = None) -> Iterator[SqlClient]:
     """
     The database the settings name: Supabase, ``DATABASE_URL``, or else the embedded one, migrated by itself.
 
     ``stopped``: ends every wait for another attempt once it is set.
     """
-    with _open_road(settings) as road:
-        patient = RetryingRoad(road, stopped=stopped, time_budget=settings.effective_time_budget)
-        with closing(FunctionDatabase(patient)) as database:
+    with _open_transport(settings) as transport:
+        patient = RetryingTransport(transport, stopped=stopped, time_budget=settings.effective_time_budget)
+        with closing(SqlClient(patient)) as database:
             yield database
 
 
 @contextmanager
-def _open_road(settings: Settings) -> Iterator[Road]:
+def _open_transport(settings: Settings) -> Iterator[Transport]:
     if settings.supabase_url and settings.supabase_key:
-        from novelsync.database.supabase import SupabaseRoad
+        from novelsync.database.supabase import SupabaseTransport
 
         key = settings.supabase_key.get_secret_value()
-        hide(key)
-        yield SupabaseRoad(settings.supabase_url, key)
+        register_secret(key)
+        yield SupabaseTransport(settings.supabase_url, key)
         return
     with postgres_url(settings) as (conninfo, name):
         from novelsync.database.migrations import migrate
-        from novelsync.database.postgres import PostgresRoad
+        from novelsync.database.postgres import PostgresTransport
 
         if not settings.database_url:
             migrate(conninfo, name)
 
-        yield PostgresRoad(conninfo, name)
+        yield PostgresTransport(conninfo, name)
 
 
 @contextmanager
@@ -197,7 +197,7 @@ def postgres_url(settings: Settings) -> Iterator[tuple[str, str]]:
         from novelsync.database.postgres import describe, password_in
 
         conninfo = settings.database_url.get_secret_value()
-        hide(password_in(conninfo))
+        register_secret(password_in(conninfo))
         yield conninfo, describe(conninfo)
         return
     from novelsync.database.embedded.shared import EmbeddedPostgres

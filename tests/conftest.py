@@ -17,10 +17,10 @@ import structlog
 from hypothesis import settings
 
 from novelsync.cli.commands import main
-from novelsync.database.client import FunctionDatabase, Road
+from novelsync.database.client import SqlClient, Transport
 from novelsync.database.embedded.shared import EmbeddedPostgres
 from novelsync.database.migrations import migrate
-from novelsync.database.postgres import PostgresRoad
+from novelsync.database.postgres import PostgresTransport
 from novelsync.planning.guards import Limits
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
@@ -166,13 +166,13 @@ def empty_database_url(make_database: Callable[[str], str]) -> str:
     return make_database("template0")
 
 
-class RecordingRoad:
+class RecordingTransport:
     """A road that remembers what was called, and lets a test do something just before."""
 
-    def __init__(self, road: Road) -> None:
-        self._road = road
-        self.name = road.name
-        self.close = road.close
+    def __init__(self, transport: Transport) -> None:
+        self._road = transport
+        self.name = transport.name
+        self.close = transport.close
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.before: Callable[[str], None] = lambda function: None
 
@@ -193,21 +193,21 @@ class RecordingRoad:
 
 
 @pytest.fixture
-def road(database_url: str) -> RecordingRoad:
-    return RecordingRoad(PostgresRoad(database_url, "the test's database"))
+def transport(database_url: str) -> RecordingTransport:
+    return RecordingTransport(PostgresTransport(database_url, "the test's database"))
 
 
 @pytest.fixture
-def database(road: RecordingRoad) -> Iterator[FunctionDatabase]:
-    database = FunctionDatabase(road)
+def database(transport: RecordingTransport) -> Iterator[SqlClient]:
+    database = SqlClient(transport)
     yield database
     database.close()
 
 
 @pytest.fixture
-def other_database(database_url: str) -> Iterator[FunctionDatabase]:
+def other_database(database_url: str) -> Iterator[SqlClient]:
     """The same database, as another process would have it."""
-    database = FunctionDatabase(PostgresRoad(database_url, "the test's database"))
+    database = SqlClient(PostgresTransport(database_url, "the test's database"))
     yield database
     database.close()
 
@@ -218,17 +218,17 @@ def library(tmp_path: Path) -> Library:
 
 
 @pytest.fixture
-def service(library: Library, database: FunctionDatabase) -> SyncService:
+def service(library: Library, database: SqlClient) -> SyncService:
     return make_service(library, database)
 
 
 @pytest.fixture
-def prompt(library: Library, database: FunctionDatabase) -> SyncService:
+def prompt(library: Library, database: SqlClient) -> SyncService:
     """A service that waits for no grace to pass."""
     return make_service(library, database, limits=Limits(grace=0))
 
 
-def make_service(library: Library, database: FunctionDatabase, **options: Any) -> SyncService:
+def make_service(library: Library, database: SqlClient, **options: Any) -> SyncService:
     return SyncService(
         LocalStorage(str(library.folder)), database, **{"workers": 4, "max_file_bytes": 100_000_000} | options
     )

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from novelsync.database.client import FunctionDatabase
-from novelsync.models.problems import Standing
-from novelsync.models.source import StoredNovel
+from novelsync.database.client import SqlClient
+from novelsync.models.problems import OpenProblems
+from novelsync.models.source import SourceFile
 from novelsync.models.status import DatabaseStatus, FinishedRun
 from novelsync.status_service import StatusService, judge
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables
+from tests.conftest import RecordingTransport, Tables
 from tests.support.library import Library, chapters
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -26,7 +26,7 @@ def run(outcome: str = "ok", minutes_ago: int = 10, deferred: int = 0, message: 
 
 
 def verdict(*runs: FinishedRun, stopped: bool = False, mb: int = 0, **counts: int) -> tuple[str, list[str]]:
-    said = DatabaseStatus(0, 0, 0, mb * 1_000_000, None, runs, {}, Standing(counts, (), counts.get("held", 0)))
+    said = DatabaseStatus(0, 0, 0, mb * 1_000_000, None, runs, {}, OpenProblems(counts, (), counts.get("held", 0)))
     return judge(said, stale_after=7800, now=NOON, stopped=stopped, database_limit=500_000_000)
 
 
@@ -83,13 +83,13 @@ def test_runs_that_keep_ending_before_they_are_done_want_attention() -> None:
 class CountingStorage(LocalStorage):
     listings = 0
 
-    def listing(self) -> Iterator[StoredNovel]:
+    def listing(self) -> Iterator[SourceFile]:
         self.listings += 1
         return super().listing()
 
 
 def test_a_listing_is_kept_for_a_minute_and_a_check_makes_none(
-    library: Library, service: SyncService, database: FunctionDatabase, road: RecordingRoad
+    library: Library, service: SyncService, database: SqlClient, transport: RecordingTransport
 ) -> None:
     library.write("emma", chapters(1))
     service.sync_all_novels()
@@ -103,17 +103,15 @@ def test_a_listing_is_kept_for_a_minute_and_a_check_makes_none(
     assert storage.listings == 1
     library.write("persuasion", chapters(1))
     clock, now = 59.0, LATER + timedelta(seconds=59)
-    kept = status.status()
-    assert (kept["novels_in_storage"], kept["last_check"]) == (1, "2126-01-01T12:00:00Z")
+    held_chapters = status.status()
+    assert (held_chapters["novels_in_storage"], held_chapters["last_check"]) == (1, "2126-01-01T12:00:00Z")
     clock, now = 60.0, LATER + timedelta(seconds=60)
     fresh = status.status()
     assert (fresh["novels_in_storage"], fresh["last_check"]) == (2, "2126-01-01T12:01:00Z")
     assert fresh["pending"] == {"new": 1, "changed": 0, "missing": 0}
 
 
-def test_a_listing_from_before_a_run_is_not_kept(
-    library: Library, service: SyncService, database: FunctionDatabase
-) -> None:
+def test_a_listing_from_before_a_run_is_not_kept(library: Library, service: SyncService, database: SqlClient) -> None:
     status = StatusService(LocalStorage(str(library.folder)), database, stale_after=7800)
     assert status.status()["novels_in_storage"] == 0
     library.write("emma", chapters(1))
@@ -122,7 +120,7 @@ def test_a_listing_from_before_a_run_is_not_kept(
 
 
 def test_the_days_runs_are_told_in_short_and_the_titles_of_novels_with_problems(
-    library: Library, service: SyncService, database: FunctionDatabase, tables: Tables
+    library: Library, service: SyncService, database: SqlClient, tables: Tables
 ) -> None:
     status = StatusService(LocalStorage(str(library.folder)), database, stale_after=7800)
     library.write("emma", chapters(9), title="Emma")

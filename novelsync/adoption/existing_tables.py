@@ -380,15 +380,15 @@ def _fit_columns(connection: Connection, table: str, columns: Mapping[str, _Colu
             yield f"alter table public.{table} add column {name} {wanted} {rule}".strip()
             continue
         alter = f"alter table public.{table} alter column {name}"
-        kept = f"({column.default})::{wanted}" if column.default else ""
+        held_chapters = f"({column.default})::{wanted}" if column.default else ""
         if not _fits(column.type, wanted):
-            if kept:
+            if held_chapters:
                 yield f"{alter} drop default"
             as_utc = " at time zone 'UTC'" if wanted == "timestamptz" else f"::{wanted}"
             yield f"{alter} type {wanted} using {name}{as_utc}"
         default = rule.partition("default ")[2]
-        if default or (kept and not _fits(column.type, wanted)):
-            yield f"{alter} set default {default or kept}"
+        if default or (held_chapters and not _fits(column.type, wanted)):
+            yield f"{alter} set default {default or held_chapters}"
         if rule.startswith("not null"):
             if not column.not_null:
                 yield f"update public.{table} set {name} = {default or repr('')} where {name} is null"

@@ -15,7 +15,7 @@ from novelsync.books.reader import check_size, read_book
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, DatabaseNotReady
 from novelsync.models.book import Book
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownNovel
 from novelsync.models.writing import NovelWrite
 from novelsync.planning.guards import Limits
@@ -108,14 +108,14 @@ def _why(rows: int, folders: int) -> str:
     )
 
 
-def _books(storage: Storage, max_file_bytes: int) -> Iterator[tuple[StoredNovel, Book | BookRefused]]:
+def _books(storage: Storage, max_file_bytes: int) -> Iterator[tuple[SourceFile, Book | BookRefused]]:
     for novel in storage.listing():
         book = _book(storage, novel, max_file_bytes)
         if book is not None:
             yield novel, book
 
 
-def _book(storage: Storage, novel: StoredNovel, max_file_bytes: int) -> Book | BookRefused | None:
+def _book(storage: Storage, novel: SourceFile, max_file_bytes: int) -> Book | BookRefused | None:
     """None if the file is being written just now."""
     try:
         check_size(novel.size, max_file_bytes)

@@ -24,7 +24,7 @@ class _Numbered(NamedTuple):
     place: str
 
 
-def doubts_about(book: Book) -> list[str]:
+def lint_book(book: Book) -> list[str]:
     """At most one line for each kind."""
     return [*_about_texts(book), *_about_numbers(book.chapters)]
 

@@ -97,23 +97,23 @@ def _split(data: _Bytes, noticed: Noticed) -> msgspec.Struct:
         first = cast(re.Match[bytes], re.search(rb"\S", data))
         raise BookRefused([f"the file is {kind_of(Raw(first[0]))}, and an object is needed"], _FORMAT_HINT) from None
     except msgspec.DecodeError as error:
-        mended = _without_lone_surrogates(data, noticed)
-        if mended is None:
+        fixed = _without_lone_surrogates(data, noticed)
+        if fixed is None:
             raise BookRefused([_syntax_error(data, error)], _SYNTAX_HINT) from None
-    return _split(mended, noticed)
+    return _split(fixed, noticed)
 
 
 def _without_lone_surrogates(data: _Bytes, noticed: Noticed) -> bytearray | None:
     """A copy with U+FFFD in their places, which is as long when escaped; None if there are none."""
     lone = (escape.start(1) for escape in _SURROGATES.finditer(data) if escape[1])
-    mended: bytearray | None = None
+    fixed: bytearray | None = None
     count = 0
     for start in lone:
-        mended = mended or bytearray(data)
-        mended[start : start + 6] = rb"\ufffd"
+        fixed = fixed or bytearray(data)
+        fixed[start : start + 6] = rb"\ufffd"
         count += 1
     noticed.counts[SURROGATE] = count
-    return mended
+    return fixed
 
 
 def _syntax_error(data: _Bytes, error: msgspec.DecodeError) -> str:

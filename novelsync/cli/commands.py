@@ -46,7 +46,7 @@ from novelsync.errors import (
     Unavailable,
     WriteRejected,
 )
-from novelsync.models.run import Options, Outcome
+from novelsync.models.run import Outcome, SyncOptions
 from novelsync.running.verification import verified
 from novelsync.settings import load_file_settings, load_settings
 from novelsync.sync_service import SyncService
@@ -124,7 +124,7 @@ def sync(
     """Make the tables equal to the storage."""
     if slugs and accept_removals is not None:
         raise click.UsageError("--accept-removals is for whole runs, and --slug is not one: only a whole run removes.")
-    options = Options(reread, frozenset(accept), accept_removals)
+    options = SyncOptions(reread, frozenset(accept), accept_removals)
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
     with connected(settings) as parts:
@@ -132,7 +132,7 @@ def sync(
         service = parts.sync_service
         with _signals_stop(service), progress_bar() as progress:
             if dry_run:
-                report = service.rehearse(slugs, "cli", progress, options)
+                report = service.dry_run(slugs, "cli", progress, options)
             elif slugs:
                 report = service.sync_some_novels(slugs, "cli", options)
             else:
@@ -198,7 +198,7 @@ def verify(as_json: bool) -> int:
         print_direction(parts.storage.location, parts.database.name)
         service = parts.sync_service
         with _signals_stop(service), progress_bar() as progress:
-            report = service.rehearse(progress=progress, options=Options(reread=True))
+            report = service.dry_run(progress=progress, options=SyncOptions(reread=True))
         if report.error is not None:
             explain(report.error)
             return _exit_code(report.error)

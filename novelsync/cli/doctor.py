@@ -8,7 +8,7 @@ from typing import Final
 from novelsync.database.migrations import migrations
 from novelsync.database.sqlstates import NOT_READY_HINT
 from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError
-from novelsync.models.status import DatabaseFacts
+from novelsync.models.status import ServerInfo
 from novelsync.running.report import timestamp
 from novelsync.settings import Settings, load_file_settings, load_settings
 from novelsync.status_service import FULL
@@ -74,7 +74,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         with open_database(settings) as database:
             name = database.name
             asked = datetime.now(UTC)
-            facts = database.facts()
+            info = database.server_info()
             answered = datetime.now(UTC)
     except DatabaseNotReady as error:
         yield Finding("database", f"{name} answers")
@@ -83,28 +83,28 @@ def _database(settings: Settings) -> Iterator[Finding]:
     except NovelSyncError as error:
         yield Finding.broken("database", error)
         return
-    yield Finding("database", f"{name}: Postgres {facts.server}, as {facts.role}")
-    yield judge_schema(facts)
-    yield judge_size(facts, settings.database_limit)
-    yield judge_clock(facts.now, asked, answered)
+    yield Finding("database", f"{name}: Postgres {info.server}, as {info.role}")
+    yield judge_schema(info)
+    yield judge_size(info, settings.database_limit)
+    yield judge_clock(info.now, asked, answered)
 
 
-def judge_schema(facts: DatabaseFacts) -> Finding:
+def judge_schema(info: ServerInfo) -> Finding:
     versions = [migration.version for migration in migrations()]
-    if facts.schema > versions[-1]:
-        return Finding("schema", f"{facts.schema}, newer than this program", "update the program")
-    if missing := [version for version in versions if version > facts.schema]:
+    if info.schema > versions[-1]:
+        return Finding("schema", f"{info.schema}, newer than this program", "update the program")
+    if missing := [version for version in versions if version > info.schema]:
         message = f"{counted(len(missing), 'migration')} missing: {', '.join(missing)}"
         return Finding.broken("schema", DatabaseNotReady(message, NOT_READY_HINT))
-    return Finding("schema", f"up to date, {facts.schema}")
+    return Finding("schema", f"up to date, {info.schema}")
 
 
-def judge_size(facts: DatabaseFacts, limit: int | None) -> Finding:
-    said = f"{facts.bytes / 1e6:,.0f} MB"
+def judge_size(info: ServerInfo, limit: int | None) -> Finding:
+    said = f"{info.bytes / 1e6:,.0f} MB"
     if limit is None:
         return Finding("size", f"{said}; NOVELSYNC_DATABASE_LIMIT is not set")
-    hint = "make room (`novelsync purge`), or raise NOVELSYNC_DATABASE_LIMIT" if facts.bytes > FULL * limit else ""
-    return Finding("size", f"{said}, {facts.bytes / limit:.0%} of NOVELSYNC_DATABASE_LIMIT", hint)
+    hint = "make room (`novelsync purge`), or raise NOVELSYNC_DATABASE_LIMIT" if info.bytes > FULL * limit else ""
+    return Finding("size", f"{said}, {info.bytes / limit:.0%} of NOVELSYNC_DATABASE_LIMIT", hint)
 
 
 def judge_clock(now: datetime, asked: datetime, answered: datetime) -> Finding:

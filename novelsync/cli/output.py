@@ -15,7 +15,7 @@ from novelsync.adoption.proposal import Proposal
 from novelsync.cli.validate import Verdict
 from novelsync.errors import NovelSyncError
 from novelsync.models.status import Removed
-from novelsync.planning.diff import ADDED, CHANGED, ChapterChange, NovelChange
+from novelsync.planning.diff import ADDED, CHANGED, ChapterDiff, NovelDiff
 from novelsync.text.formatting import counted, printable, quoted
 from novelsync.text.hints import as_command_line, said
 
@@ -93,8 +93,8 @@ def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
         out.print(f"[yellow]![/] {escape(remark)}")
     for write in proposal.writes:
         row = proposal.pairs[write.slug]
-        missing = [*write.removed, *write.kept]
-        stay = write.chapter_count - len(write.created) - len(write.kept)
+        missing = [*write.removed, *write.held_chapters]
+        stay = write.chapter_count - len(write.created) - len(write.held_chapters)
         said = f"{counted(stay, 'chapter')} known by their ids, {len(write.created):,} new"
         out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {said}")
         for chapter in missing:
@@ -144,7 +144,7 @@ SHOWN_CHANGES = 10
 _MARKS = {"+": "green", "~": "cyan", ">": "blue", "-": "red", "!": "yellow"}
 
 
-def print_changes(changes: Sequence[NovelChange]) -> None:
+def print_changes(changes: Sequence[NovelDiff]) -> None:
     """What a dry run would do, as a diff."""
     for change in changes:
         chapters = f", {counted(change.chapter_count, 'chapter')}" if change.mark == ADDED else ""
@@ -154,7 +154,7 @@ def print_changes(changes: Sequence[NovelChange]) -> None:
             _print_lines(mark, list(lines))
 
 
-def _print_lines(mark: str, lines: Sequence[ChapterChange]) -> None:
+def _print_lines(mark: str, lines: Sequence[ChapterDiff]) -> None:
     """Chapters in a row to which the same happens."""
     sign = f"    [{_MARKS[mark]}]{mark}[/]"
     if mark != CHANGED and len(lines) > 1:
@@ -166,7 +166,7 @@ def _print_lines(mark: str, lines: Sequence[ChapterChange]) -> None:
         out.print(f"{sign} … and {len(lines) - SHOWN_CHANGES:,} more; --json has them all")
 
 
-def _chapter(line: ChapterChange) -> str:
+def _chapter(line: ChapterDiff) -> str:
     position = "" if line.position is None else f"{line.position} "
     return escape(f"{position}{quoted(line.title)}")
 

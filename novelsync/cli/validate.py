@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from novelsync.books.lint import doubts_about
+from novelsync.books.lint import lint_book
 from novelsync.books.reader import check_size, read_book
 from novelsync.books.schema import BookFile
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, ConfigurationError
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.storage.local import FILE, LocalStorage
 
 _WHAT_TO_NAME = f"name a {FILE}, a novel's folder, or a folder of novels"
@@ -77,7 +77,7 @@ def _read_file(path: Path, name: str, max_file_bytes: int) -> Verdict:
         return Verdict(name, refused=[f"the file cannot be read: {(error.strerror or str(error)).lower()}"])
 
 
-def _look_at(storage: Storage, novels: Iterable[StoredNovel], max_file_bytes: int) -> Iterator[Verdict]:
+def _look_at(storage: Storage, novels: Iterable[SourceFile], max_file_bytes: int) -> Iterator[Verdict]:
     for novel in novels:
         path = f"{storage.location}/{novel.slug}/{FILE}"
         try:
@@ -95,4 +95,4 @@ def _verdict(path: str, data: bytes) -> Verdict:
     except BookRefused as refusal:
         return Verdict(path, refused=refusal.reasons, hint=refusal.hint)
     without_text = sum(not chapter.fetched for chapter in book.chapters)
-    return Verdict(path, len(book.chapters), without_text, warnings=book.warnings, doubts=doubts_about(book))
+    return Verdict(path, len(book.chapters), without_text, warnings=book.warnings, doubts=lint_book(book))

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from novelsync.database.requests import halves, stage_requests, write_request
 from novelsync.database.sqlstates import NOT_READY_HINT
-from novelsync.errors import DatabaseNotReady, DatabaseUnavailable, OutOfTime, RunInProgress, TooMuchAtOnce
+from novelsync.errors import DatabaseNotReady, DatabaseUnavailable, PayloadTooLarge, RunInProgress, TimeBudgetExceeded
 from novelsync.models.book import Fingerprint, NovelFields
-from novelsync.models.problems import Hold, Problem, ProblemKind, Standing
-from novelsync.models.run import Begun, MessageState
-from novelsync.models.status import DatabaseFacts, DatabaseStatus, DaysRun, FinishedRun, Reference, Removed
+from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind
+from novelsync.models.run import MessageState, RunState
+from novelsync.models.status import DatabaseStatus, FinishedRun, Reference, Removed, RunSummary, ServerInfo
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
@@ -49,7 +49,7 @@ _HALVED = ("novelsync_write", "novelsync_stage")
 """What can be asked for in smaller calls."""
 
 
-class Road(Protocol):
+class Transport(Protocol):
     """How a call reaches the database. Raises as `novelsync.contracts.Database` promises."""
 
     name: str
@@ -60,19 +60,19 @@ class Road(Protocol):
     def close(self) -> None: ...
 
 
-class FunctionDatabase:
+class SqlClient:
     """A `novelsync.contracts.Database` over any road."""
 
-    def __init__(self, road: Road) -> None:
-        self._road = road
-        self.name = road.name
-        self.close = road.close
+    def __init__(self, transport: Transport) -> None:
+        self._road = transport
+        self.name = transport.name
+        self.close = transport.close
         self._is_current = False
 
     def _call(self, function: str, request: Mapping[str, Any]) -> Any:
         try:
             return self._road.call(function, request)
-        except TooMuchAtOnce as error:
+        except PayloadTooLarge as error:
             if function in _HALVED:
                 raise
             raise DatabaseUnavailable(
@@ -81,7 +81,7 @@ class FunctionDatabase:
 
     # Runs ---------------------------------------------------------------------
 
-    def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> Begun:
+    def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> RunState:
         request = {"run_id": run_id, "trigger": trigger, "holder": holder, "seconds": seconds, "schema": SCHEMA}
         answer = self._current(self._call("novelsync_begin", request))
         if not answer["acquired"]:
@@ -89,10 +89,10 @@ class FunctionDatabase:
                 f"another run is in progress: {answer['holder']}, since {answer['since']}",
                 "wait for it to end; if it was killed, its lease lapses within a minute",
             )
-        return _begun(answer["left"], answer["digest"])
+        return _run_state(answer["left"], answer["digest"])
 
-    def peek(self) -> Begun:
-        return _begun(self._current(self._call("novelsync_peek", {})), None)
+    def peek(self) -> RunState:
+        return _run_state(self._current(self._call("novelsync_peek", {})), None)
 
     def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
         request = {"run_id": run_id, "seconds": seconds, "resume_at": resume_at}
@@ -133,7 +133,7 @@ class FunctionDatabase:
         answers = self._call("novelsync_read", {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
 
-    def former_names(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         given = novels and [
             {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
             for slug, novel in novels.items()
@@ -144,10 +144,12 @@ class FunctionDatabase:
                 former[pair["slug"]] = pair["former"]
         return former
 
-    def standing(
+    def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
-    ) -> Standing:
-        return _standing(self._call("novelsync_problems", {"slugs": slugs, "without": without, "present": present}))
+    ) -> OpenProblems:
+        return _open_problems(
+            self._call("novelsync_problems", {"slugs": slugs, "without": without, "present": present})
+        )
 
     def status(self) -> DatabaseStatus:
         answer = self._current(self._call("novelsync_status", {}))
@@ -164,18 +166,19 @@ class FunctionDatabase:
             running=running,
             last_runs=runs,
             metrics=answer["metrics"],
-            standing=_standing(answer["standing"]),
+            open_problems=_open_problems(answer["standing"]),
             runs=[
-                DaysRun(**run | {"finished_at": datetime.fromisoformat(run["finished_at"])}) for run in answer["runs"]
+                RunSummary(**run | {"finished_at": datetime.fromisoformat(run["finished_at"])})
+                for run in answer["runs"]
             ],
             titles=answer["titles"],
             open_messages=answer["running"]["open_messages"] if running else 0,
         )
 
-    def facts(self) -> DatabaseFacts:
+    def server_info(self) -> ServerInfo:
         answer = self._call("novelsync_doctor", {})
         now = datetime.fromisoformat(answer["now"])
-        return DatabaseFacts(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
+        return ServerInfo(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
 
     # Writing --------------------------------------------------------------------
 
@@ -188,22 +191,24 @@ class FunctionDatabase:
         if size <= CALL_BYTES:
             try:
                 return self._write(run_id, writes, 0)
-            except TooMuchAtOnce:
+            except PayloadTooLarge:
                 if not size:
                     raise
         parts = self._stage(run_id, writes[0], out_of_time)
         return [WriteOutcome.STALE] if parts is None else self._write(run_id, writes, parts)
 
-    def note_absence(
+    def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
     ) -> None:
         request = {"run_id": run_id, "missing": missing, "returned": returned, "forgotten": forgotten}
         self._call("novelsync_absence", request)
 
-    def remove(self, run_id: str, novels: Mapping[str, int], *, accepted: bool, hold: Hold | None) -> Sequence[str]:
-        held = hold and {"novels": hold.novels, "message": hold.message, "hint": hold.hint}
+    def remove(
+        self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
+    ) -> Sequence[str]:
+        held_removals = held and {"novels": held.novels, "message": held.message, "hint": held.hint}
         request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
-        answer = self._call("novelsync_remove", request | {"accepted": accepted, "held": held})
+        answer = self._call("novelsync_remove", request | {"accepted": accepted, "held": held_removals})
         return [str(slug) for slug in answer["removed"]]
 
     def removed(self, slug: str | None, days: int) -> Removed:
@@ -261,7 +266,7 @@ class FunctionDatabase:
         with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
             for request in requests if all(came) else ():
                 if out_of_time():
-                    raise OutOfTime(f"{write.slug} was broken off after {counted(sum(came), 'part')}")
+                    raise TimeBudgetExceeded(f"{write.slug} was broken off after {counted(sum(came), 'part')}")
                 try:
                     under_way.add(pool.submit(self._staged, request, spare, out_of_time))
                 except RuntimeError:
@@ -279,11 +284,11 @@ class FunctionDatabase:
         """In how many calls the part came in, because it is halved until it passes; 0 if the novel went stale."""
         try:
             return int(self._call("novelsync_stage", part)["outcome"] == "staged")
-        except TooMuchAtOnce as error:
+        except PayloadTooLarge as error:
             if not (smaller := halves(part)):
                 raise
             if out_of_time():
-                raise OutOfTime(error.message) from error
+                raise TimeBudgetExceeded(error.message) from error
         came = []
         for n, half in enumerate(smaller):
             # Other numbers, should the whole have come in after all; but the first part keeps its place.
@@ -308,7 +313,7 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         version=answer["version"],
         removed=answer["removed"],
         held=answer["held"],
-        holds=answer["holds"],
+        held_in_a_row=answer["holds"],
     )
 
 
@@ -329,12 +334,12 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
         )
 
 
-def _standing(answer: Mapping[str, Any]) -> Standing:
+def _open_problems(answer: Mapping[str, Any]) -> OpenProblems:
     problems = [Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"]) for p in answer["problems"]]
-    return Standing(answer["counts"], problems, answer["held"])
+    return OpenProblems(answer["counts"], problems, answer["held"])
 
 
-def _begun(left: Mapping[str, Any], digest: str | None) -> Begun:
-    hold = left["held"] and Hold(left["held"]["novels"], left["held"]["message"], left["held"]["hint"])
-    standing = _standing(left["standing"])
-    return Begun(digest, left["resume_at"], left["missing"], left["removed_lately"], hold, standing)
+def _run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
+    hold = left["held"] and HeldRemovals(left["held"]["novels"], left["held"]["message"], left["held"]["hint"])
+    open_problems = _open_problems(left["standing"])
+    return RunState(digest, left["resume_at"], left["missing"], left["removed_lately"], hold, open_problems)

@@ -15,7 +15,7 @@ class Closable(Protocol):
 Connection = TypeVar("Connection", bound=Closable)
 
 
-class Idle(Generic[Connection]):
+class ConnectionPool(Generic[Connection]):
     """Hands a connection to one caller at a time; may be used from several threads at once."""
 
     def __init__(self, connect: Callable[[], Connection], usable: Callable[[Connection], bool]) -> None:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.types.json import Json, set_json_loads
 
-from novelsync.database.pool import Idle
+from novelsync.database.pool import ConnectionPool
 from novelsync.database.sqlstates import error_of_state
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
 from novelsync.text.formatting import one_line
@@ -31,13 +31,13 @@ _REFUSED_WHO_ASKS: Final = (
 )
 
 
-class PostgresRoad:
-    """A `novelsync.database.client.Road` over psycopg."""
+class PostgresTransport:
+    """A `novelsync.database.client.Transport` over psycopg."""
 
     def __init__(self, conninfo: str, name: str = "", answer_seconds: float = ANSWER_SECONDS) -> None:
         self.name = name or describe(conninfo)
         # psycopg_pool would hide why a connection fails.
-        self._connections = Idle(lambda: connect(conninfo, answer_seconds), _usable)
+        self._connections = ConnectionPool(lambda: connect(conninfo, answer_seconds), _usable)
         self.close = self._connections.close
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
@@ -143,6 +143,6 @@ def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
         return DatabaseUnavailable(
             f"{name} cannot be reached: {said}",
             "check that it is running and that DATABASE_URL names it",
-            passing=isinstance(error, psycopg.OperationalError),
+            transient=isinstance(error, psycopg.OperationalError),
         )
     return error_of_state(state, said, name, inside=bool(error.diag.context))

@@ -118,7 +118,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "chapter_count": write.chapter_count,
         "chapters_added": len(write.created),
         "problems_stay": write.problems is None,
-        "holds": write.holds,
+        "holds": write.held_in_a_row,
         "result": write.answer,
     }
 

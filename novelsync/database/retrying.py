@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
-from novelsync.database.client import Road
+from novelsync.database.client import Transport
 from novelsync.errors import NovelSyncError
 
 RUN_PATIENCE: Final = 30
@@ -46,25 +46,25 @@ class _Run:
     """At the earliest: as if the database had answered when it was asked."""
 
 
-class RetryingRoad:
-    """A `novelsync.database.client.Road` that repeats calls whose error is `passing`, while that does any good."""
+class RetryingTransport:
+    """A `novelsync.database.client.Transport` that repeats calls whose error is `transient`, while it may help."""
 
     def __init__(
         self,
-        road: Road,
+        transport: Transport,
         *,
         stopped: threading.Event | None = None,
         time_budget: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``stopped``: ends all waiting once it is set. ``time_budget``: of a run, in seconds from its beginning."""
-        self._road = road
+        self._road = transport
         self._stopped = stopped or threading.Event()
         self._time_budget = inf if time_budget is None else time_budget
         self._clock = clock
         self._run: _Run | None = None
-        self.name = road.name
-        self.close = road.close
+        self.name = transport.name
+        self.close = transport.close
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
         asked = self._clock()
@@ -105,7 +105,7 @@ class RetryingRoad:
             return max(BACKOFF(state), asked_for if fits else 0)
 
         attempts = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, NovelSyncError) and error.passing),
+            retry=retry_if_exception(lambda error: isinstance(error, NovelSyncError) and error.transient),
             wait=wait,
             stop=give_up,
             before_sleep=pause,  # in place of the sleep, because who is told to stop makes no further attempt

@@ -8,7 +8,7 @@ from novelsync.errors import (
     DatabaseUnavailable,
     LeaseLost,
     NovelSyncError,
-    TooMuchAtOnce,
+    PayloadTooLarge,
     WriteRejected,
 )
 
@@ -21,10 +21,10 @@ NOT_READY_HINT: Final = (
 _NOT_MIGRATED: Final = ("42883", "3F000", "42P01")
 """No such function, schema or table."""
 
-_TOO_MUCH: Final = ("54000", "57014")
+_TOO_LARGE: Final = ("54000", "57014")
 """A limit of Postgres itself, the statement timeout: a smaller call may pass."""
 
-_PASSING: Final = ("53200", "53300", "57P01", "57P02", "57P03", "57P05")
+_TRANSIENT: Final = ("53200", "53300", "57P01", "57P02", "57P03", "57P05")
 """Short of memory or connections, shut down, crashed, starting, a connection that was idle for too long."""
 
 _IN_EACH_OTHERS_WAY: Final = ("40001", "40P01", "55P03")
@@ -58,8 +58,8 @@ def error_of_state(state: str, said: str, database: str, *, inside: bool) -> Nov
         return DatabaseUnavailable(
             f"{database} is read-only: {said}", "is its disk full, or is it a replica? See the project's dashboard"
         )
-    if state in _TOO_MUCH:
-        return TooMuchAtOnce(
+    if state in _TOO_LARGE:
+        return PayloadTooLarge(
             f"it was too much for one call: {said} ({state})",
             "calls are halved until they pass; where even one text does not, a lock, a slow trigger or a limit stands"
             " in its way",
@@ -68,10 +68,10 @@ def error_of_state(state: str, said: str, database: str, *, inside: bool) -> Nov
         return DatabaseUnavailable(
             f"{database} could not answer: {said} ({state})",
             "try again; its log knows more",
-            passing=state in _PASSING or state.startswith("08"),
+            transient=state in _TRANSIENT or state.startswith("08"),
         )
     return WriteRejected(
         f"the database refused it: {said} ({state})",
         "see the tables' constraints and triggers, and the novel's file",
-        passing=state in _IN_EACH_OTHERS_WAY,
+        transient=state in _IN_EACH_OTHERS_WAY,
     )

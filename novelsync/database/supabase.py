@@ -11,9 +11,9 @@ import msgspec
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, SupabaseException, create_client
 
-from novelsync.database.pool import Idle
+from novelsync.database.pool import ConnectionPool
 from novelsync.database.sqlstates import NOT_READY_HINT, error_of_state
-from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, TooMuchAtOnce
+from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, PayloadTooLarge
 from novelsync.text.formatting import one_line
 
 TIMEOUT: Final = httpx.Timeout(connect=10, read=75, write=75, pool=10)
@@ -24,12 +24,12 @@ _KEY_HINT: Final = "set SUPABASE_SECRET_KEY to the project's secret key (sb_secr
 _RELOAD_HINT: Final = f"{NOT_READY_HINT}; if it is applied, the API has not noticed: run notify pgrst, 'reload schema'"
 
 
-class SupabaseRoad:
-    """A `novelsync.database.client.Road` over PostgREST."""
+class SupabaseTransport:
+    """A `novelsync.database.client.Transport` over PostgREST."""
 
     def __init__(self, url: str, key: str) -> None:
         self.name = f"Supabase at {urlsplit(url).hostname}"
-        self._connections = Idle(lambda: _Connection(url, key), lambda connection: True)
+        self._connections = ConnectionPool(lambda: _Connection(url, key), lambda connection: True)
         self.close = self._connections.close
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
@@ -53,13 +53,13 @@ class SupabaseRoad:
         except _Garbled as error:
             message = f"{self.name} answered what is not JSON"
             raise DatabaseUnavailable(
-                message, "try again later; does a proxy stand before it?", passing=True
+                message, "try again later; does a proxy stand before it?", transient=True
             ) from error
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             hint = f"check the network, and that {_URL_HINT}"
-            passing = isinstance(error, httpx.TransportError | httpx.DecodingError)
-            raise DatabaseUnavailable(f"{self.name} cannot be reached: {said}", hint, passing=passing) from error
+            transient = isinstance(error, httpx.TransportError | httpx.DecodingError)
+            raise DatabaseUnavailable(f"{self.name} cannot be reached: {said}", hint, transient=transient) from error
 
 
 class _Answered(Exception):
@@ -147,13 +147,13 @@ def _translated(answer: _Answered, database: str) -> NovelSyncError:
     said = one_line(answer.error.message or f"status {status}")
     if answer.error.code == "":
         # What PostgREST says of a Postgres that crashed in the middle: status 400, and no code and no message.
-        return DatabaseUnavailable(f"{database} lost its Postgres in the middle of it", "try again", passing=True)
+        return DatabaseUnavailable(f"{database} lost its Postgres in the middle of it", "try again", transient=True)
     match code:
         case "PGRST202":
             return DatabaseNotReady(f"{database} has not been migrated: {said}", _RELOAD_HINT)
         case "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003":
             message = f"{database} has no connection to its Postgres: {said} ({code})"
-            return DatabaseUnavailable(message, "try again", passing=True)
+            return DatabaseUnavailable(message, "try again", transient=True)
         case _ if code.startswith("PGRST3"):
             return ConfigurationError(f"{database} does not accept the key: {said} ({code})", _KEY_HINT)
         case _ if re.fullmatch("[0-9A-Z]{5}", code) and not code.startswith("PGRST"):
@@ -169,14 +169,14 @@ def _of_status(status: int, said: str, database: str) -> NovelSyncError:
             return ConfigurationError(f"{database} does not accept the key: {said} ({status})", _KEY_HINT)
         case 413:
             message = f"{database} says that the request is too large ({status})"
-            return TooMuchAtOnce(message, "calls are halved until they pass; raise the limit, or shorten the text")
+            return PayloadTooLarge(message, "calls are halved until they pass; raise the limit, or shorten the text")
         case 540:
             return DatabaseUnavailable(f"{database}: the project is paused ({status})", "restore it in its dashboard")
         case 408 | 429:
             message = f"{database} asks to be called less: {said} ({status})"
-            return DatabaseUnavailable(message, "try again later", passing=True)
+            return DatabaseUnavailable(message, "try again later", transient=True)
         case _ if status >= 500:
             message = f"{database} could not answer: {said} ({status})"
-            return DatabaseUnavailable(message, "try again later", passing=True)
+            return DatabaseUnavailable(message, "try again later", transient=True)
     # A web page, a redirect, another service: whatever it is, it is not Supabase's API.
     return ConfigurationError(f"{database} does not answer as Supabase does: {said} (status {status})", _URL_HINT)

@@ -19,7 +19,7 @@ from novelsync.text.formatting import one_line
 _TOGETHER: Final = BatchSettings(max_messages=1_000, max_bytes=5_000_000, max_latency=0.05)
 """Of one request; Pub/Sub takes 1,000 messages and 10 MB (https://cloud.google.com/pubsub/quotas#resource_limits)."""
 
-_PASSING: Final = (
+_TRANSIENT: Final = (
     api.ServiceUnavailable,
     api.InternalServerError,
     api.GatewayTimeout,
@@ -30,7 +30,7 @@ _PASSING: Final = (
 
 def _client(patience: float) -> PublisherClient:
     options = PublisherOptions(
-        retry=Retry(if_exception_type(*_PASSING), initial=0.2, timeout=patience), timeout=patience
+        retry=Retry(if_exception_type(*_TRANSIENT), initial=0.2, timeout=patience), timeout=patience
     )
     return PublisherClient(_TOGETHER, options)
 

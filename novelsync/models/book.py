@@ -80,16 +80,16 @@ class Book:
     def fields_over(self, known: NovelFields | None) -> NovelFields:
         """The columns this file leads to: a key it does not have keeps what is known."""
 
-        def over(value: OptionalText, kept: str | None) -> str | None:
-            return kept if value is UNSET else value
+        def over(value: OptionalText, held_chapters: str | None) -> str | None:
+            return held_chapters if value is UNSET else value
 
-        kept = known or NovelFields(self.title)
+        held_chapters = known or NovelFields(self.title)
         return NovelFields(
             title=self.title,
-            author=over(self.author, kept.author),
-            description=over(self.description, kept.description),
-            cover_url=over(self.cover_url, kept.cover_url),
-            status=over(self.status, kept.status),
+            author=over(self.author, held_chapters.author),
+            description=over(self.description, held_chapters.description),
+            cover_url=over(self.cover_url, held_chapters.cover_url),
+            status=over(self.status, held_chapters.status),
         )
 
 

@@ -31,7 +31,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class HeldRemovals:
     """Novels that stay, though storage no longer has them, because they are too many at once."""
 
     novels: int
@@ -40,7 +40,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OpenProblems:
     """The problems that stand in the database."""
 
     counts: Mapping[str, int]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from novelsync.models.problems import Hold, Problem, Standing
+from novelsync.models.problems import HeldRemovals, OpenProblems, Problem
 
 
 class Everything:
@@ -16,7 +16,7 @@ class Everything:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SyncOptions:
     """What a run is asked to do beside the usual."""
 
     reread: bool = False
@@ -32,11 +32,11 @@ class Options:
         return Everything() if self.reread else self.accept
 
     @property
-    def usual(self) -> bool:
+    def is_default(self) -> bool:
         return not (self.reread or self.accept or self.accept_removals is not None)
 
 
-USUAL: Final = Options()
+DEFAULT_OPTIONS: Final = SyncOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class NovelMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class RunState:
     """What the last run left for this one."""
 
     digest: str | None
@@ -67,9 +67,9 @@ class Begun:
     """Novels that the last complete listing did not have, and that readers see."""
     removed_lately: int
     """Novels removed in the last 24 hours, without those a person accepted."""
-    hold: Hold | None
+    hold: HeldRemovals | None
     """Removals that stand held."""
-    standing: Standing
+    open_problems: OpenProblems
 
 
 class NovelStatus(StrEnum):

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class StoredNovel(NamedTuple):
+class SourceFile(NamedTuple):
     """
     One novel as the storage lists it, before any file is opened.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from novelsync.models.problems import Standing
+from novelsync.models.problems import OpenProblems
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class FinishedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class DaysRun:
+class RunSummary:
     """A run of the last day, in short. None stands for what a run that died did not report."""
 
     outcome: str
@@ -47,8 +47,8 @@ class DatabaseStatus:
     """The last two, the newest first."""
     metrics: Mapping[str, Any]
     """Of the runs that finished in the last 24 hours."""
-    standing: Standing
-    runs: Sequence[DaysRun] = ()
+    open_problems: OpenProblems
+    runs: Sequence[RunSummary] = ()
     """Those of the last 24 hours, the newest first; at most 200."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Of the novels that problems speak of, as far as they are stored."""
@@ -62,7 +62,7 @@ class DatabaseStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseFacts:
+class ServerInfo:
     """What the database is, for whoever looks whether all is set up."""
 
     schema: str

@@ -62,7 +62,7 @@ class KnownNovel:
     """Readers do not see it any more."""
     held: bool = False
     """Something of it was kept that its file no longer has."""
-    holds: int = 0
+    held_in_a_row: int = 0
     """How many files in a row lacked chapters that were kept."""
     version: str = ""
     """See `KnownFile`."""

@@ -36,7 +36,7 @@ class MovedChapter:
     position: int
 
 
-class Former(NamedTuple):
+class Rename(NamedTuple):
     """What a novel was called before its folder was renamed."""
 
     slug: str
@@ -64,16 +64,16 @@ class NovelWrite:
     changed: Sequence[ChangedChapter] = ()
     moved: Sequence[MovedChapter] = ()
     removed: Sequence[KnownChapter] = ()
-    kept: Sequence[KnownChapter] = ()
+    held_chapters: Sequence[KnownChapter] = ()
     """Published rows that the file no longer has, and that stay."""
-    kept_texts: Sequence[KnownChapter] = ()
+    held_texts: Sequence[KnownChapter] = ()
     """Rows whose text stays, because the file's is worse."""
-    former: Former | None = None
+    former: Rename | None = None
     restored: bool = False
     """Readers did not see the novel any more, and see it again."""
     afresh: bool = False
     """What was removed under this slug was another novel, and is left as it is."""
-    holds: int | None = None
+    held_in_a_row: int | None = None
     """See `KnownNovel`; None: as before."""
     problems: Sequence[Problem] | None = ()
     """What stands against the novel from now on; None: what stood before."""

@@ -19,7 +19,7 @@ SHOWN_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class ChapterChange:
+class ChapterDiff:
     """One line of the diff."""
 
     mark: str
@@ -32,7 +32,7 @@ class ChapterChange:
 
 
 @dataclass(frozen=True, slots=True)
-class NovelChange:
+class NovelDiff:
     """What happens to one novel."""
 
     mark: str
@@ -40,7 +40,7 @@ class NovelChange:
     said: str = ""
     chapter_count: int = 0
     """As it is to be."""
-    chapters: Sequence[ChapterChange] = ()
+    chapters: Sequence[ChapterDiff] = ()
     """Empty for a novel that is new, all of whose chapters are."""
 
     def as_dict(self) -> Mapping[str, Any]:
@@ -54,11 +54,11 @@ class NovelChange:
         return own | {"chapters": chapters}
 
 
-def change_of(write: NovelWrite) -> NovelChange | None:
+def diff_of(write: NovelWrite) -> NovelDiff | None:
     """What a write does, for people; None if it does nothing that anybody would see."""
     said = "; ".join(_said(write))
     if write.is_new:
-        return NovelChange(ADDED, write.slug, said, write.chapter_count)
+        return NovelDiff(ADDED, write.slug, said, write.chapter_count)
     chapters = [*_chapters(write)]
     if write.former:
         mark = MOVED
@@ -70,7 +70,7 @@ def change_of(write: NovelWrite) -> NovelChange | None:
         mark = HELD
     else:
         return None
-    return NovelChange(mark, write.slug, said, write.chapter_count, chapters)
+    return NovelDiff(mark, write.slug, said, write.chapter_count, chapters)
 
 
 def _said(write: NovelWrite) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _said(write: NovelWrite) -> Iterator[str]:
     yield from (problem.message for problem in write.problems or () if problem.kind != "warning")
 
 
-def _chapters(write: NovelWrite) -> Iterator[ChapterChange]:
+def _chapters(write: NovelWrite) -> Iterator[ChapterDiff]:
     """In the order they are to have, what goes at the end."""
     lines = [
         *((c.position, _line(ADDED, c.position, c.chapter)) for c in write.created),
@@ -95,16 +95,16 @@ def _chapters(write: NovelWrite) -> Iterator[ChapterChange]:
         *((m.position, _line(MOVED, m.position, m.row, f"was {m.row.position}")) for m in write.moved),
     ]
     yield from (line for _, line in sorted(lines, key=lambda line: line[0]))
-    yield from (_line(HELD, None, row, "no longer in the file, and stays") for row in write.kept)
-    yield from (_line(HELD, None, row, "its text stays") for row in write.kept_texts)
+    yield from (_line(HELD, None, row, "no longer in the file, and stays") for row in write.held_chapters)
+    yield from (_line(HELD, None, row, "its text stays") for row in write.held_texts)
     yield from (_line(REMOVED, None, row) for row in write.removed)
 
 
-def _line(mark: str, position: int | None, chapter: BookChapter | KnownChapter, said: str = "") -> ChapterChange:
-    return ChapterChange(mark, position, chapter.title, _number(chapter.number), said)
+def _line(mark: str, position: int | None, chapter: BookChapter | KnownChapter, said: str = "") -> ChapterDiff:
+    return ChapterDiff(mark, position, chapter.title, _number(chapter.number), said)
 
 
-def _changed(row: KnownChapter, position: int, chapter: BookChapter, *, new_text: bool) -> ChapterChange:
+def _changed(row: KnownChapter, position: int, chapter: BookChapter, *, new_text: bool) -> ChapterDiff:
     said = []
     if row.removed:
         said.append("is back")

@@ -12,7 +12,7 @@ from shlex import quote
 from typing import Final
 
 from novelsync.models.book import BookChapter
-from novelsync.models.problems import Hold
+from novelsync.models.problems import HeldRemovals
 from novelsync.models.stored import KnownChapter
 from novelsync.planning.placeholders import placeholder_in
 from novelsync.text.formatting import counted, quoted
@@ -43,10 +43,10 @@ class Limits:
     """Seconds that a novel has to be missing; two hourly listings do not have it then."""
 
 
-USUAL_LIMITS: Final = Limits()
+DEFAULT_LIMITS: Final = Limits()
 
 
-def hold_chapters(published: int, gone: Sequence[KnownChapter], limit: float) -> str:
+def guard_chapters(published: int, gone: Sequence[KnownChapter], limit: float) -> str:
     """Whether ``gone`` rows of a novel with so many published chapters must stay. ``limit``: see `Limits`."""
     if not gone or not (len(gone) == published or (len(gone) >= FEWEST_CHAPTERS and len(gone) > limit * published)):
         return ""
@@ -57,7 +57,7 @@ def hold_chapters(published: int, gone: Sequence[KnownChapter], limit: float) ->
     )
 
 
-def hold_text(row: KnownChapter, chapter: BookChapter) -> str:
+def guard_text(row: KnownChapter, chapter: BookChapter) -> str:
     """Whether the row's text must stay, because the file's is no better."""
     if row.content_bytes == 0 or (row.short_text is not None and placeholder_in(row.short_text)):
         return ""
@@ -76,7 +76,7 @@ def hold_text(row: KnownChapter, chapter: BookChapter) -> str:
     return ""
 
 
-def hold_removals(missing: int, stored: int, removed_lately: int, limit: float) -> Hold | None:
+def guard_removals(missing: int, stored: int, removed_lately: int, limit: float) -> HeldRemovals | None:
     """
     Whether all of the ``missing`` novels must stay.
 
@@ -89,7 +89,7 @@ def hold_removals(missing: int, stored: int, removed_lately: int, limit: float) 
     share = f"{missing:,} of {counted(stored, 'novel')} {'are' if missing > 1 else 'is'}"
     lately = f", after {removed_lately:,} that were removed in the last 24 hours" if removed_lately else ""
     over = "" if missing == stored else f", over the limit of {limit:.0%}"
-    return Hold(
+    return HeldRemovals(
         missing,
         f"{share} no longer in storage{lately}{over}; none is removed",
         "is NOVELSYNC_STORAGE right, mounted and complete? If they are meant to go:"
@@ -97,10 +97,10 @@ def hold_removals(missing: int, stored: int, removed_lately: int, limit: float) 
     )
 
 
-def accept_hint(slug: str, holds: int) -> str:
-    """What to do about a held novel; ``holds``: files in a row that lacked chapters."""
+def accept_hint(slug: str, held_in_a_row: int) -> str:
+    """What to do about a held novel; ``held_in_a_row``: files in a row that lacked chapters."""
     hint = f"if this is meant: `novelsync sync --accept {quote(slug)}`"
-    if holds >= PATIENCE:
+    if held_in_a_row >= PATIENCE:
         hint += (
             "; a file is taken as the whole novel, so a crawler that writes only new chapters must write all of them"
         )

@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 
 from novelsync.models.book import Book, BookChapter, url_hash
 from novelsync.models.problems import Problem, ProblemKind
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel
-from novelsync.models.writing import ChangedChapter, Former, MovedChapter, NovelWrite, PlacedChapter
-from novelsync.planning.guards import FEWEST_CHAPTERS, USUAL_LIMITS, Limits, accept_hint, hold_chapters, hold_text
+from novelsync.models.writing import ChangedChapter, MovedChapter, NovelWrite, PlacedChapter, Rename
+from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters, guard_text
 from novelsync.planning.matching import are_strangers, pair_chapters
 from novelsync.running.request_ids import request_id
 from novelsync.text.formatting import counted, quoted
 
 
 def plan_novel(
-    novel: StoredNovel,
+    novel: SourceFile,
     checksum: str,
     book: Book,
     known: KnownNovel | None,
     *,
     former: KnownNovel | None = None,
-    limits: Limits = USUAL_LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
 ) -> NovelWrite:
     """
@@ -40,9 +40,9 @@ def plan_novel(
     stored = base.fields if base else None
     fields = book.fields_over(stored)
     restored = base is not None and base.removed
-    chapter_count = len(book.chapters) + len(plan.kept)
+    chapter_count = len(book.chapters) + len(plan.held_chapters)
     mislabelled = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
-    holds = (base.holds if base else 0) + 1 if plan.kept else 0
+    held_in_a_row = (base.held_in_a_row if base else 0) + 1 if plan.held_chapters else 0
     return NovelWrite(
         slug=novel.slug,
         request_id=request_id(),
@@ -57,13 +57,13 @@ def plan_novel(
         changed=plan.changed,
         moved=plan.moved,
         removed=plan.removed,
-        kept=plan.kept,
-        kept_texts=plan.kept_texts,
-        former=Former(former.slug, former.revision) if former else None,
+        held_chapters=plan.held_chapters,
+        held_texts=plan.held_texts,
+        former=Rename(former.slug, former.revision) if former else None,
         restored=restored,
         afresh=afresh,
-        holds=holds,
-        problems=_problems(novel.slug, plan.held, holds, book.warnings),
+        held_in_a_row=held_in_a_row,
+        problems=_problems(novel.slug, plan.held, held_in_a_row, book.warnings),
     )
 
 
@@ -75,8 +75,8 @@ class _ChapterPlan:
     changed: list[ChangedChapter] = field(default_factory=list)
     moved: list[MovedChapter] = field(default_factory=list)
     removed: list[KnownChapter] = field(default_factory=list)
-    kept: list[KnownChapter] = field(default_factory=list)
-    kept_texts: list[KnownChapter] = field(default_factory=list)
+    held_chapters: list[KnownChapter] = field(default_factory=list)
+    held_texts: list[KnownChapter] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     """Why some are kept."""
 
@@ -90,21 +90,21 @@ def _plan_chapters(
 ) -> _ChapterPlan:
     plan = _ChapterPlan()
     rows = base.chapters if base else ()
-    pairs = _pairs(rows, chapters, limits.chapter_removals, held=base is not None and base.holds > 0)
+    pairs = _pairs(rows, chapters, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0)
     paired = {k for k in pairs if k is not None}
     gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
     published = sum(not row.removed for row in rows)
-    if not accepted and (reason := hold_chapters(published, gone, limits.chapter_removals)):
-        plan.kept, plan.held = gone, [reason]
+    if not accepted and (reason := guard_chapters(published, gone, limits.chapter_removals)):
+        plan.held_chapters, plan.held = gone, [reason]
     else:
         plan.removed = gone
     worse = ""
-    for position, (chapter, row) in enumerate(_order(rows, plan.kept, chapters, pairs), start=1):
+    for position, (chapter, row) in enumerate(_order(rows, plan.held_chapters, chapters, pairs), start=1):
         if chapter and row:
             new_text = chapter.fetched and chapter.content_hash != row.content_hash
-            if new_text and not accepted and (reason := hold_text(row, chapter)):
+            if new_text and not accepted and (reason := guard_text(row, chapter)):
                 new_text = False
-                plan.kept_texts.append(row)
+                plan.held_texts.append(row)
                 worse = worse or f"the first, {quoted(row.title)}: {reason}"
             if new_text or not _same_labels(row, chapter):
                 plan.changed.append(ChangedChapter(row, position, chapter, new_text))
@@ -114,7 +114,7 @@ def _plan_chapters(
         if row and row.position != position:
             plan.moved.append(MovedChapter(row, position))
     if worse:
-        plan.held.append(f"the texts of {counted(len(plan.kept_texts), 'chapter')} stay as they were; {worse}")
+        plan.held.append(f"the texts of {counted(len(plan.held_texts), 'chapter')} stay as they were; {worse}")
     return plan
 
 
@@ -136,12 +136,12 @@ def is_same_novel(known: KnownNovel, book: Book) -> bool:
     return not told or not known.chapters or same_name or shares_text(known, book)
 
 
-def plan_same_bytes(novel: StoredNovel, checksum: str, revision: int) -> NovelWrite:
+def plan_same_bytes(novel: SourceFile, checksum: str, revision: int) -> NovelWrite:
     """The write for a file with a new version and the bytes it had: the bookkeeping moves, problems stay."""
     return _bookkeeping(novel, novel.version, checksum, revision, None)
 
 
-def plan_refusal(novel: StoredNovel, revision: int, problem: Problem, version: str) -> NovelWrite:
+def plan_refusal(novel: SourceFile, revision: int, problem: Problem, version: str) -> NovelWrite:
     """
     The write that records a refusal; readers keep what they have.
 
@@ -152,7 +152,7 @@ def plan_refusal(novel: StoredNovel, revision: int, problem: Problem, version: s
 
 
 def _bookkeeping(
-    novel: StoredNovel, version: str, checksum: str, revision: int, problems: Sequence[Problem] | None
+    novel: SourceFile, version: str, checksum: str, revision: int, problems: Sequence[Problem] | None
 ) -> NovelWrite:
     return NovelWrite(
         slug=novel.slug,
@@ -179,7 +179,7 @@ def _pairs(
     stay = {k for k in pairs if k not in strange}
     gone = [row for k, row in enumerate(rows) if k not in stay and not row.removed]
     published = sum(not row.removed for row in rows)
-    many = len(gone) >= FEWEST_CHAPTERS and hold_chapters(published, gone, limit)
+    many = len(gone) >= FEWEST_CHAPTERS and guard_chapters(published, gone, limit)
     if not held and not many:
         strange = {k: f for k, f in strange.items() if not chapters[f].fetched}
     return [None if k in strange else k for k in pairs]
@@ -187,7 +187,7 @@ def _pairs(
 
 def _order(
     rows: Sequence[KnownChapter],
-    kept: Sequence[KnownChapter],
+    held_chapters: Sequence[KnownChapter],
     chapters: Sequence[BookChapter],
     pairs: Sequence[int | None],
 ) -> Iterator[tuple[BookChapter | None, KnownChapter | None]]:
@@ -195,7 +195,7 @@ def _order(
     found_of = {k: f for f, k in enumerate(pairs) if k is not None}
     behind: dict[int, list[KnownChapter]] = {}
     anchor = -1
-    for k, row in enumerate(rows if kept else ()):
+    for k, row in enumerate(rows if held_chapters else ()):
         if k not in found_of and not row.removed:
             behind.setdefault(anchor, []).append(row)
         elif not row.removed:
@@ -217,10 +217,10 @@ def _same_labels(row: KnownChapter, chapter: BookChapter) -> bool:
     )
 
 
-def _problems(slug: str, held: Sequence[str], holds: int, warnings: Sequence[str]) -> list[Problem]:
+def _problems(slug: str, held: Sequence[str], held_in_a_row: int, warnings: Sequence[str]) -> list[Problem]:
     problems = []
     if held:
-        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held), accept_hint(slug, holds)))
+        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held), accept_hint(slug, held_in_a_row)))
     if warnings:
         problems.append(Problem(slug, ProblemKind.WARNING, "; ".join(warnings)))
     return problems

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownFile
 
 
@@ -21,7 +21,7 @@ class Listing:
     Kept as one line of bytes per novel, because a library may have 100,000 of them.
     """
 
-    def __init__(self, novels: Iterable[StoredNovel], *settings: float) -> None:
+    def __init__(self, novels: Iterable[SourceFile], *settings: float) -> None:
         """``settings``: on which it depends what is done about these novels, so that the digest is theirs too."""
         self._lines = [
             f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n".encode()
@@ -32,19 +32,19 @@ class Listing:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def __iter__(self) -> Iterator[StoredNovel]:
+    def __iter__(self) -> Iterator[SourceFile]:
         return map(_novel_of, self._lines)
 
-    def __getitem__(self, place: int) -> StoredNovel:
+    def __getitem__(self, place: int) -> SourceFile:
         return _novel_of(self._lines[place])
 
 
-def _novel_of(line: bytes) -> StoredNovel:
+def _novel_of(line: bytes) -> SourceFile:
     slug, version, size, checksum, unreadable = line[:-1].decode().split("\0")
-    return StoredNovel(slug, version, int(size), checksum, unreadable)
+    return SourceFile(slug, version, int(size), checksum, unreadable)
 
 
-class Chosen:
+class Selection:
     """Some novels of a listing, in an order of their own. Remembers their places alone: it may be all 100,000."""
 
     def __init__(self, listing: Listing) -> None:
@@ -61,7 +61,7 @@ class Chosen:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __iter__(self) -> Iterator[StoredNovel]:
+    def __iter__(self) -> Iterator[SourceFile]:
         return (self._listing[place] for place in self._places)
 
 
@@ -70,7 +70,7 @@ class Plan:
     """What a run has to look at. A plan with nothing to do is a plan too."""
 
     listing: Listing
-    to_read: Chosen
+    to_read: Selection
     """New, or of another version than the one last dealt with."""
     known: dict[str, int] = field(default_factory=dict)
     """The revisions of those of them that the bookkeeping has."""
@@ -112,7 +112,7 @@ def listing_order(slug: str) -> bytes:
 
 def make_plan(listing: Listing, known: Iterable[KnownFile], again: Container[str] = ()) -> Plan:
     """Merges the two streams, both in `listing_order`. ``again``: slugs to read though their files have not changed."""
-    plan = Plan(listing, Chosen(listing))
+    plan = Plan(listing, Selection(listing))
     known_files = iter(known)
     known_file = next(known_files, None)
     for place, novel in enumerate(listing):
@@ -143,7 +143,7 @@ def _miss(plan: Plan, known: KnownFile) -> None:
         plan.forgotten.append(known.slug)
 
 
-def _is_to_be_read(plan: Plan, novel: StoredNovel, known: KnownFile, again: Container[str]) -> bool:
+def _is_to_be_read(plan: Plan, novel: SourceFile, known: KnownFile, again: Container[str]) -> bool:
     plan.stored += known.stored
     if known.missing_for is not None:
         plan.returned.append(novel.slug)

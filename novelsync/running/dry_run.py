@@ -8,15 +8,15 @@ from typing import Any
 from novelsync.contracts import Database
 from novelsync.errors import NovelSyncError
 from novelsync.models.book import Fingerprint
-from novelsync.models.problems import Hold, Problem, ProblemKind, Standing
-from novelsync.models.run import Begun
-from novelsync.models.status import DatabaseFacts, DatabaseStatus, Removed
+from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind
+from novelsync.models.run import RunState
+from novelsync.models.status import DatabaseStatus, Removed, ServerInfo
 from novelsync.models.stored import KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
-from novelsync.planning.diff import HELD, REMOVED, NovelChange, change_of
+from novelsync.planning.diff import HELD, REMOVED, NovelDiff, diff_of
 
 
-class Rehearsal:
+class DryRunDatabase:
     """
     A `novelsync.contracts.Database` in front of another, so that a dry run is the run itself.
 
@@ -27,32 +27,32 @@ class Rehearsal:
         self._database = database
         self.name = database.name
         self._guard = threading.Lock()
-        self._changes: dict[str, NovelChange] = {}
+        self._changes: dict[str, NovelDiff] = {}
         self._written: dict[str, Sequence[Problem] | None] = {}
         self._formers: set[str] = set()
         self._marked: set[str] = set()
         self._missing: list[str] = []
         self._returned: set[str] = set()
         self._forgotten: list[str] = []
-        self._stood: Hold | None = None
-        self._hold: Hold | None = None
+        self._stood: HeldRemovals | None = None
+        self._held: HeldRemovals | None = None
 
-    def changes(self) -> Sequence[NovelChange]:
+    def changes(self) -> Sequence[NovelDiff]:
         """What would be done, novel by novel in the order of their slugs."""
         waiting = {
-            slug: NovelChange(HELD, slug, "missing from storage; stays for now")
+            slug: NovelDiff(HELD, slug, "missing from storage; stays for now")
             for slug in self._marked.union(self._missing) - self._returned - self._formers
         }
         return [change for _, change in sorted((waiting | self._changes).items())]
 
     # What is read ---------------------------------------------------------------
 
-    def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> Begun:
+    def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> RunState:
         begun = self._database.peek()
         self._stood = self._hold = begun.hold
         return begun
 
-    def peek(self) -> Begun:
+    def peek(self) -> RunState:
         return self._database.peek()
 
     def known_files(self) -> Iterator[KnownFile]:
@@ -68,17 +68,17 @@ class Rehearsal:
         left = {slug: checksum for slug, checksum in checksums.items() if slug not in self._formers}
         return self._database.known_novels(left, whole=whole, verify=verify)
 
-    def former_names(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
-        former = self._database.former_names(novels, [*self._missing, *missing])
+    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+        former = self._database.find_renames(novels, [*self._missing, *missing])
         with self._guard:
             return {slug: name for slug, name in former.items() if name not in self._formers | self._returned}
 
-    def standing(
+    def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
-    ) -> Standing:
+    ) -> OpenProblems:
         answered = {slug for slug, problems in self._written.items() if problems is not None}
         answered.update(self._missing, self._forgotten, self._formers, without)
-        stood = self._database.standing(slugs, without=list(answered), present=[*self._returned, *present])
+        stood = self._database.open_problems(slugs, without=list(answered), present=[*self._returned, *present])
         old = [problem for problem in stood.problems if problem.slug]
         new = [problem for problems in self._written.values() for problem in problems or ()]
         counts, held = Counter(stood.counts), stood.held
@@ -90,13 +90,13 @@ class Rehearsal:
         held += sum(bool(problem.slug) and problem.kind is ProblemKind.HELD for problem in new)
         kinds = list(ProblemKind)
         shown = sorted([*old, *new], key=lambda problem: (kinds.index(problem.kind), problem.slug.encode()))
-        return Standing({kind: count for kind, count in counts.items() if count}, shown[:100], held)
+        return OpenProblems({kind: count for kind, count in counts.items() if count}, shown[:100], held)
 
     def status(self) -> DatabaseStatus:
         return self._database.status()
 
-    def facts(self) -> DatabaseFacts:
-        return self._database.facts()
+    def server_info(self) -> ServerInfo:
+        return self._database.server_info()
 
     def removed(self, slug: str | None, days: int) -> Removed:
         return self._database.removed(slug, days)
@@ -130,20 +130,22 @@ class Rehearsal:
                     return WriteOutcome.STALE
                 self._formers.add(write.former.slug)
             self._written[write.slug] = write.problems
-            if change := change_of(write):
+            if change := diff_of(write):
                 self._changes[write.slug] = change
         return WriteOutcome.WRITTEN
 
-    def note_absence(
+    def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
     ) -> None:
         self._missing += missing
         self._returned.update(returned)
         self._forgotten += forgotten
 
-    def remove(self, run_id: str, novels: Mapping[str, int], *, accepted: bool, hold: Hold | None) -> Sequence[str]:
-        self._hold = hold
-        self._changes |= {slug: NovelChange(REMOVED, slug, "missing from storage") for slug in novels}
+    def remove(
+        self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
+    ) -> Sequence[str]:
+        self._hold = held
+        self._changes |= {slug: NovelDiff(REMOVED, slug, "missing from storage") for slug in novels}
         return list(novels)
 
     def purge(self, slug: str | None, before: str) -> Iterator[Removed]:

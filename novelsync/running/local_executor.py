@@ -7,9 +7,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from novelsync.errors import StorageUnavailable
 from novelsync.models.run import NovelResult, NovelStatus
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.planning.run_plan import Plan
-from novelsync.running.novel_syncer import BATCH_BYTES, Errand, Progress, batches
+from novelsync.running.novel_syncer import BATCH_BYTES, Progress, RunContext, batches
 from novelsync.running.report import Report
 
 BYTES_IN_FLIGHT = 16_000_000
@@ -24,29 +24,29 @@ _SLOW_HINT = (
 )
 
 
-class Workers:
+class LocalExecutor:
     """Threads of this process."""
 
     def __init__(
         self,
-        carry: Callable[[Sequence[StoredNovel], Mapping[str, int], Errand], list[NovelResult]],
+        sync_batch: Callable[[Sequence[SourceFile], Mapping[str, int], RunContext], list[NovelResult]],
         count: int,
         remember: Callable[[str], object],
         stopped: threading.Event,
     ) -> None:
         """
-        ``carry``: `novelsync.running.novel_syncer.Transfer.carry`.
+        ``sync_batch``: `novelsync.running.novel_syncer.NovelSyncer.sync_batch`.
 
         ``stopped``: why an errand may be out of time before its hour.
 
         ``remember``: called with the slug where the next run is to begin, should this one die without a word.
         """
-        self._carry = carry
+        self._carry = sync_batch
         self._count = count
         self._remember = remember
         self._stopped = stopped
 
-    def carry_over(self, plan: Plan, errand: Errand, report: Report, progress: Progress) -> str | None:
+    def execute(self, plan: Plan, context: RunContext, report: Report, progress: Progress) -> str | None:
         """
         Works through the plan, counts each novel into the report, and gives the slug where the next run begins.
 
@@ -61,16 +61,16 @@ class Workers:
                 size = sum(novel.size for novel in batch)
                 while working and (len(working) == self._count or sum(working.values()) + size > BYTES_IN_FLIGHT):
                     tally.collect(working)
-                if errand.out_of_time():
+                if context.out_of_time():
                     resume_at = batch[0].slug
                     break
                 if size > BATCH_BYTES:
                     # Should it be what kills the process (its memory, the platform's patience), the others go first.
                     self._remember(plan.after(batch[0].slug) or "")
                 # With the caller's context, so that a thread's log lines belong to the request too.
-                carry = contextvars.copy_context().run
+                sync_batch = contextvars.copy_context().run
                 try:
-                    working[pool.submit(carry, self._carry, batch, plan.known, errand)] = size
+                    working[pool.submit(sync_batch, self._carry, batch, plan.known, context)] = size
                 except RuntimeError as error:
                     if "shutdown" not in str(error):
                         raise

@@ -13,11 +13,19 @@ import structlog
 
 from novelsync.books.reader import check_size, read_book
 from novelsync.contracts import Database, Storage
-from novelsync.errors import BookRefused, OutOfTime, StorageUnavailable, WriteRejected
+from novelsync.errors import BookRefused, StorageUnavailable, TimeBudgetExceeded, WriteRejected
 from novelsync.models.book import Book
 from novelsync.models.problems import Problem, ProblemKind
-from novelsync.models.run import USUAL, ChapterCounts, Everything, NovelMessage, NovelResult, NovelStatus, Options
-from novelsync.models.source import StoredNovel
+from novelsync.models.run import (
+    DEFAULT_OPTIONS,
+    ChapterCounts,
+    Everything,
+    NovelMessage,
+    NovelResult,
+    NovelStatus,
+    SyncOptions,
+)
+from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.guards import Limits
@@ -38,9 +46,9 @@ Progress = Callable[[int, int], None]
 log = structlog.get_logger()
 
 
-def batches(novels: Iterable[StoredNovel]) -> Iterator[list[StoredNovel]]:
+def batches(novels: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
     """Several small novels together, a large one alone."""
-    batch: list[StoredNovel] = []
+    batch: list[SourceFile] = []
     size = 0
     for novel in novels:
         if batch and (size + novel.size > BATCH_BYTES or len(batch) == BATCH_NOVELS):
@@ -53,12 +61,12 @@ def batches(novels: Iterable[StoredNovel]) -> Iterator[list[StoredNovel]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class RunContext:
     """On whose behalf, and to what end, novels are carried over."""
 
     run_id: str | None = None
     """None: not part of a run, and so not under its lease."""
-    options: Options = USUAL
+    options: SyncOptions = DEFAULT_OPTIONS
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Slugs to what their novels were called before, as far as that was seen before any file was read."""
     missing: bool = False
@@ -83,12 +91,12 @@ class Errand:
         )
 
     @classmethod
-    def of(cls, message: NovelMessage) -> "Errand":
+    def of(cls, message: NovelMessage) -> "RunContext":
         """What whoever gets a message has to do."""
         accept = frozenset({message.slug} if message.accept else ())
         return cls(
             message.run_id,
-            Options(reread=message.reread, accept=accept),
+            SyncOptions(reread=message.reread, accept=accept),
             {message.slug: message.former} if message.former else {},
             missing=message.missing,
             taken=frozenset(message.taken),
@@ -105,7 +113,7 @@ class Errand:
 class _File:
     """A file that was read, or why it cannot be."""
 
-    novel: StoredNovel
+    novel: SourceFile
     revision: int | None
     """Of the novel in the database, from before the file was read; None: nothing was known of it."""
     data: bytes = b""
@@ -117,7 +125,7 @@ class _File:
     """What to remember of a refused file: see `novelsync.planning.novel_plan.plan_refusal`."""
 
 
-class Transfer:
+class NovelSyncer:
     """Carries batches of novels from a storage to a database; may be used from several threads at once."""
 
     def __init__(self, storage: Storage, database: Database, max_file_bytes: int, limits: Limits) -> None:
@@ -126,7 +134,9 @@ class Transfer:
         self._max_file_bytes = max_file_bytes
         self._limits = limits
 
-    def carry(self, novels: Sequence[StoredNovel], known: Mapping[str, int], errand: Errand) -> list[NovelResult]:
+    def sync_batch(
+        self, novels: Sequence[SourceFile], known: Mapping[str, int], context: RunContext
+    ) -> list[NovelResult]:
         """
         Makes the tables equal to the files of these novels, and says for each, in their order, what became of it.
 
@@ -135,7 +145,7 @@ class Transfer:
         Raises `DatabaseUnavailable` and `LeaseLost`.
         """
         results: dict[str, NovelResult] = {}
-        waiting: list[tuple[StoredNovel, int | None]] = [(novel, known.get(novel.slug)) for novel in novels]
+        waiting: list[tuple[SourceFile, int | None]] = [(novel, known.get(novel.slug)) for novel in novels]
         for _ in range(REPLANS):
             files: list[_File] = []
             for novel, revision in waiting:
@@ -144,7 +154,7 @@ class Transfer:
                     results[novel.slug] = read
                 else:
                     files.append(read)
-            stale, done = self._attempt(files, errand)
+            stale, done = self._attempt(files, context)
             results |= {result.slug: result for result in done}
             if not stale:
                 break
@@ -154,8 +164,8 @@ class Transfer:
         return [results[novel.slug] for novel in novels]
 
     def _look_again(
-        self, novels: Sequence[StoredNovel], results: dict[str, NovelResult]
-    ) -> list[tuple[StoredNovel, int | None]]:
+        self, novels: Sequence[SourceFile], results: dict[str, NovelResult]
+    ) -> list[tuple[SourceFile, int | None]]:
         """What somebody else wrote meanwhile, with its revision, and then its file, as they are now."""
         known = self._database.known_novels({novel.slug: None for novel in novels})
         waiting = []
@@ -172,14 +182,14 @@ class Transfer:
         return waiting
 
     def write(
-        self, writes: Sequence[NovelWrite], errand: Errand
-    ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected | OutOfTime]]:
+        self, writes: Sequence[NovelWrite], context: RunContext
+    ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected | TimeBudgetExceeded]]:
         """Carries out all the database accepts: a refused call is halved until the novel at fault is alone."""
         if not writes:
             return
         try:
-            yield from zip(writes, self._database.write(errand.run_id, writes, errand.out_of_time), strict=True)
-        except OutOfTime as error:
+            yield from zip(writes, self._database.write(context.run_id, writes, context.out_of_time), strict=True)
+        except TimeBudgetExceeded as error:
             yield from ((write, error) for write in writes)
         except WriteRejected as error:
             if len(writes) == 1:
@@ -187,12 +197,12 @@ class Transfer:
                 return
             half = len(writes) // 2
             for part in (writes[:half], writes[half:]):
-                if errand.out_of_time():
-                    yield from ((write, OutOfTime(error.message)) for write in part)
+                if context.out_of_time():
+                    yield from ((write, TimeBudgetExceeded(error.message)) for write in part)
                 else:
-                    yield from self.write(part, errand)
+                    yield from self.write(part, context)
 
-    def _read(self, novel: StoredNovel, revision: int | None) -> _File | NovelResult:
+    def _read(self, novel: SourceFile, revision: int | None) -> _File | NovelResult:
         try:
             check_size(novel.size, self._max_file_bytes)
             data = self._storage.read(novel)
@@ -208,36 +218,36 @@ class Transfer:
         checksum = f"sha256:{sha256(data).hexdigest()}"
         return _File(novel, revision, data, checksum, refused_version=novel.version)
 
-    def _attempt(self, files: Sequence[_File], errand: Errand) -> tuple[list[StoredNovel], list[NovelResult]]:
+    def _attempt(self, files: Sequence[_File], context: RunContext) -> tuple[list[SourceFile], list[NovelResult]]:
         """Plans and writes these files once; returns what somebody else wrote in between, and what is done."""
         known = self._database.known_novels(
             {file.novel.slug: file.checksum for file in files if file.revision is not None},
-            whole=errand.again,
-            verify=errand.options.reread,
+            whole=context.again,
+            verify=context.options.reread,
         )
         stale, current = [], []
         for file in files:
             if file.revision == _revision(known.get(file.novel.slug)):
-                current.append(self._looked_into(file, known.get(file.novel.slug), errand))
+                current.append(self._looked_into(file, known.get(file.novel.slug), context))
             else:
                 stale.append(file.novel)
-        former = self._former(current, known, errand)
+        former = self._former(current, known, context)
         planned: dict[str, tuple[_File, NovelResult]] = {}
         writes: list[NovelWrite] = []
         results: list[NovelResult] = []
         for file in current:
             slug = file.novel.slug
-            write, result = self._plan(file, known.get(slug), former.get(slug), errand.options)
+            write, result = self._plan(file, known.get(slug), former.get(slug), context.options)
             if write is None:
                 results.append(result)
                 continue
             planned[slug] = file, result
-            writes.append(_with_answer(write, result, errand))
+            writes.append(_with_answer(write, result, context))
 
         refused: list[NovelWrite] = []
-        for write, outcome in self.write(writes, errand):
+        for write, outcome in self.write(writes, context):
             file, result = planned[write.slug]
-            if isinstance(outcome, OutOfTime):
+            if isinstance(outcome, TimeBudgetExceeded):
                 results.append(
                     NovelResult(write.slug, NovelStatus.DEFERRED, bytes_read=result.bytes_read, settled=False)
                 )
@@ -247,18 +257,18 @@ class Transfer:
                 stale.append(file.novel)
             elif problem:
                 result = _refused(write.slug, problem, result.bytes_read, settled=False)
-                refused.append(_with_answer(plan_refusal(file.novel, write.revision, problem, ""), result, errand))
+                refused.append(_with_answer(plan_refusal(file.novel, write.revision, problem, ""), result, context))
                 results.append(result)
             else:
                 results.append(result)
-        for _ in self.write(refused, errand):
+        for _ in self.write(refused, context):
             pass
         return stale, results
 
-    def _looked_into(self, file: _File, known: KnownNovel | None, errand: Errand) -> _File:
+    def _looked_into(self, file: _File, known: KnownNovel | None, context: RunContext) -> _File:
         """With its book, or why it has none, where one is needed."""
         same = known is not None and known.same and not known.removed
-        if file.book or (same and file.novel.slug not in errand.again):
+        if file.book or (same and file.novel.slug not in context.again):
             return file
         try:
             return replace(file, book=read_book(file.data))
@@ -266,26 +276,26 @@ class Transfer:
             return replace(file, book=refusal)
 
     def _former(
-        self, files: Sequence[_File], known: Mapping[str, KnownNovel], errand: Errand
+        self, files: Sequence[_File], known: Mapping[str, KnownNovel], context: RunContext
     ) -> Mapping[str, KnownNovel]:
         """What is stored of these novels under the names their folders had before."""
         slugs = {file.novel.slug for file in files}
-        names = {slug: name for slug, name in errand.renamed.items() if slug in slugs}
+        names = {slug: name for slug, name in context.renamed.items() if slug in slugs}
         new = {
             file.novel.slug: fingerprint(file.checksum or "", file.book)
-            for file in (files if errand.missing else ())
+            for file in (files if context.missing else ())
             if isinstance(file.book, Book) and _may_be_renamed(known.get(file.novel.slug), file.book)
         }
         if new:
-            taken = errand.taken | set(errand.renamed.values())
-            names |= {slug: name for slug, name in self._database.former_names(new).items() if name not in taken}
+            taken = context.taken | set(context.renamed.values())
+            names |= {slug: name for slug, name in self._database.find_renames(new).items() if name not in taken}
         # Only what is gone from its old place goes on in the new one; a listing may have missed it.
         names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}
         stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
         return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
 
     def _plan(
-        self, file: _File, known: KnownNovel | None, former: KnownNovel | None, options: Options
+        self, file: _File, known: KnownNovel | None, former: KnownNovel | None, options: SyncOptions
     ) -> tuple[NovelWrite | None, NovelResult]:
         """The write for one file, and what it comes to once it is carried out."""
         novel, revision, size = file.novel, file.revision or 0, len(file.data)
@@ -313,8 +323,8 @@ class Transfer:
         return write, _result(write, file.book, size, remark)
 
 
-def _with_answer(write: NovelWrite, result: NovelResult, errand: Errand) -> NovelWrite:
-    return replace(write, answer=msgspec.to_builtins(result)) if errand.answering else write
+def _with_answer(write: NovelWrite, result: NovelResult, context: RunContext) -> NovelWrite:
+    return replace(write, answer=msgspec.to_builtins(result)) if context.answering else write
 
 
 def _revision(known: KnownNovel | None) -> int | None:
@@ -340,7 +350,7 @@ def _result(write: NovelWrite, book: Book, bytes_read: int, remark: str) -> Nove
         moved=len(write.moved),
         removed=len(write.removed),
         restored=sum(change.row.removed for change in write.changed),
-        held=len(write.kept) + len(write.kept_texts),
+        held=len(write.held_chapters) + len(write.held_texts),
         without_text=sum(not chapter.fetched for chapter in book.chapters),
     )
     former = write.former.slug if write.former else ""
@@ -371,10 +381,10 @@ def _refused(slug: str, problem: Problem, bytes_read: int, *, settled: bool) -> 
     return NovelResult(slug, NovelStatus.REFUSED, bytes_read=bytes_read, problem=problem, settled=settled)
 
 
-def _in_flight(novel: StoredNovel) -> NovelResult:
+def _in_flight(novel: SourceFile) -> NovelResult:
     return NovelResult(novel.slug, NovelStatus.IN_FLIGHT, settled=False)
 
 
-def _unavailable(novel: StoredNovel, message: str, hint: str = "it is tried again by the next run") -> NovelResult:
+def _unavailable(novel: SourceFile, message: str, hint: str = "it is tried again by the next run") -> NovelResult:
     problem = Problem(novel.slug, ProblemKind.UNAVAILABLE, message, hint)
     return NovelResult(novel.slug, NovelStatus.UNAVAILABLE, problem=problem, settled=False)

@@ -18,7 +18,7 @@ from novelsync.contracts import Messages, Publisher
 from novelsync.errors import NovelSyncError
 from novelsync.models.run import NovelResult
 from novelsync.planning.run_plan import Plan
-from novelsync.running.novel_syncer import Errand, Progress
+from novelsync.running.novel_syncer import Progress, RunContext
 from novelsync.running.report import Report
 
 TOGETHER = 1_000
@@ -33,8 +33,8 @@ PATIENCE = 1_200
 log = structlog.get_logger()
 
 
-class FanOut:
-    """Hands a run's novels to others, in place of `novelsync.running.local_executor.Workers`."""
+class PubSubExecutor:
+    """Hands a run's novels to others, in place of `novelsync.running.local_executor.LocalExecutor`."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class FanOut:
         self._monotonic = monotonic
         self._every = every
 
-    def carry_over(self, plan: Plan, errand: Errand, report: Report, progress: Progress) -> None:
+    def execute(self, plan: Plan, context: RunContext, report: Report, progress: Progress) -> None:
         """
         Waits until others have worked through the plan, and counts what they answered into the report.
 
@@ -61,7 +61,7 @@ class FanOut:
         """
         report.deferred = len(plan.to_read)
         try:
-            self._hand_out(plan, errand, report, progress)
+            self._hand_out(plan, context, report, progress)
         except NovelSyncError:
             # What was carried over so far is in, and is reported all the same.
             with suppress(NovelSyncError):
@@ -69,16 +69,16 @@ class FanOut:
             raise
         self._count(report)
 
-    def _hand_out(self, plan: Plan, errand: Errand, report: Report, progress: Progress) -> None:
+    def _hand_out(self, plan: Plan, context: RunContext, report: Report, progress: Progress) -> None:
         total = len(plan.to_read)
         novels = iter(plan.to_read)
-        while not errand.out_of_time() and (some := list(islice(novels, TOGETHER))):
+        while not context.out_of_time() and (some := list(islice(novels, TOGETHER))):
             # Before it is on its way: whoever gets a message looks here whether it is still wanted.
             self._messages.ask(report.run_id, [novel.slug for novel in some])
-            self._publisher.publish([errand.message(novel.slug) for novel in some])
+            self._publisher.publish([context.message(novel.slug) for novel in some])
         log.info("messages_published", topic=self._publisher.name)
         last, heard = total, self._monotonic()
-        while (left := self._messages.ask(report.run_id, [])) and not errand.out_of_time():
+        while (left := self._messages.ask(report.run_id, [])) and not context.out_of_time():
             if left != last:
                 last, heard = left, self._monotonic()
                 progress(total - left, total)

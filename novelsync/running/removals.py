@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from novelsync.contracts import Database, Storage
-from novelsync.models.run import Begun
-from novelsync.planning.guards import Limits, hold_removals
+from novelsync.models.run import RunState
+from novelsync.planning.guards import Limits, guard_removals
 from novelsync.planning.run_plan import Plan
 from novelsync.running.report import Report
 
 log = structlog.get_logger()
 
 
-class Departures:
+class Removals:
     """One run's part of it. Every method raises `DatabaseUnavailable` and `LeaseLost`."""
 
     def __init__(self, storage: Storage, database: Database, limits: Limits, report: Report) -> None:
@@ -29,7 +29,7 @@ class Departures:
     def mark(self, plan: Plan) -> None:
         """Remembers since when novels are missing, and that others are back with the files they had."""
         if plan.newly_missing or plan.returned or plan.forgotten:
-            self._database.note_absence(self._report.run_id, plan.newly_missing, plan.returned, plan.forgotten)
+            self._database.mark_missing(self._report.run_id, plan.newly_missing, plan.returned, plan.forgotten)
 
     def renamed(self, plan: Plan) -> Mapping[str, str]:
         """
@@ -39,7 +39,7 @@ class Departures:
         """
         if not plan.missing:
             return {}
-        former = self._database.former_names(None)
+        former = self._database.find_renames(None)
         unread = former.keys() - {novel.slug for novel in plan.to_read}
         for slug, known in self._database.known_novels(dict.fromkeys(unread)).items():
             plan.known[slug] = known.revision
@@ -48,14 +48,14 @@ class Departures:
                 plan.to_read.add(place)
         return former
 
-    def remove(self, plan: Plan, begun: Begun, accepted: int | None) -> None:
+    def remove(self, plan: Plan, begun: RunState, accepted: int | None) -> None:
         """
         Takes what has been missing for long enough from the readers, unless that is too much at once.
 
         ``accepted``: so many a person said may go, at once. Raises `StorageUnavailable`.
         """
         report = self._report
-        missing = [file for file in plan.missing if file.slug not in report.formers]
+        missing = [file for file in plan.missing if file.slug not in report.renamed_from]
         report.missing = len(missing)
         meant = accepted is not None and accepted == len(missing)
         if accepted is not None and not meant:
@@ -67,7 +67,7 @@ class Departures:
             return
         hold = None
         if not meant:
-            hold = hold_removals(len(missing), plan.stored, begun.removed_lately, self._limits.removals)
+            hold = guard_removals(len(missing), plan.stored, begun.removed_lately, self._limits.removals)
         going = {
             file.slug: file.revision
             for file in (() if hold else missing)
@@ -76,7 +76,7 @@ class Departures:
         gone = {slug: revision for slug, revision in going.items() if self._storage.find(slug) is None}
         removed: Sequence[str] = ()
         if gone or hold != begun.hold:
-            removed = self._database.remove(report.run_id, gone, accepted=meant, hold=hold)
+            removed = self._database.remove(report.run_id, gone, accepted=meant, held=hold)
         for slug in removed:
             log.info("novel_removed", slug=slug)
         report.removed = len(removed)

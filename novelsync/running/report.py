@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from novelsync.errors import NovelSyncError
-from novelsync.models.problems import Problem, ProblemKind, Standing
+from novelsync.models.problems import OpenProblems, Problem, ProblemKind
 from novelsync.models.run import CHANGED, NovelResult, NovelStatus, Outcome
-from novelsync.planning.diff import NovelChange
+from novelsync.planning.diff import NovelDiff
 
 SHOWN_PROBLEMS = 100
 
@@ -32,7 +32,7 @@ class Report:
     """Refused by an earlier run, and not read again since their files are what they were."""
     novels: Counter[str] = field(default_factory=Counter)
     chapters: Counter[str] = field(default_factory=Counter)
-    formers: set[str] = field(default_factory=set)
+    renamed_from: set[str] = field(default_factory=set)
     """Slugs whose novels went on under another name."""
     bytes_read: int = 0
     settled: bool = True
@@ -41,10 +41,10 @@ class Report:
     error: NovelSyncError | None = None
     """Why the run failed or was skipped."""
     dry_run: bool = False
-    changes: Sequence[NovelChange] = ()
+    changes: Sequence[NovelDiff] = ()
     """What a dry run would have done."""
-    _passing: list[Problem] = field(default_factory=list)
-    _standing: Standing = field(default_factory=lambda: Standing({}, ()))
+    _transient: list[Problem] = field(default_factory=list)
+    _open_problems: OpenProblems = field(default_factory=lambda: OpenProblems({}, ()))
 
     def add(self, result: NovelResult) -> None:
         """Counts one novel that was begun, and was counted as deferred until now."""
@@ -57,31 +57,31 @@ class Report:
         self.settled &= result.settled
         # A refusal stands in the database too; passing trouble is only here.
         if result.problem and result.status is NovelStatus.UNAVAILABLE:
-            self._passing.append(result.problem)
+            self._transient.append(result.problem)
         if result.remark:
             self.warn(result.slug, result.remark)
         if result.former:
-            self.formers.add(result.former)
+            self.renamed_from.add(result.former)
 
     def warn(self, slug: str, message: str) -> None:
         """Something that whoever asked for this run should know."""
-        self._passing.append(Problem(slug, ProblemKind.WARNING, message))
+        self._transient.append(Problem(slug, ProblemKind.WARNING, message))
 
     def too_short_for(self, slug: str, hint: str) -> None:
         """The run's time, for a novel that it had to break off."""
         message = "it did not come in before the run's time was over, and nothing of it was changed"
-        self._passing.append(Problem(slug, ProblemKind.UNAVAILABLE, message, hint))
+        self._transient.append(Problem(slug, ProblemKind.UNAVAILABLE, message, hint))
 
-    def stand(self, standing: Standing) -> None:
+    def stand(self, open_problems: OpenProblems) -> None:
         """Takes over the problems that stand in the database, those of novels that were not read again included."""
-        self._standing = standing
+        self._open_problems = open_problems
 
     def fail(self, error: NovelSyncError) -> None:
         """The run ends here, and not by itself."""
         self.outcome = Outcome.FAILED
         self.error = error
         self.settled = False
-        self._passing.insert(0, Problem("", ProblemKind.UNAVAILABLE, error.message, error.hint))
+        self._transient.insert(0, Problem("", ProblemKind.UNAVAILABLE, error.message, error.hint))
 
     def skip(self, error: NovelSyncError) -> None:
         """Somebody else's run goes on."""
@@ -92,7 +92,7 @@ class Report:
         """Fixes time and outcome. What is in flight is no problem: it is a file being written."""
         self.end_time = now
         self.settled &= not self.deferred
-        if self.outcome is Outcome.OK and (self.error_count or self.deferred or self._standing.counts.get("held")):
+        if self.outcome is Outcome.OK and (self.error_count or self.deferred or self._open_problems.counts.get("held")):
             self.outcome = Outcome.PARTIAL
 
     @property
@@ -115,7 +115,7 @@ class Report:
     @property
     def problems(self) -> list[Problem]:
         """At most `SHOWN_PROBLEMS`, the gravest first."""
-        return [*self._passing, *self._standing.problems][:SHOWN_PROBLEMS]
+        return [*self._transient, *self._open_problems.problems][:SHOWN_PROBLEMS]
 
     def as_dict(self) -> dict[str, Any]:
         """The published REPORT."""
@@ -141,7 +141,7 @@ class Report:
                 "restored": self.novels[NovelStatus.RESTORED],
                 "unchanged": success - changed,
                 "refused": self.refused,
-                "held": self._standing.held,
+                "held": self._open_problems.held,
                 "deferred": self.deferred,
                 "in_flight": in_flight,
                 "missing": self.missing,
@@ -156,7 +156,7 @@ class Report:
                 "without_text": self.chapters["without_text"],
             },
             "problems": [published_problem(problem) for problem in self.problems],
-            "problems_total": len(self._passing) + sum(self._standing.counts.values()),
+            "problems_total": len(self._transient) + sum(self._open_problems.counts.values()),
             "bytes_read": self.bytes_read,
             "duration": round(self.duration, 2),
             "start_time": timestamp(self.start_time),

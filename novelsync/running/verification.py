@@ -8,7 +8,7 @@ from novelsync.running.report import Report, published_problem
 
 
 def verified(report: Report) -> Mapping[str, Any]:
-    """The answer of ``verify``; ``report``: of a rehearsal with `Options.reread` that came to its end."""
+    """The answer of ``verify``; ``report``: of a rehearsal with `SyncOptions.reread` that came to its end."""
     said = report.as_dict()
     differences = [change for change in report.changes if change.mark != HELD]
     novels = said["novels"]

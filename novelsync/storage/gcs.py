@@ -14,7 +14,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from novelsync.errors import BookRefused, ConfigurationError, NovelSyncError, StorageUnavailable
 from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.text.formatting import one_line
 
 FILE: Final = "book_info.json"
@@ -58,7 +58,7 @@ class GcsStorage:
             ) from error
         return client.bucket(self._bucket_name)
 
-    def listing(self) -> Iterator[StoredNovel]:
+    def listing(self) -> Iterator[SourceFile]:
         with self._translated_errors("listed"):
             blobs = self._bucket.list_blobs(
                 prefix=self._prefix or None,
@@ -75,7 +75,7 @@ class GcsStorage:
         # As Cloud Storage does it; but then nothing depends on it.
         yield from sorted(found, key=lambda novel: f"{novel.slug}/".encode())
 
-    def find(self, slug: str) -> StoredNovel | None:
+    def find(self, slug: str) -> SourceFile | None:
         # Only a plain name: no slug reaches outside the prefix, whoever asks for it.
         if not _is_slug(slug):
             return None
@@ -87,7 +87,7 @@ class GcsStorage:
         slug = name.removeprefix(self._prefix).removesuffix(f"/{FILE}")
         return slug if bucket == self._bucket_name and name == self._name(slug) and _is_slug(slug) else None
 
-    def read(self, novel: StoredNovel) -> bytes | None:
+    def read(self, novel: SourceFile) -> bytes | None:
         blob = self._bucket.blob(self._name(novel.slug))
         try:
             with self._translated_errors("read"):
@@ -106,7 +106,7 @@ class GcsStorage:
             )
         return data
 
-    def settling(self, novel: StoredNovel) -> bool:
+    def settling(self, novel: SourceFile) -> bool:
         """Never: an object is seen whole or not at all."""
         return False
 
@@ -117,11 +117,11 @@ class GcsStorage:
     def _name(self, slug: str) -> str:
         return f"{self._prefix}{slug}/{FILE}"
 
-    def _novel(self, blob: storage.Blob) -> StoredNovel | None:
+    def _novel(self, blob: storage.Blob) -> SourceFile | None:
         slug = self.slug_of(self._bucket_name, blob.name)
         if slug is None:
             return None
-        return StoredNovel(slug, str(blob.generation), int(blob.size), f"crc32c:{blob.crc32c}")
+        return SourceFile(slug, str(blob.generation), int(blob.size), f"crc32c:{blob.crc32c}")
 
     @contextmanager
     def _translated_errors(self, done: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 
 FILE = "book_info.json"
 
@@ -37,7 +37,7 @@ class LocalStorage:
         self._before_names = f"{self._root}{os.sep}"
         self._clock_ns = clock_ns
 
-    def listing(self) -> Iterator[StoredNovel]:
+    def listing(self) -> Iterator[SourceFile]:
         before_names, lstat, is_plain, version_of = self._before_names, os.lstat, stat.S_ISREG, _version
         folders, unusual = self._folders()
         folders.sort()  # by code points, whose order is that of their UTF-8
@@ -50,17 +50,17 @@ class LocalStorage:
             except OSError:
                 plain = False
             if plain:
-                yield StoredNovel(slug, version_of(status), status.st_size)
+                yield SourceFile(slug, version_of(status), status.st_size)
             elif novel := self._look_at(slug, *unusual.get(slug, (slug, False))):
                 yield novel
 
-    def find(self, slug: str) -> StoredNovel | None:
+    def find(self, slug: str) -> SourceFile | None:
         # Only a plain name: no slug reaches outside the folder, whoever asks for it.
         if not slug or slug.startswith(".") or re.search(rf"[{_SEPARATORS}\0\ud800-\udfff]", slug):
             return None
         return self._look_at(slug, slug, (self._root / slug).is_symlink())
 
-    def read(self, novel: StoredNovel) -> bytes | None:
+    def read(self, novel: SourceFile) -> bytes | None:
         if novel.unreadable:
             raise BookRefused([f"{FILE} cannot be read: {novel.unreadable}"], "let it be a plain, readable file")
         try:
@@ -86,7 +86,7 @@ class LocalStorage:
     def slug_of(self, bucket: str, name: str) -> str | None:
         return None
 
-    def settling(self, novel: StoredNovel) -> bool:
+    def settling(self, novel: SourceFile) -> bool:
         modified_ns = int(novel.version.rsplit("-", 2)[0], 16) if novel.version else 0
         return abs(self._clock_ns() - modified_ns) < SETTLING_SECONDS * 1_000_000_000
 
@@ -151,34 +151,34 @@ class LocalStorage:
                 unusual[slug] = name, linked
         return folders, unusual
 
-    def _look_at(self, slug: str, name: str, linked: bool) -> StoredNovel | None:
+    def _look_at(self, slug: str, name: str, linked: bool) -> SourceFile | None:
         """The novel in the folder ``name``, None if there is none in it."""
         folder = self._before_names + name
         try:
             status = os.lstat(f"{folder}{os.sep}{FILE}")  # without Path: 100,000 times per listing
             if linked or stat.S_ISLNK(status.st_mode):
                 if self._inside(Path(folder, FILE)) is None:
-                    return StoredNovel(slug, _version(status), status.st_size, unreadable=LEADS_OUT)
+                    return SourceFile(slug, _version(status), status.st_size, unreadable=LEADS_OUT)
                 status = Path(folder, FILE).stat()
         except (FileNotFoundError, NotADirectoryError):
             return self._dangling(slug, Path(folder, FILE))
         except PermissionError:
-            return StoredNovel(slug, "", 0, unreadable="permission denied")
+            return SourceFile(slug, "", 0, unreadable="permission denied")
         except OSError as error:
             if error.errno == errno.ELOOP:
-                return StoredNovel(slug, "", 0, unreadable="it is a link that leads round in a circle")
+                return SourceFile(slug, "", 0, unreadable="it is a link that leads round in a circle")
             raise StorageUnavailable(
                 f"{slug}/{FILE} could not be looked at: {error.strerror}", "is the disk well and mounted?"
             ) from error
         if not stat.S_ISREG(status.st_mode):
             return None
         unreadable = "" if slug == name else "the folder's name is not UTF-8"
-        return StoredNovel(slug, _version(status), status.st_size, unreadable=unreadable)
+        return SourceFile(slug, _version(status), status.st_size, unreadable=unreadable)
 
-    def _dangling(self, slug: str, path: Path) -> StoredNovel | None:
+    def _dangling(self, slug: str, path: Path) -> SourceFile | None:
         # A link to nowhere is a novel that cannot be read (a disk that is not mounted), not one that is gone.
         if path.is_symlink() or path.parent.is_symlink():
-            return StoredNovel(slug, "", 0, unreadable="it is a link to nothing")
+            return SourceFile(slug, "", 0, unreadable="it is a link to nothing")
         return None
 
     def _inside(self, path: Path) -> Path | None:

@@ -1,6 +1,6 @@
 """How messages write what comes from files: on one line, without what a terminal would choke on, and not too long."""
 
-from novelsync.text.redaction import masked
+from novelsync.text.redaction import redacted
 
 SHOWN = 60
 """Characters of a title or a value that a message shows."""
@@ -19,7 +19,7 @@ def shortened(text: str, most: int = SHOWN) -> str:
 def one_line(said: object, most: int = 300) -> str:
     """What somebody else's error says, on one line and at most so many characters of it."""
     # Masked before it is cut, because half a secret would not be found.
-    return " ".join(masked(str(said)).split())[:most]
+    return " ".join(redacted(str(said)).split())[:most]
 
 
 def quoted(text: str) -> str:

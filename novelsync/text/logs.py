@@ -8,7 +8,7 @@ from typing import Any, Literal
 import structlog
 
 from novelsync.text.formatting import printable
-from novelsync.text.redaction import masked
+from novelsync.text.redaction import redacted
 
 MOST = 10_000
 """Characters of one field; Google cuts lines of more than 256 kB in pieces that are no JSON."""
@@ -28,7 +28,7 @@ def configure_logs(
     as_json = log_format == "json"
     renderer: list[Any]
     if as_json:
-        as_lines = structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: masked(str(value)))
+        as_lines = structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: redacted(str(value)))
         renderer = [structlog.processors.format_exc_info, _for_cloud, _without_secrets, _bounded, as_lines]
     else:
 
@@ -47,7 +47,7 @@ def configure_logs(
                 # The default shows local variables, and a key may be one.
                 exception_formatter=structlog.dev.plain_traceback,
             ),
-            lambda logger, method, line: masked(str(line)),  # the traceback, which comes in only here
+            lambda logger, method, line: redacted(str(line)),  # the traceback, which comes in only here
         ]
     structlog.configure(
         processors=[
@@ -74,18 +74,18 @@ def _for_cloud(logger: object, method: str, event: MutableMapping[str, Any]) -> 
 def _without_secrets(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Before anything is cut or encoded, so that none is left by half or in another spelling."""
     for name, value in event.items():
-        event[name] = _masked(value)
+        event[name] = _redacted(value)
     return event
 
 
-def _masked(value: Any) -> Any:
+def _redacted(value: Any) -> Any:
     match value:
         case str():
-            return masked(value)
+            return redacted(value)
         case Mapping():
-            return {name: _masked(each) for name, each in value.items()}
+            return {name: _redacted(each) for name, each in value.items()}
         case list() | tuple():
-            return [_masked(each) for each in value]
+            return [_redacted(each) for each in value]
     return value
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
 
-MASK: Final = "[secret]"
+REDACTED: Final = "[secret]"
 
 SHORTEST: Final = 8
 """Characters. What is shorter turns up by chance, and is found by trying."""
@@ -19,16 +19,16 @@ SHORTEST: Final = 8
 _hidden: Final[list[str]] = []
 
 
-def hide(secret: str) -> None:
+def register_secret(secret: str) -> None:
     """From now on, in this process."""
     if len(secret) >= SHORTEST:
         _hidden.extend(form for form in _forms(secret) if form not in _hidden)
 
 
-def masked(text: str) -> str:
+def redacted(text: str) -> str:
     """Without the secrets, as they are or encoded as they travel."""
     for form in _hidden:
-        text = text.replace(form, MASK)
+        text = text.replace(form, REDACTED)
     return text
 
 

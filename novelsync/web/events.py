@@ -40,11 +40,11 @@ class ObjectWritten(NamedTuple):
     generation: int
 
 
-class NotOurs(Exception):
+class IgnoredEvent(Exception):
     """Nothing is to be done, and nothing is wrong: another kind of event."""
 
 
-class Unintelligible(Exception):
+class MalformedEvent(Exception):
     """It says what it is and is not that; coming again would not help."""
 
 
@@ -77,7 +77,7 @@ _published: Final = TypeAdapter(_Published)
 
 def asked(kind: str, data: Any) -> Asked:
     """
-    What an event of this type asks for. Pure. Raises `NotOurs`, `Unintelligible`.
+    What an event of this type asks for. Pure. Raises `IgnoredEvent`, `MalformedEvent`.
 
     ``data``: an object's metadata, or a Pub/Sub message with a bucket's notification or a `NovelMessage` in it.
     """
@@ -93,13 +93,13 @@ def asked(kind: str, data: Any) -> Asked:
             return asks
         return _written(kind, _Object, data)
     except (ValidationError, msgspec.MsgspecError, ValueError) as error:
-        raise Unintelligible(one_line(error)) from error
+        raise MalformedEvent(one_line(error)) from error
 
 
 def _written(kind: str, shape: type[_Object] | type[_Notification], data: Any) -> ObjectWritten:
     if kind != FINALIZED:
         # A deletion too: one look at one object is no statement about a library, a whole run's listing is.
-        raise NotOurs
+        raise IgnoredEvent
     found = shape.model_validate(data)
     _storable(found.name)
     return ObjectWritten(found.bucket, found.name, found.generation)
@@ -118,9 +118,9 @@ def receive(event: CloudEvent, find_parts: Callable[..., Parts] = parts_of_this_
         try:
             parts = find_parts(acts=False)
             _carry_out(parts, asked(event["type"], event.get_data()))
-        except NotOurs:
+        except IgnoredEvent:
             pass
-        except Unintelligible as error:
+        except MalformedEvent as error:
             log.error("event_refused", type=event["type"], reason=str(error))  # noqa: TRY400 — it says all there is
         except NovelSyncError as error:
             tell = log.warning if isinstance(error, Unavailable) else log.error

@@ -25,13 +25,13 @@ from novelsync.errors import (
     SchedulerStopped,
     Unavailable,
 )
-from novelsync.models.run import Options, Outcome
+from novelsync.models.run import Outcome, SyncOptions
 from novelsync.running.report import Report, timestamp
 from novelsync.text.formatting import shortened
 from novelsync.text.hints import Say, as_command_line, as_request, said
 from novelsync.web.page.notice import notice
 from novelsync.web.page.render import headers, notice_page, status_page
-from novelsync.web.page.view import Way, Ways, text, view
+from novelsync.web.page.view import Action, Actions, text, view
 from novelsync.web.same_origin import is_from_elsewhere, may_be_sent_a_token
 from novelsync.wiring import Parts, parts_of_this_process
 
@@ -82,7 +82,7 @@ class Refused(Exception):
 Answer = tuple[int, Mapping[str, Any]]
 
 
-Act = Callable[[Parts, Request], Answer]
+Handler = Callable[[Parts, Request], Answer]
 
 
 class Route(NamedTuple):
@@ -90,43 +90,43 @@ class Route(NamedTuple):
 
     method: str
     path: str
-    act: Act
+    act: Handler
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Function:
     """One deployed function: its name, and the routes it answers; the first of each method answers at ``/`` too."""
 
     name: str
     routes: tuple[Route, ...]
 
 
-def answer(request: Request, door: Door, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
+def answer(request: Request, function: Function, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
     """The answer to any request whatever; nothing gets out as an exception."""
     structlog.contextvars.clear_contextvars()  # what this thread bound for the request before
     try:
         _bound(request)
-        act = _route(request, door)
-        parts = find_parts(acts=any(route.method == "POST" for route in door.routes))
+        act = _route(request, function)
+        parts = find_parts(acts=any(route.method == "POST" for route in function.routes))
         structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
         _check_origin(parts, request)
         status, document = act(parts, request)
-        say = _say(parts, request, door)
+        say = _say(parts, request, function)
         document = said(document, say)
         if act is _status and _is_browser(request):
-            return _page(status, status_page(view(document, _ways(parts, door, say), say, datetime.now(UTC))))
-        return _told(request, door, status, document)
+            return _page(status, status_page(view(document, _actions(parts, function, say), say, datetime.now(UTC))))
+        return _told(request, function, status, document)
     except Refused as refusal:
         allow = {"Allow": refusal.allow} if refusal.allow else {}
-        return _told(request, door, refusal.status, _failure(refusal.message, refusal.hint), allow)
+        return _told(request, function, refusal.status, _failure(refusal.message, refusal.hint), allow)
     except NovelSyncError as error:
         log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
-        return _told(request, door, _status_of(error), _failure(error.message, error.hint))
+        return _told(request, function, _status_of(error), _failure(error.message, error.hint))
     except Exception:
         # The outermost boundary: functions-framework would answer with a page of its own.
         log.exception("request_broke")
         broke = _failure("something is wrong in NovelSync itself", "the log has the details")
-        return _told(request, door, 500, broke)
+        return _told(request, function, 500, broke)
 
 
 def _bound(request: Request) -> None:
@@ -142,23 +142,23 @@ def _bound(request: Request) -> None:
         raise Refused(414, f"the address has more than {MOST_ADDRESS:,} bytes", "ask for fewer novels at a time")
 
 
-def _say(parts: Parts, request: Request, door: Door) -> Say:
+def _say(parts: Parts, request: Request, function: Function) -> Say:
     if not parts.settings.in_cloud:
         return as_command_line
-    has_it = any(route.path == NOVELS for route in door.routes)
+    has_it = any(route.path == NOVELS for route in function.routes)
     # Not as the request says: TLS ends before us, and a token must not be sent in clear.
     root = f"https://{request.host}" if has_it and may_be_sent_a_token(request.host) else ""
     return as_request(NOVELS, root, parts.settings.scheduler_job or "")
 
 
-def _ways(parts: Parts, door: Door, say: Say) -> Ways:
+def _actions(parts: Parts, function: Function, say: Say) -> Actions:
     """Buttons where there are routes for them, else commands."""
-    if any(route.path == NOVELS for route in door.routes):
-        return Ways(Way(NOVELS), Way(SCHEDULER_START), Way(SCHEDULER_STOP))
+    if any(route.path == NOVELS for route in function.routes):
+        return Actions(Action(NOVELS), Action(SCHEDULER_START), Action(SCHEDULER_STOP))
     if job := parts.settings.scheduler_job:
         acts = ("run", "resume", "pause")
-        return Ways(*(Way(command=text(f"`gcloud scheduler jobs {act} {job}`")) for act in acts))
-    return Ways(Way(command=text(say("`novelsync sync`"))))
+        return Actions(*(Action(command=text(f"`gcloud scheduler jobs {act} {job}`")) for act in acts))
+    return Actions(Action(command=text(say("`novelsync sync`"))))
 
 
 # Routes -----------------------------------------------------------------------------
@@ -174,11 +174,11 @@ def _sync(parts: Parts, request: Request) -> Answer:
     if removals is not None and (slugs or not re.fullmatch("[1-9][0-9]{0,8}", removals)):
         hint = "the number that was shown; and only a whole run removes, so no slug beside it"
         raise Refused(400, f"accept_removals is {removals!r}" + (" beside a slug" if slugs else ""), hint)
-    options = Options(_flag(given, "reread"), frozenset(given.getlist("accept")), removals and int(removals))
+    options = SyncOptions(_flag(given, "reread"), frozenset(given.getlist("accept")), removals and int(removals))
     trigger = "scheduler" if "X-CloudScheduler" in request.headers else "http"
     service = parts.sync_service
     if _flag(given, "dry_run"):
-        return _published(service.rehearse(slugs, trigger, options=options))
+        return _published(service.dry_run(slugs, trigger, options=options))
     if slugs:
         return _published(service.sync_some_novels(slugs, trigger, options))
     return _published(service.sync_all_novels(trigger, options=options))
@@ -241,19 +241,19 @@ _POSTS: Final = (
 )
 _GETS: Final = (Route("GET", STATUS, _status), Route("GET", SCHEDULER_STATUS, _scheduler))
 
-SYNC: Final = Door("sync", _POSTS)
+SYNC: Final = Function("sync", _POSTS)
 """Does: every POST route."""
-STATUS_DOOR: Final = Door("status", _GETS)
+STATUS_DOOR: Final = Function("status", _GETS)
 """Shows: every GET route."""
-APP: Final = Door("app", _GETS + _POSTS)
+APP: Final = Function("app", _GETS + _POSTS)
 """Both in one process, for a laptop."""
 
 
-def _route(request: Request, door: Door) -> Act:
+def _route(request: Request, function: Function) -> Handler:
     method = "GET" if request.method == "HEAD" else request.method
     path = request.path.rstrip("/")
-    acts: dict[str, Act] = {}
-    for route in door.routes:
+    acts: dict[str, Handler] = {}
+    for route in function.routes:
         if path in ("", route.path):
             acts.setdefault(route.method, route.act)
     if method in acts:
@@ -263,8 +263,8 @@ def _route(request: Request, door: Door) -> Act:
         raise Refused(405, f"{request.method} is not for {request.path}", f"use {allow}", allow)
     for sibling in (SYNC, STATUS_DOOR):
         if any(route.path == path for route in sibling.routes):
-            raise Refused(404, f"the function {door.name} has no {path}", f"the function {sibling.name} answers it")
-    known = ", ".join(f"{route.method} {route.path}" for route in door.routes)
+            raise Refused(404, f"the function {function.name} has no {path}", f"the function {sibling.name} answers it")
+    known = ", ".join(f"{route.method} {route.path}" for route in function.routes)
     raise Refused(404, f"there is no {request.path}", f"there is: {known}")
 
 
@@ -330,13 +330,17 @@ def _is_browser(request: Request) -> bool:
 
 
 def _told(
-    request: Request, door: Door, status: int, document: Mapping[str, Any], more: Mapping[str, str] | None = None
+    request: Request,
+    function: Function,
+    status: int,
+    document: Mapping[str, Any],
+    more: Mapping[str, str] | None = None,
 ) -> Response:
     """As a page, where there are words for a person who has a browser."""
     if "message" not in document or not _is_browser(request):
         return _json(status, document, more)
     here = request.path.rstrip("/")
-    back = STATUS if any(route.act is _status for route in door.routes) else ""
+    back = STATUS if any(route.act is _status for route in function.routes) else ""
     again = request.method == "GET" and here in ("", STATUS)
     return _page(status, notice_page(notice(status, document, back=back, again=again)), more)
 

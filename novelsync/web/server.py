@@ -31,17 +31,17 @@ def _take_signals(worker: Any) -> None:
     Its own handlers take a lock, and so never return when one interrupts another; and they wait for no run.
     """
 
-    ending = (signal.SIGTERM, signal.SIGQUIT)
+    checkpoint = (signal.SIGTERM, signal.SIGQUIT)
 
     def end(number: int, frame: object) -> None:
-        for other in ending:
+        for other in checkpoint:
             signal.signal(other, signal.SIG_IGN)
         wiring.stop_runs()
         worker.handle_exit(number, frame)
 
     # A terminal's Ctrl-C reaches gunicorn's first process too, which passes it on as SIGQUIT.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in ending:
+    for number in checkpoint:
         signal.signal(number, end)
 
 

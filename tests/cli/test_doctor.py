@@ -8,7 +8,7 @@ import pytest
 
 from novelsync.cli.doctor import judge_clock, judge_schema, judge_size
 from novelsync.database.migrations import migrations
-from novelsync.models.status import DatabaseFacts
+from novelsync.models.status import ServerInfo
 from tests.conftest import Run, Tables
 from tests.support.library import Library, chapters
 from tests.support.postgrest import ABSENT, StandIn, postgrest_binary
@@ -101,19 +101,19 @@ def test_a_database_of_an_older_version_answers_and_is_told_what_to_do(
     assert (result.code, marks(result.out)["database"], marks(result.out)["schema"]) == (2, "✓", "✗")
 
 
-def facts(schema: str = NEWEST, size: int = 8_000_000) -> DatabaseFacts:
-    return DatabaseFacts(schema, "17.4", "service_role", size, NOON)
+def server_info(schema: str = NEWEST, size: int = 8_000_000) -> ServerInfo:
+    return ServerInfo(schema, "17.4", "service_role", size, NOON)
 
 
 def test_migrations_that_are_missing_are_named() -> None:
     older = sorted(migration.version for migration in migrations())[-2]
-    assert judge_schema(facts(older)).said == f"1 migration missing: {NEWEST}"
-    assert judge_schema(facts("99991231000000")).hint == "update the program"
+    assert judge_schema(server_info(older)).said == f"1 migration missing: {NEWEST}"
+    assert judge_schema(server_info("99991231000000")).hint == "update the program"
 
 
 def test_a_database_that_is_nearly_full_wants_attention() -> None:
-    assert judge_size(facts(size=450_000_000), 500_000_000).hint == ""
-    nearly = judge_size(facts(size=451_000_000), 500_000_000)
+    assert judge_size(server_info(size=450_000_000), 500_000_000).hint == ""
+    nearly = judge_size(server_info(size=451_000_000), 500_000_000)
     assert nearly.said == "451 MB, 90% of NOVELSYNC_DATABASE_LIMIT"
     assert "novelsync purge" in nearly.hint
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from novelsync.books.lint import doubts_about
+from novelsync.books.lint import lint_book
 from novelsync.books.reader import read_book
 from novelsync.cli.validate import Verdict, schema, validate
 from novelsync.errors import BookRefused, ConfigurationError
@@ -179,7 +179,7 @@ def test_the_page_for_crawlers_shows_a_file_that_nothing_can_be_said_against() -
     page = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
     example = page.split("```json\n")[1].split("```")[0]
     book = read_book(example.encode())
-    assert (len(book.chapters), book.warnings, doubts_about(book)) == (3, [], [])
+    assert (len(book.chapters), book.warnings, lint_book(book)) == (3, [], [])
     assert CHECK.is_valid(json.loads(example))
     keys = [*schema()["properties"], *schema()["$defs"]["BookFileChapter"]["properties"]]
     assert [key for key in keys if f"\n| `{key}` | " not in page] == []

@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from novelsync.database.client import FunctionDatabase
-from novelsync.database.postgres import PostgresRoad
+from novelsync.database.client import SqlClient
+from novelsync.database.postgres import PostgresTransport
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables, make_service
+from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.hours import AT_ONCE, hours_pass, synced
 from tests.support.library import Library, chapter, chapters, text_of
 from tests.support.postgrest import ABSENT, StandIn, postgrest_binary
@@ -118,7 +118,7 @@ def test_what_is_removed_and_comes_back_is_told_each_time(library: Library, serv
 
 
 def test_a_novel_that_goes_and_comes_back_is_told_of_as_a_whole(
-    library: Library, database: FunctionDatabase, tables: Tables, feed: Feed
+    library: Library, database: SqlClient, tables: Tables, feed: Feed
 ) -> None:
     service = make_service(library, database, limits=AT_ONCE)
     for slug in ("emma", *(f"novel-{n}" for n in range(12))):
@@ -184,17 +184,17 @@ def test_each_entry_names_its_run_and_one_outside_of_runs_names_none(
 
 
 def test_a_write_that_is_sent_twice_is_told_once(library: Library, database_url: str, tables: Tables) -> None:
-    class Twice(RecordingRoad):
+    class Twice(RecordingTransport):
         def call(self, function: str, request: Any) -> Any:
             answer = super().call(function, request)
             return super().call(function, request) if function == "novelsync_write" else answer
 
-    road = Twice(PostgresRoad(database_url))
-    service = make_service(library, FunctionDatabase(road))
+    transport = Twice(PostgresTransport(database_url))
+    service = make_service(library, SqlClient(transport))
     for count in (1, 2):
         library.write("emma", chapters(count))
         synced(service)
-    road.close()
+    transport.close()
     assert tables.rows("select count(*) from chapter_changes") == [(2,)]
 
 
@@ -210,7 +210,7 @@ def test_entries_of_more_than_30_days_ago_are_forgotten(library: Library, servic
 @pytest.fixture
 def older_write(database_url: str, library: Library) -> Iterator[tuple[SyncService, psycopg.Connection[Any]]]:
     """A service, and a connection that has told of something and has not committed it yet."""
-    database = FunctionDatabase(PostgresRoad(database_url))
+    database = SqlClient(PostgresTransport(database_url))
     with psycopg.connect(database_url) as connection:
         yield make_service(library, database), connection
     database.close()
@@ -244,7 +244,7 @@ def test_who_polls_by_id_sees_every_change_once_and_in_order_while_many_write(
     """Were ids given before the lock, or the lock given back before the commit, some would be skipped."""
     slugs = [f"novel-{n}" for n in range(6)]
     rounds = 12
-    database = FunctionDatabase(PostgresRoad(database_url))
+    database = SqlClient(PostgresTransport(database_url))
     service = make_service(library, database)
     for slug in slugs:
         library.write(slug, [chapter(f"{slug} 0")])

@@ -10,18 +10,18 @@ import psycopg
 import pytest
 
 from novelsync.database import client as functions
-from novelsync.database.client import FunctionDatabase
+from novelsync.database.client import SqlClient
 from novelsync.database.migrations import migrations
-from novelsync.database.postgres import PostgresRoad
+from novelsync.database.postgres import PostgresTransport
 from novelsync.database.requests import stage_requests
-from novelsync.database.supabase import SupabaseRoad
-from novelsync.errors import DatabaseUnavailable, LeaseLost, RunInProgress, TooMuchAtOnce, WriteRejected
+from novelsync.database.supabase import SupabaseTransport
+from novelsync.errors import DatabaseUnavailable, LeaseLost, PayloadTooLarge, RunInProgress, WriteRejected
 from novelsync.models.book import UNSET, Book, BookChapter, NovelFields
 from novelsync.models.problems import Problem, ProblemKind
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes
-from tests.conftest import RecordingRoad, Tables, databases, make_service
+from tests.conftest import RecordingTransport, Tables, databases, make_service
 from tests.support.library import Library, chapters, found, text_of
 from tests.support.postgrest import ABSENT, StandIn, postgrest_binary
 
@@ -45,31 +45,31 @@ def database_url(way: str, server: str, request: pytest.FixtureRequest) -> Itera
 
 
 @pytest.fixture
-def road(way: str, database_url: str) -> Iterator[RecordingRoad]:
+def transport(way: str, database_url: str) -> Iterator[RecordingTransport]:
     if way != "supabase":
-        yield RecordingRoad(PostgresRoad(database_url))
+        yield RecordingTransport(PostgresTransport(database_url))
         return
     with StandIn(database_url) as stand_in:
-        yield RecordingRoad(SupabaseRoad(stand_in.url, stand_in.secret_key))
+        yield RecordingTransport(SupabaseTransport(stand_in.url, stand_in.secret_key))
 
 
-def begin(database: FunctionDatabase, seconds: int = 60) -> str:
+def begin(database: SqlClient, seconds: int = 60) -> str:
     run_id = str(uuid.uuid4())
     database.begin(run_id, "cli", "a test", seconds)
     return run_id
 
 
 def plan(
-    database: FunctionDatabase, slug: str, chapters: Sequence[BookChapter], version: str = "1", **fields: Any
+    database: SqlClient, slug: str, chapters: Sequence[BookChapter], version: str = "1", **fields: Any
 ) -> NovelWrite:
     """The write that makes the tables equal to these chapters, planned on what is there now."""
     said = {"author": UNSET, "description": UNSET, "cover_url": UNSET, "status": UNSET, "warnings": ()} | fields
     book = Book(slug.title(), chapters=chapters, **said)
     known = database.known_novels({slug: "never seen"}).get(slug)
-    return plan_novel(StoredNovel(slug, version, 1), f"sum of {version}", book, known)
+    return plan_novel(SourceFile(slug, version, 1), f"sum of {version}", book, known)
 
 
-def put(database: FunctionDatabase, slug: str, *chapters: BookChapter, version: str = "1", **fields: Any) -> None:
+def put(database: SqlClient, slug: str, *chapters: BookChapter, version: str = "1", **fields: Any) -> None:
     outcomes = database.write(None, [plan(database, slug, chapters, version, **fields)])
     assert outcomes == [WriteOutcome.WRITTEN]
 
@@ -77,19 +77,19 @@ def put(database: FunctionDatabase, slug: str, *chapters: BookChapter, version: 
 # The lease ----------------------------------------------------------------------
 
 
-def test_only_one_run_has_the_lease(database: FunctionDatabase) -> None:
+def test_only_one_run_has_the_lease(database: SqlClient) -> None:
     begin(database)
     with pytest.raises(RunInProgress, match="a test, since 20"):
         begin(database)
 
 
-def test_a_lease_that_was_given_back_can_be_taken(database: FunctionDatabase) -> None:
+def test_a_lease_that_was_given_back_can_be_taken(database: SqlClient) -> None:
     database.finish(begin(database), "ok", {})
     begin(database)
 
 
 def test_a_lease_that_lapsed_can_be_taken_and_then_the_first_run_writes_nothing_more(
-    database: FunctionDatabase, tables: Tables
+    database: SqlClient, tables: Tables
 ) -> None:
     first = begin(database, seconds=0)
     begin(database)
@@ -99,33 +99,31 @@ def test_a_lease_that_lapsed_can_be_taken_and_then_the_first_run_writes_nothing_
     assert tables.rows("select * from novels") == []
 
 
-def test_a_run_that_was_overtaken_marks_and_removes_nothing(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_run_that_was_overtaken_marks_and_removes_nothing(database: SqlClient, tables: Tables) -> None:
     put(database, "emma", found("One", content=ONE))
     first = begin(database, seconds=0)
     begin(database)
     with pytest.raises(LeaseLost):
-        database.note_absence(first, ["emma"], [], [])
+        database.mark_missing(first, ["emma"], [], [])
     with pytest.raises(LeaseLost):
-        database.remove(first, {"emma": 1}, accepted=False, hold=None)
+        database.remove(first, {"emma": 1}, accepted=False, held=None)
     assert tables.rows("select missing_since, removed_at from novelsync.files") == [(None, None)]
     assert tables.titles("emma") == ["One"]
 
 
-def test_a_lease_that_lapsed_and_was_not_taken_is_renewed(database: FunctionDatabase) -> None:
+def test_a_lease_that_lapsed_and_was_not_taken_is_renewed(database: SqlClient) -> None:
     run = begin(database, seconds=0)
     assert database.renew(run, 60)
     with pytest.raises(RunInProgress):
         begin(database)
 
 
-def test_the_same_run_may_begin_twice_because_an_answer_may_be_lost(database: FunctionDatabase) -> None:
+def test_the_same_run_may_begin_twice_because_an_answer_may_be_lost(database: SqlClient) -> None:
     run = begin(database)
     database.begin(run, "cli", "a test", 60)
 
 
-def test_a_takeover_waits_for_a_write_that_is_under_way(
-    database: FunctionDatabase, database_url: str, tables: Tables
-) -> None:
+def test_a_takeover_waits_for_a_write_that_is_under_way(database: SqlClient, database_url: str, tables: Tables) -> None:
     run = begin(database, seconds=0)
     with psycopg.connect(database_url) as writing:
         writing.execute("select novelsync.fence(%s::uuid)", [run])
@@ -140,14 +138,14 @@ def test_a_takeover_waits_for_a_write_that_is_under_way(
         database.write(run, [plan(database, "emma", [])])
 
 
-def test_a_renewal_passes_a_write_that_is_under_way(database: FunctionDatabase, database_url: str) -> None:
+def test_a_renewal_passes_a_write_that_is_under_way(database: SqlClient, database_url: str) -> None:
     run = begin(database)
     with psycopg.connect(database_url) as writing:
         writing.execute("select novelsync.fence(%s::uuid)", [run])
         assert database.renew(run, 60)
 
 
-def test_what_a_run_leaves_is_handed_to_the_next_one_once(database: FunctionDatabase) -> None:
+def test_what_a_run_leaves_is_handed_to_the_next_one_once(database: SqlClient) -> None:
     database.finish(begin(database), "ok", {"outcome": "ok"}, digest="digest", resume_at="emma")
     second = str(uuid.uuid4())
     begun = database.begin(second, "cli", "a test", 0)
@@ -156,20 +154,20 @@ def test_what_a_run_leaves_is_handed_to_the_next_one_once(database: FunctionData
     assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
 
 
-def test_a_write_outside_a_run_makes_the_digest_void(database: FunctionDatabase) -> None:
+def test_a_write_outside_a_run_makes_the_digest_void(database: SqlClient) -> None:
     database.finish(begin(database), "ok", {}, digest="digest")
     put(database, "emma")
     assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
 
 
-def test_a_write_outside_while_a_run_goes_on_makes_its_digest_void(database: FunctionDatabase) -> None:
+def test_a_write_outside_while_a_run_goes_on_makes_its_digest_void(database: SqlClient) -> None:
     run = begin(database)
     put(database, "emma")
     database.finish(run, "ok", {}, digest="digest")
     assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
 
 
-def test_a_digest_lasts_through_quiet_runs(database: FunctionDatabase) -> None:
+def test_a_digest_lasts_through_quiet_runs(database: SqlClient) -> None:
     put(database, "emma")
     database.finish(begin(database), "ok", {}, digest="digest")
     for _ in range(2):
@@ -178,9 +176,7 @@ def test_a_digest_lasts_through_quiet_runs(database: FunctionDatabase) -> None:
         database.finish(run, "ok", {}, digest="digest", quiet=True)
 
 
-def test_a_digest_is_withheld_while_something_waits_though_no_file_changed(
-    database: FunctionDatabase, tables: Tables
-) -> None:
+def test_a_digest_is_withheld_while_something_waits_though_no_file_changed(database: SqlClient, tables: Tables) -> None:
     def digest() -> str | None:
         tables.connection.execute("update novelsync.files set outside_at = null")
         database.finish(begin(database), "ok", {}, digest="digest")
@@ -190,17 +186,17 @@ def test_a_digest_is_withheld_while_something_waits_though_no_file_changed(
         return begun.digest
 
     problem = Problem("cut", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 0, problem, "1")])
+    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 0, problem, "1")])
     put(database, "emma")
     assert digest() == "digest", "a refused file waits for nothing but its change"
-    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 1, problem, "")])
+    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 1, problem, "")])
     assert digest() is None, "one that could not be read is looked at again"
-    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 2, problem, "1")])
+    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 2, problem, "1")])
     tables.connection.execute("delete from novels")
     assert digest() is None, "rows that were deleted by hand come back"
 
 
-def test_a_run_gives_back_its_own_lease_only(database: FunctionDatabase) -> None:
+def test_a_run_gives_back_its_own_lease_only(database: SqlClient) -> None:
     first = begin(database, seconds=0)
     begin(database)
     database.finish(first, "failed", {})
@@ -208,7 +204,7 @@ def test_a_run_gives_back_its_own_lease_only(database: FunctionDatabase) -> None
         begin(database)
 
 
-def test_runs_older_than_30_days_are_forgotten_when_one_ends(database: FunctionDatabase, tables: Tables) -> None:
+def test_runs_older_than_30_days_are_forgotten_when_one_ends(database: SqlClient, tables: Tables) -> None:
     runs = [begin(database)]
     for age in ("30 days 1 minute", "29 days"):
         database.finish(runs[-1], "ok", {})
@@ -219,17 +215,17 @@ def test_runs_older_than_30_days_are_forgotten_when_one_ends(database: FunctionD
     assert tables.rows("select run_id::text from novelsync.runs order by finished_at") == [(run,) for run in runs[1:]]
 
 
-def test_a_database_tells_what_it_is(database: FunctionDatabase, way: str, tables: Tables) -> None:
-    facts = database.facts()
-    assert facts.schema == max(migration.version for migration in migrations())
-    assert facts.role == ("service_role" if way == "supabase" else "postgres")
-    assert facts.server.startswith("16." if way == "postgres" else "18.")
+def test_a_database_tells_what_it_is(database: SqlClient, way: str, tables: Tables) -> None:
+    server_info = database.server_info()
+    assert server_info.schema == max(migration.version for migration in migrations())
+    assert server_info.role == ("service_role" if way == "supabase" else "postgres")
+    assert server_info.server.startswith("16." if way == "postgres" else "18.")
     ((size,),) = tables.rows("select pg_database_size(current_database())")
-    assert abs(size - facts.bytes) < 1_000_000
-    assert facts.now.tzinfo is not None
+    assert abs(size - server_info.bytes) < 1_000_000
+    assert server_info.now.tzinfo is not None
 
 
-def test_a_run_that_died_counts_as_failed(database: FunctionDatabase) -> None:
+def test_a_run_that_died_counts_as_failed(database: SqlClient) -> None:
     begin(database, seconds=0)
     database.finish(begin(database), "ok", {"outcome": "ok", "duration": 1.5})
     said = database.status()
@@ -240,7 +236,7 @@ def test_a_run_that_died_counts_as_failed(database: FunctionDatabase) -> None:
 # Writing ------------------------------------------------------------------------
 
 
-def test_what_is_written_is_read_back(database: FunctionDatabase) -> None:
+def test_what_is_written_is_read_back(database: SqlClient) -> None:
     put(database, "emma", found("One", 1, "/1", ONE), found("Two", 2, "/2"), author="Jane", version="7")
     known = database.known_novels({"emma": "another", "nobody": "x"})
     assert list(known) == ["emma"]
@@ -254,27 +250,27 @@ def test_what_is_written_is_read_back(database: FunctionDatabase) -> None:
     assert [(f.slug, f.version, f.stored) for f in database.known_files()] == [("emma", "7", True)]
 
 
-def test_chapters_are_not_sent_for_a_file_whose_bytes_are_the_known_ones(database: FunctionDatabase) -> None:
+def test_chapters_are_not_sent_for_a_file_whose_bytes_are_the_known_ones(database: SqlClient) -> None:
     put(database, "emma", found("One", 1, "/1", ONE))
     known = database.known_novels({"emma": "sum of 1"})["emma"]
     assert (known.same, known.chapters) == (True, [])
 
 
-def test_the_same_request_again_is_answered_and_not_carried_out(database: FunctionDatabase, tables: Tables) -> None:
+def test_the_same_request_again_is_answered_and_not_carried_out(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found("One", content=ONE)])
     assert database.write(None, [write]) == database.write(None, [write]) == [WriteOutcome.WRITTEN]
     assert tables.titles("emma") == ["One"]
     assert database.known_novels({"emma": None})["emma"].revision == 1
 
 
-def test_a_write_planned_on_an_older_revision_does_nothing(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_write_planned_on_an_older_revision_does_nothing(database: SqlClient, tables: Tables) -> None:
     late = plan(database, "emma", [found("Late", content=ONE)])
     put(database, "emma", found("First", content=TWO))
     assert database.write(None, [late]) == [WriteOutcome.STALE]
     assert tables.titles("emma") == ["First"]
 
 
-def test_a_stale_novel_does_not_stop_its_neighbours(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_stale_novel_does_not_stop_its_neighbours(database: SqlClient, tables: Tables) -> None:
     put(database, "b", found("Old", content=ONE))
     writes = [plan(database, slug, [found("New", content=TWO)]) for slug in ("a", "b", "c")]
     writes[1] = replace(writes[1], revision=0)
@@ -282,7 +278,7 @@ def test_a_stale_novel_does_not_stop_its_neighbours(database: FunctionDatabase, 
     assert [tables.titles(slug) for slug in ("a", "b", "c")] == [["New"], ["Old"], ["New"]]
 
 
-def test_a_row_of_the_sites_own_under_the_same_slug_is_left_alone(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_row_of_the_sites_own_under_the_same_slug_is_left_alone(database: SqlClient, tables: Tables) -> None:
     tables.connection.execute("insert into novels (slug, title) values ('emma', 'Mine')")
     writes = [plan(database, slug, [found("One", content=ONE)]) for slug in ("emma", "other")]
     assert database.write(None, writes) == ["taken", "written"]
@@ -290,9 +286,7 @@ def test_a_row_of_the_sites_own_under_the_same_slug_is_left_alone(database: Func
     assert tables.titles("emma") == []
 
 
-def test_a_chapter_that_vanished_from_the_table_meanwhile_is_noticed(
-    database: FunctionDatabase, tables: Tables
-) -> None:
+def test_a_chapter_that_vanished_from_the_table_meanwhile_is_noticed(database: SqlClient, tables: Tables) -> None:
     put(database, "emma", found("One", 1, content=ONE), found("Two", 2, content=TWO))
     changed = plan(database, "emma", [found("Uno", 1, content=ONE), found("Two", 2, content=TWO)], version="2")
     moved = plan(database, "emma", [found("Two", 2, content=TWO), found("One", 1, content=ONE)], version="2")
@@ -320,19 +314,19 @@ def slow_chapters(database_url: str, tables: Tables) -> None:
 # First slow_chapters: PostgREST sets a function's time-out as it was when it started.
 @pytest.mark.usefixtures("slow_chapters")
 def test_what_takes_too_long_is_halved_until_it_passes(
-    database: FunctionDatabase, tables: Tables, library: Library, road: RecordingRoad
+    database: SqlClient, tables: Tables, library: Library, transport: RecordingTransport
 ) -> None:
     library.write("a", chapters(1))
     library.write("b", chapters(4))
     report = make_service(library, database).sync_all_novels().as_dict()
     assert (report["outcome"], report["novels"]["created"], report["problems"]) == ("ok", 2, [])
     assert tables.titles("b") == [f"Chapter {n}" for n in range(1, 5)]
-    called = [function for function, _ in road.calls]
+    called = [function for function, _ in transport.calls]
     # Both novels, each alone, b published; b's chapters in two parts, each of which is halved.
     assert (called.count("novelsync_write"), called.count("novelsync_stage")) == (4, 6)
 
 
-def test_a_novel_for_which_its_run_waits_no_longer_is_not_written(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_novel_for_which_its_run_waits_no_longer_is_not_written(database: SqlClient, tables: Tables) -> None:
     run_id = begin(database)
     assert database.ask(run_id, ["emma", "anne"]) == 2
     answered = {slug: replace(plan(database, slug, [found("One")]), answer={"slug": slug}) for slug in ("emma", "anne")}
@@ -350,16 +344,16 @@ def test_a_look_that_takes_too_long_is_a_database_that_is_away() -> None:
         name = "it"
 
         def call(self, function: str, request: Any) -> Any:
-            raise TooMuchAtOnce("it was too much for one call: canceling statement due to statement timeout (57014)")
+            raise PayloadTooLarge("it was too much for one call: canceling statement due to statement timeout (57014)")
 
         def close(self) -> None:
             pass
 
     with pytest.raises(DatabaseUnavailable, match="it could not answer: it was too much for one call"):
-        FunctionDatabase(Slow()).peek()
+        SqlClient(Slow()).peek()
 
 
-def test_data_the_database_refuses_is_refused_whole(database: FunctionDatabase, tables: Tables) -> None:
+def test_data_the_database_refuses_is_refused_whole(database: SqlClient, tables: Tables) -> None:
     tables.connection.execute("alter table chapters add check (title <> 'Bad')")
     writes = [plan(database, slug, [found(title, content=ONE)]) for slug, title in (("a", "Good"), ("b", "Bad"))]
     with pytest.raises(WriteRejected, match="violates check constraint"):
@@ -367,7 +361,7 @@ def test_data_the_database_refuses_is_refused_whole(database: FunctionDatabase, 
     assert tables.rows("select * from novels") == []
 
 
-def test_all_kinds_of_change_come_in_one_write(database: FunctionDatabase, tables: Tables) -> None:
+def test_all_kinds_of_change_come_in_one_write(database: SqlClient, tables: Tables) -> None:
     put(database, "emma", *(found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(1, 7)))
     before, ids = tables.places(), tables.ids("emma")
     file = [
@@ -389,18 +383,18 @@ def test_all_kinds_of_change_come_in_one_write(database: FunctionDatabase, table
     assert removed == [("Chapter 5", text_of("5"))], "its text stays"
     assert tables.rows("select chapter_count from novels") == [(6,)]
     untouched = before["chapters"] & tables.places()["chapters"]
-    kept = {ids["Chapter 2"], ids["Chapter 6"]}
-    assert {row[0] for row in untouched} == kept, "they alone keep their places and all they say"
+    held_chapters = {ids["Chapter 2"], ids["Chapter 6"]}
+    assert {row[0] for row in untouched} == held_chapters, "they alone keep their places and all they say"
 
 
-def test_every_hash_is_of_the_stored_text(database: FunctionDatabase, tables: Tables) -> None:
+def test_every_hash_is_of_the_stored_text(database: SqlClient, tables: Tables) -> None:
     put(database, "emma", found("One", 1, content=ONE), found("Two", 2), found("Drei", 3, content="Füße\r\n\u0301"))
     put(database, "emma", found("One", 1, content=TWO), found("Two", 2, content=THREE), version="2")
     wrong = tables.rows("select title from chapters where content_hash <> sha256(convert_to(content, 'UTF8'))")
     assert wrong == []
 
 
-def test_time_stamps_tell_what_happened(database: FunctionDatabase, tables: Tables) -> None:
+def test_time_stamps_tell_what_happened(database: SqlClient, tables: Tables) -> None:
     def stamps() -> dict[str, tuple[Any, ...]]:
         query = "select title, created_at, updated_at, content_updated_at from chapters"
         return {title: stamps for title, *stamps in tables.rows(query)}
@@ -426,68 +420,68 @@ def test_time_stamps_tell_what_happened(database: FunctionDatabase, tables: Tabl
     assert added > novel_before[1]
 
 
-def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: SqlClient, tables: Tables) -> None:
     put(database, "emma", found("One", content=ONE), warnings=["mended"])
     before = tables.places()
     known = database.known_novels({"emma": "sum of 1"})["emma"]
-    assert database.write(None, [plan_same_bytes(StoredNovel("emma", "2", 1), "sum of 1", known.revision)]) == [
+    assert database.write(None, [plan_same_bytes(SourceFile("emma", "2", 1), "sum of 1", known.revision)]) == [
         "written"
     ]
     assert tables.places() == before
     assert [f.version for f in database.known_files()] == ["2"]
-    assert [problem.message for problem in database.standing().problems] == ["mended"]
+    assert [problem.message for problem in database.open_problems().problems] == ["mended"]
 
 
 # Problems -------------------------------------------------------------------------
 
 
-def test_problems_stand_until_the_next_write_says_otherwise(database: FunctionDatabase) -> None:
+def test_problems_stand_until_the_next_write_says_otherwise(database: SqlClient) -> None:
     put(database, "emma", warnings=["one", "two"])
     problem = Problem("persuasion", ProblemKind.REFUSED, "cut", "mend it")
-    database.write(None, [plan_refusal(StoredNovel("persuasion", "1", 1), 0, problem, "1")])
-    standing = database.standing()
-    assert standing.counts == {"warning": 1, "refused": 1}
-    assert standing.problems == [problem, Problem("emma", ProblemKind.WARNING, "one; two")]
+    database.write(None, [plan_refusal(SourceFile("persuasion", "1", 1), 0, problem, "1")])
+    open_problems = database.open_problems()
+    assert open_problems.counts == {"warning": 1, "refused": 1}
+    assert open_problems.problems == [problem, Problem("emma", ProblemKind.WARNING, "one; two")]
     put(database, "emma", version="2")
     put(database, "persuasion", version="2")
-    assert database.standing().counts == {}
+    assert database.open_problems().counts == {}
 
 
-def test_a_refused_file_is_remembered_by_its_version_and_not_stored(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_refused_file_is_remembered_by_its_version_and_not_stored(database: SqlClient, tables: Tables) -> None:
     problem = Problem("emma", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(StoredNovel("emma", "1", 1), 0, problem, "1")])
+    database.write(None, [plan_refusal(SourceFile("emma", "1", 1), 0, problem, "1")])
     assert [(f.version, f.stored, f.refused) for f in database.known_files()] == [("1", False, True)]
     assert tables.rows("select * from novels") == []
 
 
-def test_a_refusal_keeps_what_is_stored(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_refusal_keeps_what_is_stored(database: SqlClient, tables: Tables) -> None:
     put(database, "emma", found("One", content=ONE))
     before = tables.places()
     problem = Problem("emma", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(StoredNovel("emma", "2", 1), 1, problem, "2")])
+    database.write(None, [plan_refusal(SourceFile("emma", "2", 1), 1, problem, "2")])
     assert tables.places() == before
 
 
 # Absence --------------------------------------------------------------------------
 
 
-def test_absence_is_noted_and_taken_back(database: FunctionDatabase) -> None:
+def test_absence_is_noted_and_taken_back(database: SqlClient) -> None:
     put(database, "emma", warnings=["w"])
     run = begin(database, seconds=0)
-    database.note_absence(run, ["emma"], [], [])
+    database.mark_missing(run, ["emma"], [], [])
     assert [f.missing_for is not None for f in database.known_files()] == [True]
-    assert database.standing().counts == {}, "what is not there has no problem"
+    assert database.open_problems().counts == {}, "what is not there has no problem"
     assert database.begin(run, "cli", "a test", 0).missing == 1
-    database.note_absence(run, [], ["emma"], [])
+    database.mark_missing(run, [], ["emma"], [])
     assert [f.missing_for for f in database.known_files()] == [None]
-    assert database.standing().counts == {"warning": 1}
+    assert database.open_problems().counts == {"warning": 1}
 
 
-def test_only_what_was_never_stored_is_forgotten(database: FunctionDatabase) -> None:
+def test_only_what_was_never_stored_is_forgotten(database: SqlClient) -> None:
     put(database, "emma")
     problem = Problem("cut", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(StoredNovel("cut", "1", 1), 0, problem, "1")])
-    database.note_absence(begin(database), [], [], ["emma", "cut"])
+    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 0, problem, "1")])
+    database.mark_missing(begin(database), [], [], ["emma", "cut"])
     assert [f.slug for f in database.known_files()] == ["emma"]
 
 
@@ -495,7 +489,7 @@ def test_only_what_was_never_stored_is_forgotten(database: FunctionDatabase) -> 
 
 
 def test_the_bookkeeping_comes_whole_and_in_listing_order_however_small_the_pages(
-    database: FunctionDatabase, monkeypatch: pytest.MonkeyPatch
+    database: SqlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slugs = ["Z", "a-b", "a", "a0", "số-đỏ", "ä"]
     database.write(None, [plan(database, slug, []) for slug in reversed(slugs)])
@@ -514,7 +508,7 @@ def small_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_a_large_novel_comes_in_parts_and_whole(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_large_novel_comes_in_parts_and_whole(database: SqlClient, tables: Tables) -> None:
     put(database, "emma", *(found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(1, 6)), author="Jane")
     assert tables.titles("emma") == [f"Chapter {n}" for n in range(1, 6)]
     assert tables.rows("select title, author, chapter_count from novels") == [("Emma", "Jane", 5)]
@@ -535,7 +529,7 @@ def test_a_large_novel_comes_in_parts_and_whole(database: FunctionDatabase, tabl
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_nothing_of_a_large_novel_is_seen_before_it_is_whole(database: FunctionDatabase, tables: Tables) -> None:
+def test_nothing_of_a_large_novel_is_seen_before_it_is_whole(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)])
     database._stage(None, write)
     assert tables.rows("select count(*) from chapters where removed_at is not null") == [(3,)]
@@ -545,7 +539,7 @@ def test_nothing_of_a_large_novel_is_seen_before_it_is_whole(database: FunctionD
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_parts_that_came_already_are_passed_over(database: FunctionDatabase, tables: Tables) -> None:
+def test_parts_that_came_already_are_passed_over(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)])
     database._stage(None, write)
     assert database.write(None, [write]) == database.write(None, [write]) == ["written"]
@@ -553,9 +547,7 @@ def test_parts_that_came_already_are_passed_over(database: FunctionDatabase, tab
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_what_a_dead_run_left_is_swept_by_the_next_write_of_the_novel(
-    database: FunctionDatabase, tables: Tables
-) -> None:
+def test_what_a_dead_run_left_is_swept_by_the_next_write_of_the_novel(database: SqlClient, tables: Tables) -> None:
     file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
     database._stage(None, plan(database, "emma", file))
     tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 minutes'")
@@ -565,7 +557,7 @@ def test_what_a_dead_run_left_is_swept_by_the_next_write_of_the_novel(
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: FunctionDatabase, tables: Tables) -> None:
+def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: SqlClient, tables: Tables) -> None:
     first, second = (
         plan(database, "emma", [found(f"{who} {n}", n, content=text_of(f"{who} {n}")) for n in range(1, 5)])
         for who in ("first", "second")
@@ -582,7 +574,7 @@ def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: Fu
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_parts_behind_the_first_may_come_in_any_order_and_twice(database: FunctionDatabase, tables: Tables) -> None:
+def test_parts_behind_the_first_may_come_in_any_order_and_twice(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 6)])
     first, *others = stage_requests(None, write, functions.CALL_BYTES)
     for request in (first, *reversed(others), others[0], first):
@@ -593,7 +585,7 @@ def test_parts_behind_the_first_may_come_in_any_order_and_twice(database: Functi
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_each_text_of_a_large_novel_travels_in_one_part(database: FunctionDatabase, tables: Tables) -> None:
+def test_each_text_of_a_large_novel_travels_in_one_part(database: SqlClient, tables: Tables) -> None:
     old = [found(f"Old {n}", n, content=text_of(f"old {n}")) for n in range(1, 6)]
     put(database, "emma", *old)
     edited = [found(f"Old {n}", n, content=text_of(f"edited {n}")) for n in range(1, 6)]
@@ -610,7 +602,7 @@ def test_each_text_of_a_large_novel_travels_in_one_part(database: FunctionDataba
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_no_part_comes_in_before_the_first(database: FunctionDatabase, tables: Tables) -> None:
+def test_no_part_comes_in_before_the_first(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
     _, second, *_ = stage_requests(None, write, functions.CALL_BYTES)
     assert database._call("novelsync_stage", second) == {"outcome": "stale"}
@@ -618,7 +610,7 @@ def test_no_part_comes_in_before_the_first(database: FunctionDatabase, tables: T
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_a_part_planned_on_an_older_revision_is_not_brought_in(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_part_planned_on_an_older_revision_is_not_brought_in(database: SqlClient, tables: Tables) -> None:
     late = plan(database, "emma", [found(f"Late {n}", n, content=text_of(str(n))) for n in range(1, 4)])
     put(database, "emma", found("First", content="short"))
     assert database._stage(None, late) is None
@@ -626,9 +618,7 @@ def test_a_part_planned_on_an_older_revision_is_not_brought_in(database: Functio
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_a_large_novel_is_published_only_when_all_its_parts_are_there(
-    database: FunctionDatabase, tables: Tables
-) -> None:
+def test_a_large_novel_is_published_only_when_all_its_parts_are_there(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
     parts = database._stage(None, write) or 0
     assert database._write(None, [write], parts + 1) == [WriteOutcome.STALE]
@@ -636,7 +626,7 @@ def test_a_large_novel_is_published_only_when_all_its_parts_are_there(
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_what_a_dead_run_left_is_swept_by_the_next_run(database: FunctionDatabase, tables: Tables) -> None:
+def test_what_a_dead_run_left_is_swept_by_the_next_run(database: SqlClient, tables: Tables) -> None:
     run = begin(database, seconds=0)
     database._stage(run, plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)]))
     begin(database)
@@ -644,7 +634,7 @@ def test_what_a_dead_run_left_is_swept_by_the_next_run(database: FunctionDatabas
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_a_large_write_planned_on_an_older_revision_does_nothing(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_large_write_planned_on_an_older_revision_does_nothing(database: SqlClient, tables: Tables) -> None:
     late = plan(database, "emma", [found(f"Late {n}", n, content=text_of(str(n))) for n in range(1, 4)])
     put(database, "emma", found("First", content=TWO))
     assert database.write(None, [late]) == [WriteOutcome.STALE]
@@ -652,7 +642,7 @@ def test_a_large_write_planned_on_an_older_revision_does_nothing(database: Funct
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_a_large_write_of_a_run_that_lost_its_lease_does_nothing(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_large_write_of_a_run_that_lost_its_lease_does_nothing(database: SqlClient, tables: Tables) -> None:
     first = begin(database, seconds=0)
     begin(database)
     with pytest.raises(LeaseLost):

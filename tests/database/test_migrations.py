@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from novelsync.database.client import SCHEMA, FunctionDatabase
+from novelsync.database.client import SCHEMA, SqlClient
 from novelsync.database.migrations import as_script, migrate, migrations
-from novelsync.database.postgres import PostgresRoad
+from novelsync.database.postgres import PostgresTransport
 from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables, make_service
@@ -50,8 +50,8 @@ def test_a_database_is_migrated_once_and_the_ledger_says_so(empty_database_url: 
     assert ledger == [(migration.version, migration.name) for migration in migrations()]
 
 
-def test_the_newest_migration_defines_the_version_that_the_database_tells(database: FunctionDatabase) -> None:
-    assert database.facts().schema == max(migration.version for migration in migrations())
+def test_the_newest_migration_defines_the_version_that_the_database_tells(database: SqlClient) -> None:
+    assert database.server_info().schema == max(migration.version for migration in migrations())
 
 
 def test_the_printed_script_can_be_pasted_twice_and_mixed_with_the_command(empty_database_url: str) -> None:
@@ -81,10 +81,10 @@ def test_tables_that_are_not_ours_are_left_as_they_are(empty_database_url: str, 
 
 
 def test_a_database_that_was_not_migrated_names_all_three_ways(empty_database_url: str) -> None:
-    road = PostgresRoad(empty_database_url)
+    transport = PostgresTransport(empty_database_url)
     with pytest.raises(DatabaseNotReady, match="has not been migrated") as error:
-        road.call("novelsync_begin", {})
-    road.close()
+        transport.call("novelsync_begin", {})
+    transport.close()
     for way in ("python -m novelsync migrate", "supabase db push", "migrate --print", "session pooler"):
         assert way in error.value.hint
 
@@ -180,8 +180,8 @@ def test_functions_of_an_older_novelsync_are_told_with_what_to_do(
 def test_a_member_of_service_role_can_sync(library: Library, database_url: str, tables: Tables) -> None:
 
     library.write("emma", chapters(2))
-    database = FunctionDatabase(
-        PostgresRoad(psycopg.conninfo.make_conninfo(database_url, options="-c role=service_role"))
+    database = SqlClient(
+        PostgresTransport(psycopg.conninfo.make_conninfo(database_url, options="-c role=service_role"))
     )
     report = make_service(library, database).sync_all_novels()
     database.close()
@@ -244,9 +244,9 @@ def test_nothing_is_updated_or_deleted_without_a_where() -> None:
 def test_a_wrong_address_is_one_clear_message(
     server: str, change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    road = PostgresRoad(psycopg.conninfo.make_conninfo(server, **change, password="canary"))
+    transport = PostgresTransport(psycopg.conninfo.make_conninfo(server, **change, password="canary"))
     with pytest.raises(error, match=message) as caught:
-        road.call("novelsync_status", {})
+        transport.call("novelsync_status", {})
     assert "\n" not in str(caught.value)
     assert "canary" not in str(caught.value) + getattr(caught.value, "hint", "")
 
@@ -257,9 +257,9 @@ def test_a_wrong_password_is_a_wrong_setting_and_not_shown(database_url: str, ta
     path = Path(hba_file)
     path.write_text("local all locked scram-sha-256\n" + path.read_text())
     tables.connection.execute("select pg_reload_conf()")
-    road = PostgresRoad(psycopg.conninfo.make_conninfo(database_url, user="locked", password="canary"))
+    transport = PostgresTransport(psycopg.conninfo.make_conninfo(database_url, user="locked", password="canary"))
     with pytest.raises(ConfigurationError, match="password authentication failed") as error:
-        road.call("novelsync_status", {})
+        transport.call("novelsync_status", {})
     assert "canary" not in error.value.message + error.value.hint
     tables.connection.execute("drop role locked")
 
@@ -276,7 +276,7 @@ def test_a_wrong_password_is_a_wrong_setting_and_not_shown(database_url: str, ta
 )
 def test_an_address_that_cannot_be_read_is_not_shown(address: str) -> None:
     with pytest.raises(ConfigurationError, match="DATABASE_URL cannot be read") as error:
-        PostgresRoad(address)
+        PostgresTransport(address)
     assert "ary" not in error.value.message + error.value.hint.replace("password", "")
     assert "canary" not in error.value.message + error.value.hint
     assert error.value.__cause__ is None

@@ -15,7 +15,7 @@ from tests.support.library import Library, chapter, chapters
 def removed(
     library: Library,
     database_url: str,
-    database: functions.FunctionDatabase,
+    database: functions.SqlClient,
     tables: Tables,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Tables:
@@ -124,7 +124,7 @@ def test_any_key_that_points_there_is_understood(run: Run, removed: Tables) -> N
 
 
 def test_what_comes_back_while_it_is_purged_stays(
-    removed: Tables, database: functions.FunctionDatabase, database_url: str
+    removed: Tables, database: functions.SqlClient, database_url: str
 ) -> None:
     answer = database.removed("emma", 0)
     writer = psycopg.connect(database_url)
@@ -143,9 +143,7 @@ def test_what_comes_back_while_it_is_purged_stays(
     assert left(removed)["emma"] == 5
 
 
-def test_what_is_removed_after_it_was_shown_is_not_deleted(
-    removed: Tables, database: functions.FunctionDatabase
-) -> None:
+def test_what_is_removed_after_it_was_shown_is_not_deleted(removed: Tables, database: functions.SqlClient) -> None:
     shown = database.removed(None, 0)
     removed.connection.execute("update chapters set removed_at = now() where position = 1")
     pieces = list(database.purge(None, shown.before))

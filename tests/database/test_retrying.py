@@ -18,15 +18,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from novelsync.database import client as functions
-from novelsync.database.client import FunctionDatabase
-from novelsync.database.postgres import PostgresRoad
-from novelsync.database.retrying import AT_ONCE, PATIENCE, RUN_PATIENCE, RetryingRoad
+from novelsync.database.client import SqlClient
+from novelsync.database.postgres import PostgresTransport
+from novelsync.database.retrying import AT_ONCE, PATIENCE, RUN_PATIENCE, RetryingTransport
 from novelsync.database.sqlstates import error_of_state
-from novelsync.database.supabase import SupabaseRoad
+from novelsync.database.supabase import SupabaseTransport
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError, RunInProgress, WriteRejected
 from novelsync.planning.guards import Limits
 from novelsync.running import novel_syncer as transfer
-from tests.conftest import RecordingRoad, Tables, databases, make_service
+from tests.conftest import RecordingTransport, Tables, databases, make_service
 from tests.support.library import Library, chapter, chapters, text_of
 from tests.support.postgres_proxy import Fate, PostgresProxy
 from tests.support.postgrest import ABSENT, CUT, Answer, Request, StandIn, postgrest_binary
@@ -60,12 +60,12 @@ def loss() -> Loss:
 
 
 @pytest.fixture(params=["postgres", "supabase"])
-def road(request: pytest.FixtureRequest, database_url: str, loss: Loss) -> Iterator[RecordingRoad]:
+def transport(request: pytest.FixtureRequest, database_url: str, loss: Loss) -> Iterator[RecordingTransport]:
     """Over a network that loses what `loss` says; what is recorded is each attempt."""
     if request.param == "postgres":
         with PostgresProxy(database_url) as proxy:
             proxy.fate = lambda data: Fate.LOST if loss.takes(data.decode(errors="replace")) else Fate.COMES
-            yield RecordingRoad(PostgresRoad(proxy.url))
+            yield RecordingTransport(PostgresTransport(proxy.url))
         return
     if postgrest_binary() is None:
         pytest.skip(ABSENT)
@@ -78,18 +78,18 @@ def road(request: pytest.FixtureRequest, database_url: str, loss: Loss) -> Itera
             return CUT
 
         stand_in.answer = answer
-        yield RecordingRoad(SupabaseRoad(stand_in.url, stand_in.secret_key))
+        yield RecordingTransport(SupabaseTransport(stand_in.url, stand_in.secret_key))
 
 
 @pytest.fixture
-def database(road: RecordingRoad) -> Iterator[FunctionDatabase]:
+def database(transport: RecordingTransport) -> Iterator[SqlClient]:
     time = Time()
-    database = FunctionDatabase(RetryingRoad(road, stopped=time, clock=time))
+    database = SqlClient(RetryingTransport(transport, stopped=time, clock=time))
     yield database
     database.close()
 
 
-def three_hours(library: Library, database: FunctionDatabase, loss: Loss, losing: str = "") -> list[dict[str, Any]]:
+def three_hours(library: Library, database: SqlClient, loss: Loss, losing: str = "") -> list[dict[str, Any]]:
     """What is reported of an import, of an hour in which everything happens, and of a quiet one."""
     prompt = make_service(library, database, limits=Limits(grace=0, removals=1), workers=1)
     reports = []
@@ -127,7 +127,7 @@ RUNS = "select outcome, count(*) from novelsync.runs group by outcome"
 def test_an_answer_that_is_lost_after_the_work_was_done_makes_no_difference(
     function: str,
     server: str,
-    database: FunctionDatabase,
+    database: SqlClient,
     tables: Tables,
     library: Library,
     loss: Loss,
@@ -140,7 +140,7 @@ def test_an_answer_that_is_lost_after_the_work_was_done_makes_no_difference(
     untouched = Library(library.folder.with_name("untouched"))
     with databases(server) as make:
         url = make("migrated")
-        plain = FunctionDatabase(PostgresRoad(url))
+        plain = SqlClient(PostgresTransport(url))
         expected = three_hours(untouched, plain, Loss())
         plain.close()
         other = Tables(url)
@@ -156,7 +156,7 @@ def test_an_answer_that_is_lost_after_the_work_was_done_makes_no_difference(
 @pytest.mark.parametrize("function", ["write", "stage"])
 def test_an_answer_that_is_lost_outside_of_runs_makes_no_difference_either(
     function: str,
-    database: FunctionDatabase,
+    database: SqlClient,
     tables: Tables,
     library: Library,
     loss: Loss,
@@ -175,25 +175,25 @@ def test_an_answer_that_is_lost_outside_of_runs_makes_no_difference_either(
     assert len(tables.rows("select from chapters")) == 4
 
 
-def begun(database: FunctionDatabase, seconds: int = 60) -> str:
+def begun(database: SqlClient, seconds: int = 60) -> str:
     run_id = str(uuid.uuid4())
     database.begin(run_id, "cli", "a test", seconds)
     return run_id
 
 
 def test_a_quiet_hour_stays_quiet_though_the_answer_to_begin_was_lost(
-    database: FunctionDatabase, road: RecordingRoad, library: Library, loss: Loss
+    database: SqlClient, transport: RecordingTransport, library: Library, loss: Loss
 ) -> None:
     library.write("emma", chapters(3))
     service = make_service(library, database)
     service.sync_all_novels()
-    road.calls.clear()
+    transport.calls.clear()
     loss.functions = {"novelsync_begin"}
     assert service.sync_all_novels().success
-    assert [function for function, _ in road.calls] == ["novelsync_begin", "novelsync_begin", "novelsync_finish"]
+    assert [function for function, _ in transport.calls] == ["novelsync_begin", "novelsync_begin", "novelsync_finish"]
 
 
-def test_a_run_that_dies_after_its_answer_was_lost_leaves_no_digest(database: FunctionDatabase, loss: Loss) -> None:
+def test_a_run_that_dies_after_its_answer_was_lost_leaves_no_digest(database: SqlClient, loss: Loss) -> None:
     database.finish(begun(database), "ok", {}, digest="digest")
     loss.functions = {"novelsync_begin"}
     second = str(uuid.uuid4())
@@ -204,7 +204,7 @@ def test_a_run_that_dies_after_its_answer_was_lost_leaves_no_digest(database: Fu
     assert loss.lost == ["novelsync_begin"] * 2
 
 
-def test_a_begin_that_arrives_after_its_run_has_ended_takes_nothing(database: FunctionDatabase) -> None:
+def test_a_begin_that_arrives_after_its_run_has_ended_takes_nothing(database: SqlClient) -> None:
     run = begun(database)
     database.finish(run, "ok", {}, digest="digest")
     with pytest.raises(RunInProgress, match="which has ended"):
@@ -213,12 +213,12 @@ def test_a_begin_that_arrives_after_its_run_has_ended_takes_nothing(database: Fu
 
 
 def test_a_run_that_finishes_twice_ended_when_it_ended(
-    database: FunctionDatabase, tables: Tables, loss: Loss, road: RecordingRoad
+    database: SqlClient, tables: Tables, loss: Loss, transport: RecordingTransport
 ) -> None:
     run = begun(database)
     loss.functions = {"novelsync_finish"}
     ended: list[Any] = []
-    road.before = lambda function: ended.append(tables.rows("select finished_at, report from novelsync.runs"))
+    transport.before = lambda function: ended.append(tables.rows("select finished_at, report from novelsync.runs"))
     database.finish(run, "ok", {"n": 1}, digest="digest")
     assert len(ended) == 2
     assert ended[1] == tables.rows("select finished_at, report from novelsync.runs")
@@ -226,7 +226,7 @@ def test_a_run_that_finishes_twice_ended_when_it_ended(
 
 
 def test_a_purge_is_not_repeated_because_it_says_what_it_deleted(
-    database: FunctionDatabase, tables: Tables, library: Library, loss: Loss
+    database: SqlClient, tables: Tables, library: Library, loss: Loss
 ) -> None:
     library.write("emma", chapters(3))
     make_service(library, database).sync_all_novels()
@@ -255,8 +255,8 @@ def test_a_gateway_that_stumbles_at_every_step_keeps_no_run_from_ending_well(
             return Answer(left.pop(0), b"<html>", {"Content-Type": "text/html"}) if left else None
 
         stand_in.answer = answer
-        road = RetryingRoad(SupabaseRoad(stand_in.url, stand_in.secret_key), stopped=time, clock=time)
-        with closing(FunctionDatabase(road)) as database, capture_logs() as logs:
+        transport = RetryingTransport(SupabaseTransport(stand_in.url, stand_in.secret_key), stopped=time, clock=time)
+        with closing(SqlClient(transport)) as database, capture_logs() as logs:
             report = make_service(library, database).sync_all_novels()
     assert report.success, report.as_dict()
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
@@ -278,8 +278,8 @@ def test_a_backend_that_is_ended_in_the_middle_of_a_write_is_made_up_for(
         "create trigger stumble before insert on chapters for each statement execute function stumble()"
     )
     time = Time()
-    road = RetryingRoad(PostgresRoad(database_url), stopped=time, clock=time)
-    with closing(FunctionDatabase(road)) as database:
+    transport = RetryingTransport(PostgresTransport(database_url), stopped=time, clock=time)
+    with closing(SqlClient(transport)) as database:
         assert make_service(library, database).sync_all_novels().success
     assert len(time.waits) == 2
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
@@ -289,48 +289,48 @@ def test_a_network_that_goes_silent_and_stays_open_ends_one_call_and_not_the_nex
     database_url: str, tables: Tables
 ) -> None:
     with PostgresProxy(database_url) as proxy:
-        road = PostgresRoad(proxy.url, "a database", answer_seconds=0.3)
-        assert road.call("novelsync_problems", {})["counts"] == {}
+        transport = PostgresTransport(proxy.url, "a database", answer_seconds=0.3)
+        assert transport.call("novelsync_problems", {})["counts"] == {}
         proxy.fate = lambda request: Fate.SILENT
         run_id = str(uuid.uuid4())
         with pytest.raises(
             DatabaseUnavailable, match=r"a database cannot be reached: no answer within 0\.3 s"
         ) as caught:
-            road.call("novelsync_begin", {"run_id": run_id, "trigger": "cli", "holder": "a test", "seconds": 60})
-        assert caught.value.passing
+            transport.call("novelsync_begin", {"run_id": run_id, "trigger": "cli", "holder": "a test", "seconds": 60})
+        assert caught.value.transient
         assert tables.rows("select run_id::text from novelsync.lease") == [(run_id,)], "only the answer is missing"
         proxy.fate = lambda request: Fate.COMES
-        assert road.call("novelsync_problems", {})["counts"] == {}, "over another connection"
-        road.close()
+        assert transport.call("novelsync_problems", {})["counts"] == {}, "over another connection"
+        transport.close()
 
 
 def test_what_is_given_up_on_does_not_go_on_in_the_server(database_url: str, tables: Tables) -> None:
     waiting = "select from pg_stat_activity where wait_event_type = 'Lock'"
-    road = PostgresRoad(database_url, answer_seconds=0.3)
+    transport = PostgresTransport(database_url, answer_seconds=0.3)
     with psycopg.connect(database_url) as other:
         other.execute("lock table novelsync.problems")
         with pytest.raises(DatabaseUnavailable, match="no answer within"):
-            road.call("novelsync_problems", {})
+            transport.call("novelsync_problems", {})
         wait_until(lambda: not tables.rows(waiting))
-    road.close()
+    transport.close()
 
 
 def test_an_answer_that_takes_its_time_is_waited_for(database_url: str, tables: Tables) -> None:
-    road = PostgresRoad(database_url, answer_seconds=60)
+    transport = PostgresTransport(database_url, answer_seconds=60)
     with ThreadPoolExecutor() as pool, psycopg.connect(database_url) as other:
         other.execute("lock table novelsync.problems")
-        call = pool.submit(road.call, "novelsync_problems", {})
+        call = pool.submit(transport.call, "novelsync_problems", {})
         wait_until(lambda: call.done() or tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"))
         assert not call.done()
         other.rollback()
         assert call.result(10)["counts"] == {}
-    road.close()
+    transport.close()
 
 
 # What is tried again, and how long --------------------------------------------------------
 
 
-PASSING = DatabaseUnavailable("away", "try again", passing=True)
+PASSING = DatabaseUnavailable("away", "try again", transient=True)
 
 
 @dataclass
@@ -355,91 +355,91 @@ class Failing:
 def test_waits_grow_and_are_never_the_same_twice() -> None:
     time = Time()
     failing = Failing()
-    road = in_a_run(failing, time)
+    transport = in_a_run(failing, time)
     failing.times = 4
-    road.call("novelsync_read", {})
+    transport.call("novelsync_read", {})
     assert len(failing.calls) == 5
     for least, wait in zip((0.5, 1, 2, 4), time.waits, strict=True):
         assert least <= wait <= least + 1
 
 
-def in_a_run(failing: Failing, time: Time, time_budget: float | None = None) -> RetryingRoad:
+def in_a_run(failing: Failing, time: Time, time_budget: float | None = None) -> RetryingTransport:
     """A road on which a run has just begun, and from now on everything fails."""
     failing.times = 0
-    road = RetryingRoad(failing, stopped=time, clock=time, time_budget=time_budget)
-    road.call("novelsync_begin", {"run_id": "run", "seconds": 60})
+    transport = RetryingTransport(failing, stopped=time, clock=time, time_budget=time_budget)
+    transport.call("novelsync_begin", {"run_id": "run", "seconds": 60})
     failing.times = float("inf")
     failing.calls.clear()
-    return road
+    return transport
 
 
-def spent(road: RetryingRoad, time: Time, function: str, **request: Any) -> float:
+def spent(transport: RetryingTransport, time: Time, function: str, **request: Any) -> float:
     """Seconds until the call was given up on."""
     began = time.now
     with pytest.raises(DatabaseUnavailable, match="away"):
-        road.call(function, request)
+        transport.call(function, request)
     return time.now - began
 
 
 def test_a_call_of_a_run_is_given_up_on_after_half_a_minute() -> None:
     time = Time()
-    road = in_a_run(Failing(), time)
-    assert RUN_PATIENCE - 9 <= spent(road, time, "novelsync_write", run_id="run") <= RUN_PATIENCE
-    assert RUN_PATIENCE - 9 <= spent(road, time, "novelsync_read") <= RUN_PATIENCE
+    transport = in_a_run(Failing(), time)
+    assert RUN_PATIENCE - 9 <= spent(transport, time, "novelsync_write", run_id="run") <= RUN_PATIENCE
+    assert RUN_PATIENCE - 9 <= spent(transport, time, "novelsync_read") <= RUN_PATIENCE
 
 
 def test_what_no_run_waits_for_is_given_up_on_after_a_few_seconds() -> None:
     time = Time()
-    road = in_a_run(Failing(), time)
-    assert 1 <= spent(road, time, "novelsync_write", run_id=None) <= PATIENCE
-    assert 1 <= spent(road, time, "novelsync_begin", run_id="another", seconds=60) <= PATIENCE
-    assert spent(road, time, "novelsync_finish", run_id="run") > PATIENCE
-    assert 1 <= spent(road, time, "novelsync_read") <= PATIENCE, "the run is over"
+    transport = in_a_run(Failing(), time)
+    assert 1 <= spent(transport, time, "novelsync_write", run_id=None) <= PATIENCE
+    assert 1 <= spent(transport, time, "novelsync_begin", run_id="another", seconds=60) <= PATIENCE
+    assert spent(transport, time, "novelsync_finish", run_id="run") > PATIENCE
+    assert 1 <= spent(transport, time, "novelsync_read") <= PATIENCE, "the run is over"
 
 
 def test_nothing_is_tried_again_beyond_the_time_budget() -> None:
     time = Time()
-    road = in_a_run(Failing(), time, time_budget=100)
+    transport = in_a_run(Failing(), time, time_budget=100)
     for renewed_at in (45, 90):
         time.now = 1000 + renewed_at
-        road._note("novelsync_renew", {"run_id": "run", "seconds": 60}, {"held": True}, time.now)
-    assert spent(road, time, "novelsync_write", run_id="run") <= 10
+        transport._note("novelsync_renew", {"run_id": "run", "seconds": 60}, {"held": True}, time.now)
+    assert spent(transport, time, "novelsync_write", run_id="run") <= 10
     time.now = 1101
-    assert spent(road, time, "novelsync_write", run_id="run") == 0
+    assert spent(transport, time, "novelsync_write", run_id="run") == 0
 
 
 def test_a_run_whose_lease_may_have_lapsed_makes_no_further_attempt() -> None:
     time = Time()
     failing = Failing()
-    road = in_a_run(failing, time)
+    transport = in_a_run(failing, time)
     time.now += 50
-    assert spent(road, time, "novelsync_write", run_id="run") <= 10
+    assert spent(transport, time, "novelsync_write", run_id="run") <= 10
     time.now = 1061
     failing.calls.clear()
-    assert spent(road, time, "novelsync_write", run_id="run") == 0
+    assert spent(transport, time, "novelsync_write", run_id="run") == 0
     assert failing.calls == ["novelsync_write"], "whether it has, the database decides"
 
 
 def test_a_renewed_lease_gives_time_again() -> None:
     time = Time()
     failing = Failing()
-    road = in_a_run(failing, time)
+    transport = in_a_run(failing, time)
     time.now += 50
     failing.times = 0
-    road.call("novelsync_renew", {"run_id": "run", "seconds": 60})
+    transport.call("novelsync_renew", {"run_id": "run", "seconds": 60})
     failing.times = float("inf")
     time.now += 20
-    assert spent(road, time, "novelsync_write", run_id="run") > 20
+    assert spent(transport, time, "novelsync_write", run_id="run") > 20
 
 
 def test_who_is_told_to_stop_while_waiting_makes_no_further_attempt() -> None:
     time = Time(stops_after=0.1)
     failing = Failing()
-    road = in_a_run(failing, time)
-    spent(road, time, "novelsync_write", run_id="run")
+    transport = in_a_run(failing, time)
+    spent(transport, time, "novelsync_write", run_id="run")
     assert failing.calls == ["novelsync_write"]
     with capture_logs() as logs:
-        assert spent(road, time, "novelsync_finish", run_id="run") == 0
+        assert spent(transport, time, "novelsync_finish", run_id="run") == 0
     assert logs == []
 
 
@@ -451,7 +451,7 @@ def test_a_stop_from_another_thread_ends_a_wait_at_once() -> None:
 
     stop, waiting, failing = Stop(), threading.Event(), Failing()
     with ThreadPoolExecutor() as pool:
-        call = pool.submit(RetryingRoad(failing, stopped=stop).call, "novelsync_read", {})
+        call = pool.submit(RetryingTransport(failing, stopped=stop).call, "novelsync_read", {})
         assert waiting.wait(10)
         stop.set()
         assert call.exception(10) is PASSING
@@ -462,7 +462,7 @@ def test_a_stop_from_another_thread_ends_a_wait_at_once() -> None:
 def test_who_wants_to_know_how_things_are_now_waits_for_nothing(function: str) -> None:
     time = Time()
     failing = Failing()
-    assert spent(RetryingRoad(failing, stopped=time, clock=time), time, function) == 0
+    assert spent(RetryingTransport(failing, stopped=time, clock=time), time, function) == 0
     assert failing.calls == [function]
 
 
@@ -471,22 +471,24 @@ def test_what_does_not_pass_is_given_up_on_at_once(kind: type[NovelSyncError]) -
     time = Time()
     failing = Failing(kind("away"))
     with pytest.raises(kind):
-        RetryingRoad(failing, stopped=time, clock=time).call("novelsync_read", {})
+        RetryingTransport(failing, stopped=time, clock=time).call("novelsync_read", {})
     assert time.waits == []
 
 
 def test_a_run_that_is_over_budget_is_given_a_few_seconds_to_be_recorded() -> None:
     time = Time()
     failing = Failing()
-    road = in_a_run(failing, time, time_budget=10)
+    transport = in_a_run(failing, time, time_budget=10)
     time.now = 1011
     failing.times = 2
-    road.call("novelsync_finish", {"run_id": "run"})
+    transport.call("novelsync_finish", {"run_id": "run"})
     assert failing.calls == ["novelsync_finish"] * 3
 
-    road = in_a_run(failing, time, time_budget=10)
+    transport = in_a_run(failing, time, time_budget=10)
     time.now += 61
-    assert 1 <= spent(road, time, "novelsync_finish", run_id="run") <= PATIENCE, "even if its lease may have lapsed"
+    assert 1 <= spent(transport, time, "novelsync_finish", run_id="run") <= PATIENCE, (
+        "even if its lease may have lapsed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -516,8 +518,8 @@ def test_who_is_asked_to_come_back_later_does_if_it_can_wait_so_long(
             return Answer(429, b"<html>", {"Content-Type": "text/html", "Retry-After": asked.pop()})
 
         stand_in.answer = answer
-        road = RetryingRoad(SupabaseRoad(stand_in.url, stand_in.secret_key), stopped=time, clock=time)
-        with closing(FunctionDatabase(road)) as database:
+        transport = RetryingTransport(SupabaseTransport(stand_in.url, stand_in.secret_key), stopped=time, clock=time)
+        with closing(SqlClient(transport)) as database:
             assert make_service(library, database).sync_all_novels().success
     (wait,) = time.waits
     assert least <= wait <= most
@@ -526,7 +528,7 @@ def test_who_is_asked_to_come_back_later_does_if_it_can_wait_so_long(
 def test_each_repetition_is_one_line_of_the_log() -> None:
     time = Time()
     with capture_logs() as logs:
-        RetryingRoad(Failing(times=2), stopped=time, clock=time).call("novelsync_read", {})
+        RetryingTransport(Failing(times=2), stopped=time, clock=time).call("novelsync_read", {})
     said = {"event": "database_call_repeated", "log_level": "warning", "function": "novelsync_read", "reason": "away"}
     assert logs == [{**said, "attempt": n, "wait": round(wait, 1)} for n, wait in enumerate(time.waits, start=2)]
     assert len(logs) == 2
@@ -539,9 +541,9 @@ def test_each_repetition_is_one_line_of_the_log() -> None:
         ("25006 53100 53400 57014 57P04 58030 23505 22P02 42501 42P01 PT409 P0001 XX000", False),
     ],
 )
-def test_it_is_known_of_each_state_of_postgres_whether_it_passes(states: str, passing: bool) -> None:
+def test_it_is_known_of_each_state_of_postgres_whether_it_passes(states: str, transient: bool) -> None:
     for state in states.split():
-        assert error_of_state(state, "it says so", "a database", inside=True).passing is passing, state
+        assert error_of_state(state, "it says so", "a database", inside=True).transient is transient, state
 
 
 def test_a_signal_ends_the_wait_for_another_attempt_at_once(settled: Library, database_url: str) -> None:

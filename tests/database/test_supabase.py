@@ -8,21 +8,21 @@ from typing import Any
 import psycopg
 import pytest
 
-from novelsync.database.client import FunctionDatabase, Road
+from novelsync.database.client import SqlClient, Transport
 from novelsync.database.migrations import migrate
-from novelsync.database.postgres import PostgresRoad
-from novelsync.database.supabase import SupabaseRoad
+from novelsync.database.postgres import PostgresTransport
+from novelsync.database.supabase import SupabaseTransport
 from novelsync.errors import (
     ConfigurationError,
     DatabaseNotReady,
     DatabaseUnavailable,
     NovelSyncError,
-    TooMuchAtOnce,
+    PayloadTooLarge,
     WriteRejected,
 )
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables, databases, make_service
+from tests.conftest import RecordingTransport, Tables, databases, make_service
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels, opened_files
 from tests.support.hours import synced
 from tests.support.library import REAL_NOVELS, Library, chapter, chapters
@@ -40,17 +40,17 @@ def supabase(database_url: str) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def road(supabase: StandIn) -> RecordingRoad:
-    return RecordingRoad(SupabaseRoad(supabase.url, supabase.secret_key))
+def transport(supabase: StandIn) -> RecordingTransport:
+    return RecordingTransport(SupabaseTransport(supabase.url, supabase.secret_key))
 
 
-def real_service(database: FunctionDatabase) -> SyncService:
+def real_service(database: SqlClient) -> SyncService:
     return SyncService(LocalStorage(str(REAL_NOVELS)), database, workers=4, max_file_bytes=100_000_000)
 
 
 @needs_real_novels
 def test_the_real_novels_are_stored_byte_for_byte_and_a_second_run_touches_nothing(
-    database: FunctionDatabase, supabase: StandIn, tables: Tables
+    database: SqlClient, supabase: StandIn, tables: Tables
 ) -> None:
     first = real_service(database).sync_all_novels()
     assert first.success, first.as_dict()
@@ -68,7 +68,7 @@ def test_the_real_novels_are_stored_byte_for_byte_and_a_second_run_touches_nothi
 
 
 def test_the_same_library_over_every_road_gives_identical_tables(
-    server: str, older_server: str, database: FunctionDatabase, tables: Tables
+    server: str, older_server: str, database: SqlClient, tables: Tables
 ) -> None:
     query = (
         "select n.id, slug, n.title, author, description, cover_url, status, chapter_count,"
@@ -82,23 +82,23 @@ def test_the_same_library_over_every_road_gives_identical_tables(
         with databases(other) as make:
             url = make("template0")
             migrate(url, "it")
-            road = PostgresRoad(url)
-            make_service_over(FunctionDatabase(road)).sync_all_novels()
-            road.close()
+            transport = PostgresTransport(url)
+            make_service_over(SqlClient(transport)).sync_all_novels()
+            transport.close()
             with psycopg.connect(url) as connection:
                 assert connection.execute(query).fetchall() == expected
 
 
-def make_service_over(database: FunctionDatabase) -> SyncService:
+def make_service_over(database: SqlClient) -> SyncService:
     # One worker, so that ids are given out in one order.
     return SyncService(LocalStorage(str(SAMPLES)), database, workers=1, max_file_bytes=1_000_000)
 
 
 def test_either_kind_of_key_opens(supabase: StandIn) -> None:
     for key in (supabase.secret_key, supabase.jwt("service_role")):
-        road = SupabaseRoad(supabase.url, key)
-        assert FunctionDatabase(road).status().novels == 0
-        road.close()
+        transport = SupabaseTransport(supabase.url, key)
+        assert SqlClient(transport).status().novels == 0
+        transport.close()
 
 
 # What may go wrong ------------------------------------------------------------------
@@ -110,7 +110,7 @@ class Case:
     error: type[NovelSyncError]
     words: str
     hint: str = ""
-    passing: bool = False
+    transient: bool = False
 
 
 def html(status: int) -> Answer:
@@ -122,29 +122,29 @@ def error(status: int, code: str, message: str = "it says so") -> Answer:
 
 
 ANSWERS = {
-    "a connection that is cut": Case(CUT, DatabaseUnavailable, "cannot be reached", "network", passing=True),
+    "a connection that is cut": Case(CUT, DatabaseUnavailable, "cannot be reached", "network", transient=True),
     "an answer that is cut": Case(
-        Answer(200, b"{", {"Content-Length": "9"}), DatabaseUnavailable, "cannot be reached", passing=True
+        Answer(200, b"{", {"Content-Length": "9"}), DatabaseUnavailable, "cannot be reached", transient=True
     ),
-    "a gateway's page": Case(html(502), DatabaseUnavailable, "Bad Gateway (502)", "try again", passing=True),
+    "a gateway's page": Case(html(502), DatabaseUnavailable, "Bad Gateway (502)", "try again", transient=True),
     "a gateway's JSON without a code": Case(
-        Answer(500, b'{"error": "x"}'), DatabaseUnavailable, "(500)", "try again", passing=True
+        Answer(500, b'{"error": "x"}'), DatabaseUnavailable, "(500)", "try again", transient=True
     ),
-    "too many requests": Case(html(429), DatabaseUnavailable, "asks to be called less", "later", passing=True),
+    "too many requests": Case(html(429), DatabaseUnavailable, "asks to be called less", "later", transient=True),
     "a paused project": Case(html(540), DatabaseUnavailable, "the project is paused", "dashboard"),
-    "a gateway's time-out": Case(html(544), DatabaseUnavailable, "(544)", "try again", passing=True),
+    "a gateway's time-out": Case(html(544), DatabaseUnavailable, "(544)", "try again", transient=True),
     "a page where the API should be": Case(
         html(200), ConfigurationError, "does not answer as Supabase", "SUPABASE_URL"
     ),
     "an answer that was garbled on the way": Case(
-        Answer(200, b'{"novels": 1, "rem\x00'), DatabaseUnavailable, "not JSON", "try again", passing=True
+        Answer(200, b'{"novels": 1, "rem\x00'), DatabaseUnavailable, "not JSON", "try again", transient=True
     ),
     "an answer of which no byte is what it was": Case(
         Answer(200, bytes(255 - byte for byte in b'{"novels": 1}')),
         DatabaseUnavailable,
         "not JSON",
         "try again",
-        passing=True,
+        transient=True,
     ),
     "a page that is not UTF-8": Case(
         Answer(200, "<html>Störung</html>".encode("latin-1"), {"Content-Type": "text/html"}),
@@ -155,22 +155,22 @@ ANSWERS = {
     "a redirect": Case(Answer(301, b"", {"Location": "/x"}), ConfigurationError, "does not answer as", "SUPABASE_URL"),
     "another service": Case(html(404), ConfigurationError, "does not answer as Supabase does", "SUPABASE_URL"),
     "no pool": Case(
-        error(504, "PGRST003"), DatabaseUnavailable, "no connection to its Postgres", "try again", passing=True
+        error(504, "PGRST003"), DatabaseUnavailable, "no connection to its Postgres", "try again", transient=True
     ),
     "a Postgres that crashed in the middle": Case(
         Answer(400, b'{"code":"","details":null,"hint":null,"message":""}'),
         DatabaseUnavailable,
         "lost its Postgres",
         "try again",
-        passing=True,
+        transient=True,
     ),
     "a key that is no token": Case(error(401, "PGRST301"), ConfigurationError, "does not accept the key", "SECRET_KEY"),
-    "a deadlock": Case(error(500, "40P01"), WriteRejected, "(40P01)", passing=True),
+    "a deadlock": Case(error(500, "40P01"), WriteRejected, "(40P01)", transient=True),
     "a read-only project": Case(error(405, "25006"), DatabaseUnavailable, "is read-only", "disk full"),
     "a full disk": Case(error(503, "53100"), DatabaseUnavailable, "(53100)", "try again"),
-    "a restart": Case(error(503, "57P01"), DatabaseUnavailable, "(57P01)", "try again", passing=True),
-    "a statement that took too long": Case(error(500, "57014"), TooMuchAtOnce, "(57014)", "a slow trigger"),
-    "a body that is too large": Case(html(413), TooMuchAtOnce, "too large", "halved"),
+    "a restart": Case(error(503, "57P01"), DatabaseUnavailable, "(57P01)", "try again", transient=True),
+    "a statement that took too long": Case(error(500, "57014"), PayloadTooLarge, "(57014)", "a slow trigger"),
+    "a body that is too large": Case(html(413), PayloadTooLarge, "too large", "halved"),
     "a constraint": Case(error(409, "23505"), WriteRejected, "(23505)", "constraints"),
     "a function that is not there": Case(error(404, "PGRST202"), DatabaseNotReady, "not been migrated", "notify pgrst"),
 }
@@ -178,29 +178,29 @@ ANSWERS = {
 
 @pytest.mark.parametrize("case", ANSWERS.values(), ids=ANSWERS)
 def test_what_comes_instead_of_an_answer_is_one_clear_message(
-    supabase: StandIn, road: RecordingRoad, case: Case
+    supabase: StandIn, transport: RecordingTransport, case: Case
 ) -> None:
     supabase.answer = lambda request: case.answer
     with pytest.raises(case.error) as caught:
-        road.call("novelsync_status", {})
+        transport.call("novelsync_status", {})
     assert type(caught.value) is case.error
     assert case.words in caught.value.message
     assert case.hint in caught.value.hint
-    assert caught.value.passing is case.passing
+    assert caught.value.transient is case.transient
     assert supabase.secret_key not in caught.value.message + caught.value.hint
     assert "\n" not in caught.value.message
     supabase.answer = lambda request: None
-    assert road.call("novelsync_status", {})["novels"] == 0, "the next call is a new one"
-    road.close()
+    assert transport.call("novelsync_status", {})["novels"] == 0, "the next call is a new one"
+    transport.close()
 
 
 def refusal(url: str, key: str) -> NovelSyncError:
-    road = SupabaseRoad(url, key)
+    transport = SupabaseTransport(url, key)
     try:
         with pytest.raises(NovelSyncError) as caught:
-            road.call("novelsync_status", {})
+            transport.call("novelsync_status", {})
     finally:
-        road.close()
+        transport.close()
     assert key not in caught.value.message + caught.value.hint
     return caught.value
 
@@ -249,7 +249,7 @@ def test_a_project_that_was_not_migrated_names_all_the_ways(empty_database_url: 
 
 
 def test_a_write_whose_answer_was_lost_is_repeated_without_harm(
-    supabase: StandIn, database: FunctionDatabase, library: Library, tables: Tables
+    supabase: StandIn, database: SqlClient, library: Library, tables: Tables
 ) -> None:
     library.write("emma", chapters(3))
     lost: list[Request] = []
@@ -271,7 +271,7 @@ def test_a_write_whose_answer_was_lost_is_repeated_without_harm(
 
 
 def test_a_body_that_is_too_large_is_halved_until_it_passes(
-    supabase: StandIn, database: FunctionDatabase, library: Library, tables: Tables
+    supabase: StandIn, database: SqlClient, library: Library, tables: Tables
 ) -> None:
     for n in range(8):
         library.write(f"novel-{n}", [chapter(c, content="x" * 10_000) for c in range(5)])
@@ -282,7 +282,7 @@ def test_a_body_that_is_too_large_is_halved_until_it_passes(
 
 
 def test_a_novel_that_is_too_large_for_a_call_comes_in_smaller_parts(
-    supabase: StandIn, database: FunctionDatabase, library: Library, tables: Tables
+    supabase: StandIn, database: SqlClient, library: Library, tables: Tables
 ) -> None:
     old = [chapter(n, content=f"{n:010d}" * 10_000) for n in range(1, 61)]
     library.write("small", old[:20])
@@ -299,7 +299,7 @@ def test_a_novel_that_is_too_large_for_a_call_comes_in_smaller_parts(
 
 
 def test_a_text_that_is_too_large_for_any_call_is_named_and_stops_nobody(
-    supabase: StandIn, database: FunctionDatabase, library: Library, tables: Tables
+    supabase: StandIn, database: SqlClient, library: Library, tables: Tables
 ) -> None:
     library.write("a", chapters(3))
     library.write("b", [*chapters(3), chapter(4, content="x" * 500_000)])
@@ -314,7 +314,7 @@ def test_a_text_that_is_too_large_for_any_call_is_named_and_stops_nobody(
 
 
 def test_no_request_is_much_larger_than_four_megabytes(
-    supabase: StandIn, database: FunctionDatabase, library: Library
+    supabase: StandIn, database: SqlClient, library: Library
 ) -> None:
     library.write("large", [chapter(n, content=f'"{n:07d}"\n' * 10_000) for n in range(120)])
     assert make_service(library, database).sync_all_novels().success
@@ -323,7 +323,7 @@ def test_no_request_is_much_larger_than_four_megabytes(
 
 
 def test_roads_are_closed_with_their_connections(supabase: StandIn) -> None:
-    road: Road = SupabaseRoad(supabase.url, supabase.secret_key)
-    road.call("novelsync_status", {})
-    road.close()
-    road.close()
+    transport: Transport = SupabaseTransport(supabase.url, supabase.secret_key)
+    transport.call("novelsync_status", {})
+    transport.close()
+    transport.close()

@@ -66,8 +66,8 @@ class Database:
             return 401, b"{}"
         report = {"outcome": self.outcome, "novels_processed": 3, "problems": [self.problem]}
         run = {"outcome": self.outcome, "finished_at": "2026-11-23T10:00:00Z", "report": report}
-        facts: dict[str, Any] = {"last_runs": [run] if self.runs_when() else [], "running": None}
-        return self.status, json.dumps(facts | ({"schema": self.schema} if self.schema else {})).encode()
+        server_info: dict[str, Any] = {"last_runs": [run] if self.runs_when() else [], "running": None}
+        return self.status, json.dumps(server_info | ({"schema": self.schema} if self.schema else {})).encode()
 
 
 @contextmanager

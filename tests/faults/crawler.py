@@ -80,7 +80,7 @@ class Crawler:
     # Writing badly ------------------------------------------------------------------------
 
     @contextmanager
-    def at_work(self, kind: str, road: str) -> Iterator[None]:
+    def at_work(self, kind: str, transport: str) -> Iterator[None]:
         """Does it to one novel after the other, again and again, until the block is left; then all is well."""
         done = threading.Event()
         slugs = [slug for slug, novel in self.shelf.folders.items() if novel.chapters]
@@ -91,7 +91,7 @@ class Crawler:
                 if done.is_set():
                     return
                 OF_FILES[kind](self, slug)
-                self.world.findings.struck[kind, road] += 1
+                self.world.findings.struck[kind, transport] += 1
                 done.wait(TICK)
 
         thread = threading.Thread(target=work, name=kind)

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Final, TypeAlias
 
-from novelsync.database.client import Road
-from novelsync.database.postgres import PostgresRoad
-from novelsync.database.supabase import SupabaseRoad
+from novelsync.database.client import Transport
+from novelsync.database.postgres import PostgresTransport
+from novelsync.database.supabase import SupabaseTransport
 from tests.support.postgres_proxy import Fate, PostgresProxy
 from tests.support.postgrest import CUT, Answer, Request, StandIn, postgrest_binary
 
@@ -43,7 +43,7 @@ class Strikes:
     def __init__(
         self,
         kind: str,
-        road: str,
+        transport: str,
         dice: random.Random,
         struck: Counter[tuple[str, str]],
         share: float = 0.4,
@@ -51,7 +51,7 @@ class Strikes:
     ) -> None:
         """``struck``: what counts them. ``share``: of the calls, and ``most`` in all."""
         self.kind = kind
-        self._road = road
+        self._road = transport
         calls = [dice.random() < share for _ in range(200)]
         calls[dice.randrange(2)] = True
         self._calls = iter(calls)
@@ -95,10 +95,10 @@ class Network:
         gateway.answer = self._answer
         return gateway
 
-    def road(self, name: str) -> Road:
+    def transport(self, name: str) -> Transport:
         if name == PSYCOPG:
-            return PostgresRoad(self._proxy.url, "the database")
-        return SupabaseRoad(self._gateway.url, self._gateway.secret_key)
+            return PostgresTransport(self._proxy.url, "the database")
+        return SupabaseTransport(self._gateway.url, self._gateway.secret_key)
 
     def settings(self, name: str) -> Mapping[str, str]:
         """How a process is told to take that road."""

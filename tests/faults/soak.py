@@ -94,18 +94,18 @@ class Soak:
         if not library.exists():
             library = self._folder / "in place of the real novels"
             libraries.make(library, novels=20, chapters=36, size=15_000)
-        dice, roads = random.Random(f"{self._seed} kills"), cycle(ROADS)  # noqa: S311 — the same choices again
+        dice, transports = random.Random(f"{self._seed} kills"), cycle(ROADS)  # noqa: S311 — the same choices again
         with self._world("kills", library) as world:
             for path in sorted(library.glob("*/book_info.json")):
                 world.expect(path.parent.name, json.loads(path.read_bytes()))
             whole = sum(len(version.chapters) for version in world.in_storage.values())
-            usual = {}
-            for road in ROADS:
-                usual[road] = rounds.usual_seconds(world, road)
+            is_default = {}
+            for transport in ROADS:
+                is_default[transport] = rounds.usual_seconds(world, transport)
                 world.empty()
             while self.killings.kills < times:
-                road = next(roads)
-                if rounds.killed(world, road, dice, usual[road]):
+                transport = next(transports)
+                if rounds.killed(world, transport, dice, is_default[transport]):
                     self._count_kill(world, library, whole)
                 world.lease_lapses()
                 world.empty()
@@ -136,9 +136,9 @@ class Soak:
                 self._race(world, crawler, next(pairs), dice)
                 self._progress(f"pair {self.races.pairs}")
 
-    def _race(self, world: World, crawler: Crawler, roads: tuple[str, str], dice: random.Random) -> None:
+    def _race(self, world: World, crawler: Crawler, transports: tuple[str, str], dice: random.Random) -> None:
         sizes = tuple(dice.randint(1, 20) for _ in range(dice.randint(1, 5)))
-        self.races.overlapped += rounds.raced(world, crawler, roads, sizes)
+        self.races.overlapped += rounds.raced(world, crawler, transports, sizes)
         self.races.pairs += 1
         world.settle()
 
@@ -164,33 +164,33 @@ class Soak:
 
     def _round(self, world: World, crawler: Crawler, dice: random.Random) -> str:
         (kind,) = dice.choices(list(KINDS), list(KINDS.values()))
-        road = dice.choice(ROADS)
+        transport = dice.choice(ROADS)
         match kind:
             case "network":
-                kind = dice.choice(FAULTS[road])
-                rounds.network_fails(world, road, kind, dice)
+                kind = dice.choice(FAULTS[transport])
+                rounds.network_fails(world, transport, kind, dice)
             case "network, real waits":
-                kind = dice.choice(FAULTS[road])
-                rounds.network_fails_a_process(world, road, kind, dice)
+                kind = dice.choice(FAULTS[transport])
+                rounds.network_fails_a_process(world, transport, kind, dice)
             case "files":
                 kind = dice.choice(list(OF_FILES))
-                rounds.files_change(world, crawler, road, kind, dice)
+                rounds.files_change(world, crawler, transport, kind, dice)
             case rounds.KILLED:
                 crawler.add(40, 40)
-                rounds.killed(world, road, dice, USUAL_SECONDS)
+                rounds.killed(world, transport, dice, USUAL_SECONDS)
             case "overtaken":
                 crawler.add(3)
-                rounds.overtaken(world, road)
+                rounds.overtaken(world, transport)
             case "restarted":
                 crawler.add(40, 40)
                 mode = dice.choice(["fast", "immediate"])
-                rounds.restarted(world, self._server, road, mode, dice, USUAL_SECONDS)
+                rounds.restarted(world, self._server, transport, mode, dice, USUAL_SECONDS)
             case "raced":
                 world.settle()
                 pair = dice.choice(rounds.ROAD_PAIRS)
                 self._race(world, crawler, pair, dice)
-                road = " and ".join(pair)
-        return f"{kind} over {road}"
+                transport = " and ".join(pair)
+        return f"{kind} over {transport}"
 
     # Around them -------------------------------------------------------------------------------
 
@@ -218,9 +218,9 @@ class Soak:
     def tables(self) -> Iterator[Table]:
         findings = self.findings
         kinds = sorted({kind for kind, _ in findings.struck})
-        roads = [*ROADS, *sorted({road for _, road in findings.struck} - set(ROADS))]
-        rows = [[kind, *(f"{findings.struck[kind, road]:,}" for road in roads)] for kind in kinds]
-        yield Table("Faults that struck, by kind and road", ["", *roads], rows)
+        transports = [*ROADS, *sorted({transport for _, transport in findings.struck} - set(ROADS))]
+        rows = [[kind, *(f"{findings.struck[kind, transport]:,}" for transport in transports)] for kind in kinds]
+        yield Table("Faults that struck, by kind and road", ["", *transports], rows)
         wrong = (("lost", findings.lost), ("doubled", findings.doubled), ("seen half", findings.half_seen))
         yield Table(
             "What came of them",

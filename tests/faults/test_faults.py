@@ -45,42 +45,42 @@ def crawler(world: World, dice: random.Random) -> Crawler:
 
 @pytest.mark.parametrize("road", ROADS)
 def test_calls_that_fail_in_any_way_cost_nothing(
-    world: World, crawler: Crawler, findings: Findings, road: str, dice: random.Random
+    world: World, crawler: Crawler, findings: Findings, transport: str, dice: random.Random
 ) -> None:
-    for kind in FAULTS[road]:
+    for kind in FAULTS[transport]:
         for change in (crawler.put_large, crawler.edit):
             change()
-            rounds.network_fails(world, road, kind, dice)
+            rounds.network_fails(world, transport, kind, dice)
             world.settle()
-        assert findings.struck[kind, road] > 0, f"{kind} never struck"
+        assert findings.struck[kind, transport] > 0, f"{kind} never struck"
 
 
 @pytest.mark.parametrize("kind", OF_FILES)
 def test_files_that_change_while_they_are_read_are_seen_whole_or_as_they_were(
     world: World, crawler: Crawler, findings: Findings, kind: str, dice: random.Random
 ) -> None:
-    for road in ROADS:
-        rounds.files_change(world, crawler, road, kind, dice)
+    for transport in ROADS:
+        rounds.files_change(world, crawler, transport, kind, dice)
         world.settle()
-        assert findings.struck[kind, road] > 0, f"{kind} never happened"
+        assert findings.struck[kind, transport] > 0, f"{kind} never happened"
 
 
 @pytest.mark.parametrize("road", ROADS)
 def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one(
-    world: World, crawler: Crawler, findings: Findings, road: str, dice: random.Random
+    world: World, crawler: Crawler, findings: Findings, transport: str, dice: random.Random
 ) -> None:
     crawler.add(40, 60)
     for _ in range(2):
         crawler.put_large()
-        rounds.killed(world, road, dice, 0.3)
+        rounds.killed(world, transport, dice, 0.3)
         world.settle()
 
 
 @pytest.mark.parametrize("road", ROADS)
 def test_a_run_that_stood_still_and_was_overtaken_writes_nothing_more_and_says_so(
-    world: World, crawler: Crawler, road: str
+    world: World, crawler: Crawler, transport: str
 ) -> None:
-    ended = rounds.overtaken(world, road)
+    ended = rounds.overtaken(world, transport)
     assert (ended.code, ended.report["outcome"]) == (4, "failed")
 
 
@@ -97,8 +97,8 @@ def test_a_run_in_which_postgres_is_restarted_is_made_up_for(
         migrate(server.url, "the test's server")
         with World(tmp_path / "novels", server.url, findings) as world:
             crawler = Crawler(world, (3, 8, 60), dice)
-            for road, mode in zip(ROADS, ("fast", "immediate"), strict=False):
-                rounds.restarted(world, server, road, mode, dice, 0.1)
+            for transport, mode in zip(ROADS, ("fast", "immediate"), strict=False):
+                rounds.restarted(world, server, transport, mode, dice, 0.1)
                 world.settle()
                 crawler.edit()
     assert findings.wrong == []

@@ -14,10 +14,10 @@ from typing import Any
 
 import psycopg
 
-from novelsync.database.client import FunctionDatabase
-from novelsync.database.postgres import PostgresRoad
-from novelsync.database.retrying import RetryingRoad
-from novelsync.models.run import Options
+from novelsync.database.client import SqlClient
+from novelsync.database.postgres import PostgresTransport
+from novelsync.database.retrying import RetryingTransport
+from novelsync.models.run import SyncOptions
 from novelsync.planning.guards import Limits
 from novelsync.running.report import Report
 from novelsync.running.verification import verified
@@ -126,23 +126,23 @@ class World:
 
     # Runs ---------------------------------------------------------------------------------
 
-    def run(self, road: str, limits: Limits = UNGUARDED) -> Report:
+    def run(self, transport: str, limits: Limits = UNGUARDED) -> Report:
         """A run in this process, over the network; its waits pass at once."""
         time = Time()
-        patient = RetryingRoad(self.network.road(road), stopped=time, clock=time)
-        with closing(FunctionDatabase(patient)) as database:
+        patient = RetryingTransport(self.network.transport(transport), stopped=time, clock=time)
+        with closing(SqlClient(patient)) as database:
             report = make_service(self.library, database, limits=limits).sync_all_novels()
         self.findings.runs[report.outcome] += 1
         return report
 
     @contextmanager
-    def process(self, road: str) -> Iterator[subprocess.Popen[str]]:
+    def process(self, transport: str) -> Iterator[subprocess.Popen[str]]:
         """A run in a process of its own, as cron starts it; killed when the block is left, if it is still there."""
         storage = {"NOVELSYNC_STORAGE": str(self.library.folder)}
         with subprocess.Popen(
             [sys.executable, "-m", "novelsync", "sync", "--json"],
             cwd=ROOT,
-            env=os.environ | _SETTINGS | storage | self.network.settings(road),
+            env=os.environ | _SETTINGS | storage | self.network.settings(transport),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -185,7 +185,7 @@ class World:
     def settle(self) -> None:
         """One clean run, and then everything must be as it should."""
         self.lease_lapses()
-        with closing(FunctionDatabase(PostgresRoad(self.url, "the database"))) as database:
+        with closing(SqlClient(PostgresTransport(self.url, "the database"))) as database:
             service = make_service(self.library, database, limits=UNGUARDED)
             report = service.sync_all_novels()
             self.findings.runs[report.outcome] += 1
@@ -195,7 +195,7 @@ class World:
         self.judge()
 
     def _verify(self, service: SyncService) -> None:
-        said = verified(service.rehearse(options=Options(reread=True)))
+        said = verified(service.dry_run(options=SyncOptions(reread=True)))
         if not said["equal"]:
             self.findings.lost.append(f"verify finds {said}")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from novelsync.planning.guards import hold_chapters, hold_removals, hold_text
+from novelsync.planning.guards import guard_chapters, guard_removals, guard_text
 from tests.support.library import found, known
 
 GOOD = "It was a dark and stormy night. " * 100
@@ -25,7 +25,7 @@ GOOD = "It was a dark and stormy night. " * 100
 )
 def test_chapters_are_held_if_all_go_or_five_and_more_than_the_limit(published: int, gone: int, held: bool) -> None:
     rows = [known(str(n), f"Chapter {n}") for n in range(gone)]
-    assert bool(hold_chapters(published, rows, 0.3)) == held
+    assert bool(guard_chapters(published, rows, 0.3)) == held
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_chapters_are_held_if_all_go_or_five_and_more_than_the_limit(published: 
 def test_removals_are_held_if_all_go_or_two_and_more_than_the_limit(
     missing: int, stored: int, lately: int, held: bool
 ) -> None:
-    assert bool(hold_removals(missing, stored, lately, 0.1)) == held
+    assert bool(guard_removals(missing, stored, lately, 0.1)) == held
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_removals_are_held_if_all_go_or_two_and_more_than_the_limit(
 def test_a_text_is_held_if_it_is_a_placeholder_or_a_fifth_of_what_was_worth_keeping(
     old: str, new: str, held: bool
 ) -> None:
-    assert bool(hold_text(known("1", content=old), found(content=new))) == held
+    assert bool(guard_text(known("1", content=old), found(content=new))) == held

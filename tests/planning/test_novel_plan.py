@@ -5,13 +5,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 from novelsync.models.book import UNSET, Book, BookChapter, NovelFields
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.planning.novel_plan import plan_novel
 from tests.support.library import found, known, text_of
 
 ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
-NOVEL = StoredNovel("emma", "v2", 100)
+NOVEL = SourceFile("emma", "v2", 100)
 FIELDS = NovelFields("Emma", "Jane Austen", "A novel", "https://example.com/emma.jpg", "ongoing")
 
 
@@ -81,7 +81,7 @@ def test_what_is_kept_though_the_file_no_longer_has_it_stays_behind_what_it_stoo
     moved = [(moved.row.id, moved.position) for moved in write.moved]
     assert moved == [("8", 2), ("2", 3), ("3", 4), ("4", 5), ("5", 6), ("6", 7), ("7", 8)]
     assert [created.position for created in write.created] == [9]
-    assert ([row.id for row in write.kept], write.removed, write.chapter_count) == (list("134567"), [], 9)
+    assert ([row.id for row in write.held_chapters], write.removed, write.chapter_count) == (list("134567"), [], 9)
     assert [problem.kind for problem in write.problems or ()] == ["held"]
 
 
@@ -90,7 +90,7 @@ def test_other_chapters_in_the_place_of_all_that_are_stored_overwrite_none_of_th
     rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 11)]
     file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(11, 21)]
     write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
-    assert (len(write.kept), len(write.created), write.changed, write.removed) == (10, 10, [], [])
+    assert (len(write.held_chapters), len(write.created), write.changed, write.removed) == (10, 10, [], [])
     accepted = plan_novel(NOVEL, "sum", book(*file), stored(*rows), accepted=True)
     assert (len(accepted.removed), len(accepted.created), accepted.changed) == (10, 10, [])
 
@@ -99,7 +99,11 @@ def test_other_chapters_in_the_place_of_many_overwrite_none_of_them() -> None:
     rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 11)]
     file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (1, 2, 3, 4, 5, 16, 17, 18, 19, 20)]
     write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
-    assert ([row.id for row in write.kept], len(write.created), write.changed) == (["6", "7", "8", "9", "10"], 5, [])
+    assert ([row.id for row in write.held_chapters], len(write.created), write.changed) == (
+        ["6", "7", "8", "9", "10"],
+        5,
+        [],
+    )
 
 
 def test_a_few_chapters_that_changed_in_everything_but_their_place_keep_their_ids() -> None:
@@ -108,7 +112,7 @@ def test_a_few_chapters_that_changed_in_everything_but_their_place_keep_their_id
     file[4:8] = [found(f"Part {n}", n + 100, f"/new/{n}", text_of(f"edited {n}")) for n in range(5, 9)]
     write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
     assert [change.row.id for change in write.changed] == [str(n) for n in range(1, 11)]
-    assert (write.created, write.kept, write.removed) == ([], [], [])
+    assert (write.created, write.held_chapters, write.removed) == ([], [], [])
 
 
 def test_untitled_chapters_that_are_edited_keep_their_ids_however_many_they_are() -> None:
@@ -119,7 +123,7 @@ def test_untitled_chapters_that_are_edited_keep_their_ids_however_many_they_are(
 
 def test_what_is_held_is_not_overwritten_by_what_comes_to_its_place() -> None:
     rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 21)]
-    held = replace(stored(*rows), held=True, holds=1)
+    held = replace(stored(*rows), held=True, held_in_a_row=1)
     had = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (*range(1, 9), *range(14, 21))]
     # Of the held 9 to 13 an hour ago; all of them but one are back, and another chapter stands where that one did.
     had[8:8] = [found("A note", 900, "/note", text_of("note"))]
@@ -134,7 +138,7 @@ def test_what_the_file_no_longer_has_is_removed() -> None:
     write = plan_novel(NOVEL, "sum", book(found("Chapter 5", 5, "/5", text_of("5"))), stored(*rows))
     assert [row.id for row in write.removed] == ["1", "2", "3", "4"]
     assert [(moved.row.id, moved.position) for moved in write.moved] == [("5", 1)]
-    assert (write.kept, write.chapter_count, write.problems) == ([], 1, [])
+    assert (write.held_chapters, write.chapter_count, write.problems) == ([], 1, [])
 
 
 def test_a_chapter_comes_back_under_its_old_id() -> None:
@@ -172,7 +176,7 @@ def test_a_volume_whose_texts_arrive_keeps_its_ids_while_the_next_is_listed() ->
     write = plan_novel(NOVEL, "sum", book(*volumes(3, fetched=2)), as_stored(volumes(2, fetched=1)))
     assert [changed.row.id for changed in write.changed] == ["5", "6", "7", "8"]
     assert [created.position for created in write.created] == [9, 10, 11, 12]
-    assert (write.moved, write.removed, write.kept) == ([], [], [])
+    assert (write.moved, write.removed, write.held_chapters) == ([], [], [])
 
 
 def test_all_texts_of_volumes_may_arrive_or_change_while_a_chapter_is_added() -> None:
@@ -180,7 +184,7 @@ def test_all_texts_of_volumes_may_arrive_or_change_while_a_chapter_is_added() ->
         write = plan_novel(NOVEL, "sum", book(*after, found("Chapter 5", 5, content=ONE)), as_stored(before))
         assert [changed.row.id for changed in write.changed] == [str(n) for n in range(1, 13)]
         assert [created.position for created in write.created] == [13]
-        assert write.kept == []
+        assert write.held_chapters == []
 
 
 def test_rows_without_a_text_are_nothing_to_be_held() -> None:
@@ -188,14 +192,14 @@ def test_rows_without_a_text_are_nothing_to_be_held() -> None:
     rows = stored(*(known(str(n), f"C{n}", position=n + 1) for n in range(10)))
     after = [found(f"Chapter {n}", content=text_of(str(n))) for n, _ in enumerate(before)]
     write = plan_novel(NOVEL, "sum", book(*after), rows)
-    assert (len(write.changed), write.kept, write.created) == (10, [], [])
+    assert (len(write.changed), write.held_chapters, write.created) == (10, [], [])
 
 
 def test_a_novel_of_few_chapters_may_be_revised_in_all_it_has() -> None:
     rows = stored(known("1", "The tale", content=ONE))
     write = plan_novel(NOVEL, "sum", book(found("The Tale (revised)", content=TWO)), rows)
     assert [(changed.row.id, changed.new_text) for changed in write.changed] == [("1", True)]
-    assert (write.kept, write.created) == ([], [])
+    assert (write.held_chapters, write.created) == ([], [])
 
 
 def test_request_ids_differ_whoever_seeds_the_shared_random_numbers() -> None:

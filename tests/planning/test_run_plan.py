@@ -1,12 +1,12 @@
 """What a run has to look at."""
 
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownFile
 from novelsync.planning.run_plan import Listing, make_plan
 
 
-def stored(slug: str, version: str = "1") -> StoredNovel:
-    return StoredNovel(slug, version, 100)
+def stored(slug: str, version: str = "1") -> SourceFile:
+    return SourceFile(slug, version, 100)
 
 
 def remembered(
@@ -76,7 +76,7 @@ def test_the_slug_to_go_on_with_may_be_gone() -> None:
 
 
 def test_a_listing_gives_back_what_it_was_made_of() -> None:
-    novels = [StoredNovel("a\nb", "1-2", 3, "crc", ""), StoredNovel("ä", "2", 0, "", "permission denied")]
+    novels = [SourceFile("a\nb", "1-2", 3, "crc", ""), SourceFile("ä", "2", 0, "", "permission denied")]
     listing = Listing(novels, 100)
     assert list(listing) == novels
     assert list(listing) == novels

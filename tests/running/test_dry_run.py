@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from novelsync.database.client import FunctionDatabase
-from novelsync.models.run import Options
-from novelsync.planning.diff import change_of
+from novelsync.database.client import SqlClient
+from novelsync.models.run import SyncOptions
+from novelsync.planning.diff import diff_of
 from novelsync.running.report import Report
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables
+from tests.conftest import RecordingTransport, Tables
 from tests.support.hours import AT_ONCE, everything, fill, nonzero, synced
 from tests.support.library import Library, chapter, chapters
 
@@ -33,13 +33,13 @@ def _chapters(library: Library, slug: str) -> list[dict[str, Any]]:
 
 
 def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(
-    library: Library, database: FunctionDatabase, prompt: SyncService, road: RecordingRoad, tables: Tables
+    library: Library, database: SqlClient, prompt: SyncService, transport: RecordingTransport, tables: Tables
 ) -> None:
     fill(library, 30, length=10)
     synced(prompt)
     change_much(library)
     before = everything(tables)
-    rehearsed = prompt.rehearse()
+    rehearsed = prompt.dry_run()
     assert everything(tables) == before
     planned = rehearsed.as_dict()
     assert (planned["run_id"], planned["dry_run"], planned["outcome"]) == (None, True, "partial")
@@ -64,7 +64,7 @@ def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(
         limits=AT_ONCE,  # type: ignore[arg-type]
     )
     done = synced(service, "partial")
-    written = {change.slug: change.as_dict() for write in recorded if (change := change_of(write))}
+    written = {change.slug: change.as_dict() for write in recorded if (change := diff_of(write))}
     rehearsal = {change["slug"]: change for change in planned["changes"]}
     assert rehearsal.pop("novel-007")["mark"] == "-"
     assert rehearsal == written
@@ -76,20 +76,20 @@ def test_a_dry_run_of_one_novel_writes_nothing(library: Library, service: SyncSe
     library.write("emma", chapters(3))
     library.write("persuasion", chapters(3))
     before = everything(tables)
-    report = service.rehearse(["emma"]).as_dict()
+    report = service.dry_run(["emma"]).as_dict()
     assert [change["slug"] for change in report["changes"]] == ["emma"]
     assert everything(tables) == before
 
 
-def test_a_dry_run_needs_no_lease(library: Library, service: SyncService, other_database: FunctionDatabase) -> None:
+def test_a_dry_run_needs_no_lease(library: Library, service: SyncService, other_database: SqlClient) -> None:
     fill(library, 2)
     other_database.begin("00000000-0000-0000-0000-000000000001", "cli", "somebody", 60)
-    report: Report = service.rehearse()
+    report: Report = service.dry_run()
     assert nonzero(report.as_dict()["novels"]) == {"created": 2}
 
 
 def same_as_the_run(service: SyncService) -> None:
-    planned, done = service.rehearse().as_dict(), service.sync_all_novels().as_dict()
+    planned, done = service.dry_run().as_dict(), service.sync_all_novels().as_dict()
     for key in ("outcome", "novels", "chapters", "problems", "problems_total", "novels_success", "novels_error"):
         assert planned[key] == done[key], key
 
@@ -132,7 +132,7 @@ def test_a_dry_run_of_removals_says_what_is_held_and_what_is_accepted(library: L
         library.remove(slug)
     same_as_the_run(service)
     same_as_the_run(service)
-    planned = service.rehearse(options=Options(accept_removals=5)).as_dict()
+    planned = service.dry_run(options=SyncOptions(accept_removals=5)).as_dict()
     done = synced(service, accept_removals=5)
     assert planned["novels"] == done["novels"]
     assert [change["mark"] for change in planned["changes"]] == ["-"] * 5

@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from novelsync.database.client import FunctionDatabase
-from novelsync.database.postgres import PostgresRoad
+from novelsync.database.client import SqlClient
+from novelsync.database.postgres import PostgresTransport
 from novelsync.errors import (
     ConfigurationError,
     DatabaseUnavailable,
@@ -23,11 +23,11 @@ from novelsync.errors import (
 )
 from novelsync.gcp.pubsub import PubSubPublisher
 from novelsync.models.run import NovelMessage
-from novelsync.models.source import StoredNovel
-from novelsync.running.pubsub_executor import FanOut
+from novelsync.models.source import SourceFile
+from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables, make_service
+from tests.conftest import RecordingTransport, Tables, make_service
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels
 from tests.support.hours import AT_ONCE, fill, messages, published, synced
 from tests.support.library import REAL_NOVELS, Library, chapter, chapters
@@ -45,7 +45,7 @@ class Hands:
 
     name = TOPIC
 
-    def __init__(self, other: SyncService, messages: FunctionDatabase) -> None:
+    def __init__(self, other: SyncService, messages: SqlClient) -> None:
         self.published: list[NovelMessage] = []
         self.fate: Callable[[NovelMessage], None] = self.deliver
         self.come_no_more = False
@@ -72,25 +72,27 @@ class Hands:
 
 
 @pytest.fixture
-def hands(library: Library, other_database: FunctionDatabase) -> Iterator[Hands]:
+def hands(library: Library, other_database: SqlClient) -> Iterator[Hands]:
     with closing(Hands(make_service(library, other_database), other_database)) as hands:
         yield hands
 
 
 @pytest.fixture
-def service(library: Library, database: FunctionDatabase, hands: Hands) -> SyncService:
-    return make_service(library, database, fan_out=FanOut(hands, database, monotonic=hands.monotonic, every=0.02))
+def service(library: Library, database: SqlClient, hands: Hands) -> SyncService:
+    return make_service(
+        library, database, fan_out=PubSubExecutor(hands, database, monotonic=hands.monotonic, every=0.02)
+    )
 
 
 @pytest.fixture
-def alone(library: Library, database: FunctionDatabase) -> SyncService:
+def alone(library: Library, database: SqlClient) -> SyncService:
     """A service that does the work itself."""
     return make_service(library, database)
 
 
 def counted(report: dict[str, Any]) -> dict[str, Any]:
-    passing = ("run_id", "duration", "start_time", "end_time", "database")
-    return {key: value for key, value in report.items() if key not in passing}
+    transient = ("run_id", "duration", "start_time", "end_time", "database")
+    return {key: value for key, value in report.items() if key not in transient}
 
 
 def test_a_run_by_messages_reports_and_leaves_what_a_run_by_itself_does(
@@ -100,7 +102,7 @@ def test_a_run_by_messages_reports_and_leaves_what_a_run_by_itself_does(
     library.write_raw("broken", b"{")
     library.write("worse", [{"title": "One", "content": "Just a moment…"}, {"title": "Two"}])
     url = make_database("migrated")
-    database = FunctionDatabase(PostgresRoad(url))
+    database = SqlClient(PostgresTransport(url))
     itself = make_service(library, database)
     for novel in ("", "novel-003", "novel-007"):
         if novel:
@@ -149,7 +151,7 @@ def test_who_is_killed_after_the_write_has_answered_with_it(
     class Killed(BaseException):
         pass
 
-    class Road(RecordingRoad):
+    class Transport(RecordingTransport):
         def call(self, function: str, request: Any) -> Any:
             answer = super().call(function, request)
             if function == "novelsync_write":
@@ -157,7 +159,7 @@ def test_who_is_killed_after_the_write_has_answered_with_it(
             return answer
 
     fill(library, 3)
-    with closing(FunctionDatabase(Road(PostgresRoad(database_url)))) as dying:
+    with closing(SqlClient(Transport(PostgresTransport(database_url)))) as dying:
 
         def killed_once(message: NovelMessage) -> None:
             with pytest.raises(Killed):
@@ -212,10 +214,10 @@ def test_a_run_whose_messages_cannot_be_handed_over_reports_what_was_done_before
 
 
 def test_one_novels_trouble_is_reported_as_a_run_by_itself_does_and_keeps_no_removal_waiting(
-    library: Library, database: FunctionDatabase, other_database: FunctionDatabase, tables: Tables
+    library: Library, database: SqlClient, other_database: SqlClient, tables: Tables
 ) -> None:
     class Troubled(LocalStorage):
-        def read(self, novel: StoredNovel) -> bytes | None:
+        def read(self, novel: SourceFile) -> bytes | None:
             if novel.slug == "novel-003":
                 raise StorageUnavailable("the disk has a scratch")
             return super().read(novel)
@@ -225,7 +227,10 @@ def test_one_novels_trouble_is_reported_as_a_run_by_itself_does_and_keeps_no_rem
     other = SyncService(troubled, other_database, workers=1, max_file_bytes=10**8)
     with closing(Hands(other, other_database)) as hands:
         service = make_service(
-            library, database, limits=AT_ONCE, fan_out=FanOut(hands, database, monotonic=hands.monotonic, every=0.02)
+            library,
+            database,
+            limits=AT_ONCE,
+            fan_out=PubSubExecutor(hands, database, monotonic=hands.monotonic, every=0.02),
         )
         synced(service, "partial")
         library.remove("novel-007")
@@ -265,14 +270,14 @@ def test_a_message_of_a_run_that_is_over_does_nothing(
 def test_what_lost_its_runs_lease_in_the_middle_writes_nothing(
     library: Library, database_url: str, service: SyncService, hands: Hands, tables: Tables
 ) -> None:
-    class Road(RecordingRoad):
+    class Transport(RecordingTransport):
         def call(self, function: str, request: Any) -> Any:
             if function == "novelsync_write":
                 tables.connection.execute("update novelsync.lease set run_id = gen_random_uuid()")
             return super().call(function, request)
 
     fill(library, 1)
-    with closing(FunctionDatabase(Road(PostgresRoad(database_url)))) as slow:
+    with closing(SqlClient(Transport(PostgresTransport(database_url)))) as slow:
         other = make_service(library, slow)
         answers: list[Any] = []
         hands.fate = lambda message: answers.append(other.answer_message(message, slow))
@@ -316,18 +321,18 @@ def test_a_renamed_folder_keeps_its_ids_and_what_a_person_asked_for_travels_alon
 
 def test_a_dry_run_and_a_single_novel_publish_nothing(library: Library, service: SyncService, hands: Hands) -> None:
     fill(library, 2)
-    assert service.rehearse().novels["created"] == 2
+    assert service.dry_run().novels["created"] == 2
     assert service.sync_some_novels(["novel-000"], "cli").success
     assert hands.published == []
 
 
 def test_status_tells_how_many_are_open(
-    library: Library, service: SyncService, hands: Hands, other_database: FunctionDatabase
+    library: Library, service: SyncService, hands: Hands, other_database: SqlClient
 ) -> None:
     fill(library, 3)
     goes_on = threading.Event()
     hands.fate = lambda message: goes_on.wait(60) and hands.deliver(message)
-    patient = make_service(library, other_database, fan_out=FanOut(hands, other_database))
+    patient = make_service(library, other_database, fan_out=PubSubExecutor(hands, other_database))
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(patient.sync_all_novels)
         wait_until(lambda: other_database.status().open_messages == 3)
@@ -336,24 +341,24 @@ def test_status_tells_how_many_are_open(
     assert other_database.status().open_messages == 0
 
 
-def test_who_is_told_to_stop_waits_no_longer(library: Library, hands: Hands, other_database: FunctionDatabase) -> None:
+def test_who_is_told_to_stop_waits_no_longer(library: Library, hands: Hands, other_database: SqlClient) -> None:
     fill(library, 3)
     stopped = threading.Event()
     hands.fate = lambda message: stopped.set()
-    fan_out = FanOut(hands, other_database, stopped=stopped)
+    fan_out = PubSubExecutor(hands, other_database, stopped=stopped)
     report = make_service(library, other_database, fan_out=fan_out, stopped=stopped).sync_all_novels()
     assert (report.outcome, report.deferred, report.problems) == ("partial", 3, [])
 
 
 def test_nothing_is_handed_out_beyond_the_time_budget(
-    library: Library, hands: Hands, other_database: FunctionDatabase
+    library: Library, hands: Hands, other_database: SqlClient
 ) -> None:
     fill(library, 3)
     clock = iter(range(0, 10_000, 100))
     service = make_service(
         library,
         other_database,
-        fan_out=FanOut(hands, other_database, every=0),
+        fan_out=PubSubExecutor(hands, other_database, every=0),
         time_budget=150,
         monotonic=lambda: next(clock),
     )
@@ -366,14 +371,14 @@ def test_nothing_is_handed_out_beyond_the_time_budget(
 def test_a_passing_trouble_of_one_novel_makes_its_message_come_again(
     library: Library, database_url: str, service: SyncService, hands: Hands
 ) -> None:
-    class Road(RecordingRoad):
+    class Transport(RecordingTransport):
         def call(self, function: str, request: Any) -> Any:
             if function == "novelsync_write":
                 raise DatabaseUnavailable("gone")
             return super().call(function, request)
 
     fill(library, 1)
-    with closing(FunctionDatabase(Road(PostgresRoad(database_url)))) as broken:
+    with closing(SqlClient(Transport(PostgresTransport(database_url)))) as broken:
 
         def again(message: NovelMessage) -> None:
             with pytest.raises(DatabaseUnavailable):
@@ -395,13 +400,13 @@ def emulator() -> Iterator[PubSubEmulator]:
 
 @pytest.fixture
 def over_pubsub(
-    emulator: PubSubEmulator, library: Library, database: FunctionDatabase, monkeypatch: pytest.MonkeyPatch
+    emulator: PubSubEmulator, library: Library, database: SqlClient, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., SyncService]:
     """Makes a service that gives its novels to a topic."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
 
     def make(topic: str, folder: Path = library.folder) -> SyncService:
-        fan_out = FanOut(PubSubPublisher(topic), database)
+        fan_out = PubSubExecutor(PubSubPublisher(topic), database)
         return SyncService(LocalStorage(str(folder)), database, workers=1, max_file_bytes=10**8, fan_out=fan_out)
 
     return make

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from novelsync.database.client import FunctionDatabase
+from novelsync.database.client import SqlClient
 from novelsync.planning.guards import Limits
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables, make_service
+from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
 from tests.support.library import Library, chapter, chapters, text_of
 
@@ -38,16 +38,16 @@ def test_a_missing_novel_waits_out_its_grace_and_keeps_its_text(
 
 
 def test_after_a_removal_an_hour_without_changes_is_quiet(
-    library: Library, prompt: SyncService, road: RecordingRoad, tables: Tables
+    library: Library, prompt: SyncService, transport: RecordingTransport, tables: Tables
 ) -> None:
     fill(library, 20)
     synced(prompt)
     library.remove("novel-007")
     synced(prompt)
     synced(prompt)
-    road.calls.clear()
+    transport.calls.clear()
     synced(prompt)
-    assert [function for function, _ in road.calls] == ["novelsync_begin", "novelsync_finish"]
+    assert [function for function, _ in transport.calls] == ["novelsync_begin", "novelsync_finish"]
 
 
 def test_a_novel_that_is_gone_for_an_hour_never_leaves(library: Library, service: SyncService, tables: Tables) -> None:
@@ -65,7 +65,7 @@ def test_a_novel_that_is_gone_for_an_hour_never_leaves(library: Library, service
     assert tables.places() == before
 
 
-def test_what_turns_up_at_the_last_look_stays(library: Library, database: FunctionDatabase, tables: Tables) -> None:
+def test_what_turns_up_at_the_last_look_stays(library: Library, database: SqlClient, tables: Tables) -> None:
     from novelsync.sync_service import SyncService
 
     class Late(LocalStorage):
@@ -214,7 +214,7 @@ def test_a_storage_that_lost_much_takes_nothing_from_readers(
 
 
 def test_515_of_631_novels_are_listed_and_none_is_removed(
-    library: Library, service: SyncService, road: RecordingRoad, tables: Tables
+    library: Library, service: SyncService, transport: RecordingTransport, tables: Tables
 ) -> None:
     slugs = fill(library, 631, length=1)
     synced(service)
@@ -228,9 +228,9 @@ def test_515_of_631_novels_are_listed_and_none_is_removed(
         "held 116 of 631 novels are no longer in storage, over the limit of 10%; none is removed"
     ]
     assert tables.places() == before
-    road.calls.clear()
+    transport.calls.clear()
     assert messages(synced(service, "partial")) == messages(report)
-    assert [function for function, _ in road.calls] == ["novelsync_begin", "novelsync_finish"], (
+    assert [function for function, _ in transport.calls] == ["novelsync_begin", "novelsync_finish"], (
         "it stands in quiet hours"
     )
 
@@ -295,7 +295,7 @@ def test_held_removals_end_when_the_novels_are_back(library: Library, service: S
 
 
 def test_a_higher_limit_lets_go_what_was_held(
-    library: Library, database: FunctionDatabase, prompt: SyncService, tables: Tables
+    library: Library, database: SqlClient, prompt: SyncService, tables: Tables
 ) -> None:
     fill(library, 10)
     synced(prompt)
@@ -335,7 +335,7 @@ def test_a_number_that_was_not_shown_does_not_switch_the_guard_off(
 
 
 def test_where_novels_are_left_over_no_removal_is_accepted_and_the_hold_stands(
-    library: Library, service: SyncService, database: FunctionDatabase
+    library: Library, service: SyncService, database: SqlClient
 ) -> None:
     slugs = fill(library, 20)
     synced(service)
@@ -349,7 +349,7 @@ def test_where_novels_are_left_over_no_removal_is_accepted_and_the_hold_stands(
 
 
 def test_a_removal_whose_answer_was_lost_is_reported_when_asked_again(
-    library: Library, prompt: SyncService, road: RecordingRoad
+    library: Library, prompt: SyncService, transport: RecordingTransport
 ) -> None:
     fill(library, 20)
     synced(prompt)
@@ -357,10 +357,10 @@ def test_a_removal_whose_answer_was_lost_is_reported_when_asked_again(
 
     def twice(function: str) -> None:
         if function == "novelsync_remove":
-            road.before = lambda function: None
-            road.call(*road.calls[-1])
+            transport.before = lambda function: None
+            transport.call(*transport.calls[-1])
 
-    road.before = twice
+    transport.before = twice
     assert nonzero(synced(prompt)["novels"]) == {"removed": 1, "unchanged": 19}
 
 

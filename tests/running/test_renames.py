@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from novelsync.database.client import FunctionDatabase
+from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables, make_service
+from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
 from tests.support.library import Library, chapter, chapters, text_of
 
@@ -138,8 +138,8 @@ def test_a_copy_that_came_in_by_itself_is_recognised_too(library: Library, promp
 def test_renames_are_found_in_a_later_run_if_the_first_could_not(
     library: Library,
     service: SyncService,
-    database: FunctionDatabase,
-    road: RecordingRoad,
+    database: SqlClient,
+    transport: RecordingTransport,
     tables: Tables,
     trouble: str,
 ) -> None:
@@ -162,9 +162,9 @@ def test_renames_are_found_in_a_later_run_if_the_first_could_not(
             if function == "novelsync_renamed":
                 raise DatabaseUnavailable("it is away")
 
-        road.before = cut
+        transport.before = cut
         synced(service, "failed")
-        road.before = lambda function: None
+        transport.before = lambda function: None
     else:
         assert "3 of 10 novels are no longer in storage" in messages(synced(service, "partial"))[0]
         for slug in slugs:
@@ -176,10 +176,10 @@ def test_renames_are_found_in_a_later_run_if_the_first_could_not(
 
 
 def test_what_a_listing_missed_does_not_go_on_in_its_copy(
-    library: Library, service: SyncService, database: FunctionDatabase, tables: Tables
+    library: Library, service: SyncService, database: SqlClient, tables: Tables
 ) -> None:
     class Late(LocalStorage):
-        def listing(self) -> Iterator[StoredNovel]:
+        def listing(self) -> Iterator[SourceFile]:
             return (novel for novel in super().listing() if novel.slug != "novel-007")
 
     fill(library, 20)
@@ -226,7 +226,7 @@ def test_a_shared_preface_makes_no_rename(library: Library, prompt: SyncService)
 
 
 def test_of_two_new_names_the_older_gets_the_ids_and_a_dry_run_says_so(
-    library: Library, database: FunctionDatabase, tables: Tables
+    library: Library, database: SqlClient, tables: Tables
 ) -> None:
     service = make_service(library, database, limits=AT_ONCE, workers=1)
     fill(library, 20)
@@ -236,7 +236,7 @@ def test_of_two_new_names_the_older_gets_the_ids_and_a_dry_run_says_so(
     synced(service)
     copied(library, "novel-001", "a")
     library.remove("novel-001")
-    planned = service.rehearse().as_dict()
+    planned = service.dry_run().as_dict()
     done = synced(service)
     assert planned["novels"] == done["novels"]
     assert ids_of(tables, "b") == ids, "readers know it already"

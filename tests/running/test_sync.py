@@ -14,14 +14,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from novelsync.database.client import FunctionDatabase
+from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable, StorageUnavailable
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.running.lease import LeaseKeeper
 from novelsync.running.report import Report
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables, make_service
+from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.library import REAL_NOVELS, Library, chapter, chapters, text_of
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def nonzero(counts: dict[str, int]) -> dict[str, int]:
 
 
 @needs_real_novels
-def test_every_field_of_the_real_novels_is_stored_byte_for_byte(database: FunctionDatabase, tables: Tables) -> None:
+def test_every_field_of_the_real_novels_is_stored_byte_for_byte(database: SqlClient, tables: Tables) -> None:
     storage = LocalStorage(str(REAL_NOVELS))
     report = synced(SyncService(storage, database, workers=4, max_file_bytes=100_000_000))
     assert report.as_dict()["novels"]["created"] == 20
@@ -71,18 +71,18 @@ def assert_equal_to_files(tables: Tables, folder: Path) -> None:
 
 
 def test_a_second_run_opens_no_file_touches_no_row_and_makes_two_requests(
-    library: Library, service: SyncService, road: RecordingRoad, tables: Tables
+    library: Library, service: SyncService, transport: RecordingTransport, tables: Tables
 ) -> None:
     for slug in ("emma", "persuasion", "mansfield-park"):
         library.write(slug, chapters(3))
     synced(service)
     before = tables.places()
-    road.calls.clear()
+    transport.calls.clear()
     with opened_files(library.folder) as opened:
         report = synced(service)
     assert opened == []
     assert tables.places() == before
-    assert [function for function, _ in road.calls] == ["novelsync_begin", "novelsync_finish"]
+    assert [function for function, _ in transport.calls] == ["novelsync_begin", "novelsync_finish"]
     assert nonzero(report.as_dict()["novels"]) == {"unchanged": 3}
     assert report.as_dict()["novels_processed"] == report.as_dict()["novels_success"] == 3
 
@@ -222,25 +222,33 @@ def long_novel(library: Library, service: SyncService) -> list[dict[str, Any]]:
 
 
 def test_one_chapter_added_to_three_thousand_sends_one_text_and_writes_two_rows(
-    library: Library, service: SyncService, road: RecordingRoad, tables: Tables, long_novel: list[dict[str, Any]]
+    library: Library,
+    service: SyncService,
+    transport: RecordingTransport,
+    tables: Tables,
+    long_novel: list[dict[str, Any]],
 ) -> None:
     before = tables.places()
-    road.calls.clear()
+    transport.calls.clear()
     library.write("long", [*long_novel, chapter(3001)])
     synced(service)
-    assert road.texts_sent() == [text_of("chapter 3001")]
+    assert transport.texts_sent() == [text_of("chapter 3001")]
     after = tables.places()
     assert {table: len(after[table] - before[table]) for table in after} == {"novels": 1, "chapters": 1}
 
 
 def test_one_chapter_put_in_front_of_three_thousand_sends_one_text(
-    library: Library, service: SyncService, road: RecordingRoad, tables: Tables, long_novel: list[dict[str, Any]]
+    library: Library,
+    service: SyncService,
+    transport: RecordingTransport,
+    tables: Tables,
+    long_novel: list[dict[str, Any]],
 ) -> None:
     ids = tables.ids("long")
-    road.calls.clear()
+    transport.calls.clear()
     library.write("long", [chapter(0), *long_novel])
     report = synced(service)
-    assert road.texts_sent() == [text_of("chapter 0")]
+    assert transport.texts_sent() == [text_of("chapter 0")]
     assert nonzero(report.as_dict()["chapters"]) == {"created": 1, "moved": 3000}
     assert tables.titles("long")[:3] == ["Chapter 0", "Chapter 1", "Chapter 2"]
     assert {title: id_ for title, id_ in tables.ids("long").items() if title != "Chapter 0"} == ids
@@ -280,7 +288,7 @@ def test_a_refused_file_keeps_what_is_stored_and_stops_nobody(
 
 
 def test_a_refused_file_is_not_read_again_and_still_reported(
-    library: Library, service: SyncService, road: RecordingRoad
+    library: Library, service: SyncService, transport: RecordingTransport
 ) -> None:
     library.write_raw("emma", b"[]")
     first = synced(service, "partial").as_dict()
@@ -295,7 +303,7 @@ def test_a_refused_file_is_not_read_again_and_still_reported(
     assert synced(service).as_dict()["problems"] == []
 
 
-def test_a_refused_file_that_is_being_mended_is_counted_once(library: Library, database: FunctionDatabase) -> None:
+def test_a_refused_file_that_is_being_mended_is_counted_once(library: Library, database: SqlClient) -> None:
     now = 10**18
     storage = LocalStorage(str(library.folder), clock_ns=lambda: now)
     service = SyncService(storage, database, workers=1, max_file_bytes=1_000_000)
@@ -328,9 +336,7 @@ def test_a_novel_the_database_refuses_is_isolated_and_tried_again(
     assert nonzero(synced(service).as_dict()["novels"]) == {"created": 1, "unchanged": 6}
 
 
-def test_a_file_over_the_size_limit_is_refused_until_the_limit_is_raised(
-    library: Library, database: FunctionDatabase
-) -> None:
+def test_a_file_over_the_size_limit_is_refused_until_the_limit_is_raised(library: Library, database: SqlClient) -> None:
     size = library.write("emma", chapters(3)).stat().st_size
     strict, lenient = (make_service(library, database, max_file_bytes=limit) for limit in (size - 1, size))
     (problem,) = synced(strict, "partial").as_dict()["problems"]
@@ -340,7 +346,7 @@ def test_a_file_over_the_size_limit_is_refused_until_the_limit_is_raised(
 
 
 def test_a_young_file_that_does_not_parse_is_in_flight_and_no_problem(
-    library: Library, database: FunctionDatabase, tables: Tables
+    library: Library, database: SqlClient, tables: Tables
 ) -> None:
     now = 0
     storage = LocalStorage(str(library.folder), clock_ns=lambda: now)
@@ -353,10 +359,10 @@ def test_a_young_file_that_does_not_parse_is_in_flight_and_no_problem(
 
 
 def test_a_file_that_changes_while_it_is_read_is_in_flight_and_read_next_time(
-    library: Library, database: FunctionDatabase, tables: Tables
+    library: Library, database: SqlClient, tables: Tables
 ) -> None:
     class Hasty(LocalStorage):
-        def read(self, novel: StoredNovel) -> bytes | None:
+        def read(self, novel: SourceFile) -> bytes | None:
             if not tables.rows("select from novelsync.runs where finished_at is not null"):
                 library.write(novel.slug, chapters(2))
             return super().read(novel)
@@ -369,25 +375,25 @@ def test_a_file_that_changes_while_it_is_read_is_in_flight_and_read_next_time(
 
 
 def test_a_novel_that_somebody_else_writes_meanwhile_is_planned_anew(
-    library: Library, service: SyncService, other_database: FunctionDatabase, road: RecordingRoad, tables: Tables
+    library: Library, service: SyncService, other_database: SqlClient, transport: RecordingTransport, tables: Tables
 ) -> None:
     library.write("emma", chapters(2))
     other = make_service(library, other_database)
 
     def overtake(function: str) -> None:
         if function == "novelsync_write":
-            road.before = lambda function: None
+            transport.before = lambda function: None
             assert other.sync_novel_to_db("emma")
 
-    road.before = overtake
+    transport.before = overtake
     report = synced(service)
-    assert [function for function, _ in road.calls].count("novelsync_write") == 2
+    assert [function for function, _ in transport.calls].count("novelsync_write") == 2
     assert nonzero(report.as_dict()["novels"]) == {"unchanged": 1}
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
 
 
 def test_bytes_that_were_read_before_somebody_elses_write_never_follow_it(
-    library: Library, service: SyncService, other_database: FunctionDatabase, road: RecordingRoad, tables: Tables
+    library: Library, service: SyncService, other_database: SqlClient, transport: RecordingTransport, tables: Tables
 ) -> None:
     library.write("emma", chapters(1))
     synced(service)
@@ -396,11 +402,11 @@ def test_bytes_that_were_read_before_somebody_elses_write_never_follow_it(
 
     def overtake(function: str) -> None:
         if function == "novelsync_write":
-            road.before = lambda function: None
+            transport.before = lambda function: None
             library.write("emma", chapters(3))
             synced(other)
 
-    road.before = overtake
+    transport.before = overtake
     assert service.sync_novel_to_db("emma")
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
     assert nonzero(synced(other).as_dict()["novels"]) == {"unchanged": 1}
@@ -454,7 +460,7 @@ def test_rows_that_were_deleted_by_hand_come_back(library: Library, service: Syn
 
 @pytest.mark.parametrize("function", ["begin", "known", "write", "absence", "problems", "finish"])
 def test_wherever_the_database_goes_away_the_report_adds_up(
-    library: Library, service: SyncService, road: RecordingRoad, tables: Tables, function: str
+    library: Library, service: SyncService, transport: RecordingTransport, tables: Tables, function: str
 ) -> None:
     for slug in "abcd":
         library.write(slug, chapters(1))
@@ -469,7 +475,7 @@ def test_wherever_the_database_goes_away_the_report_adds_up(
         if called == f"novelsync_{function}":
             raise DatabaseUnavailable("it is away")
 
-    road.before = cut
+    transport.before = cut
     report = service.sync_all_novels().as_dict()
     assert report["outcome"] == "failed"
     counts = report["novels"]
@@ -481,7 +487,7 @@ def test_wherever_the_database_goes_away_the_report_adds_up(
         assert (report["novels_success"], report["novels_error"]) == (4, 1)
 
 
-def test_the_lease_is_renewed_while_a_run_works(database: FunctionDatabase, tables: Tables) -> None:
+def test_the_lease_is_renewed_while_a_run_works(database: SqlClient, tables: Tables) -> None:
     run = "00000000-0000-0000-0000-000000000001"
     database.begin(run, "cli", "somebody", 1)
     query = "select expires_at > clock_timestamp() + interval '30 seconds' from novelsync.lease"
@@ -509,10 +515,10 @@ def test_a_missing_novel_is_counted_and_stays(library: Library, service: SyncSer
 
 
 def test_a_listing_that_breaks_off_ends_the_run_and_touches_nothing(
-    library: Library, service: SyncService, database: FunctionDatabase, tables: Tables
+    library: Library, service: SyncService, database: SqlClient, tables: Tables
 ) -> None:
     class Broken(LocalStorage):
-        def listing(self) -> Iterator[StoredNovel]:
+        def listing(self) -> Iterator[SourceFile]:
             yield from list(super().listing())[:1]
             raise StorageUnavailable("the disk is gone", "mount it")
 
@@ -529,9 +535,9 @@ def test_a_listing_that_breaks_off_ends_the_run_and_touches_nothing(
     assert nonzero(synced(service).as_dict()["novels"]) == {"updated": 1, "unchanged": 2}
 
 
-def test_five_novels_in_a_row_that_cannot_be_read_end_the_run(library: Library, database: FunctionDatabase) -> None:
+def test_five_novels_in_a_row_that_cannot_be_read_end_the_run(library: Library, database: SqlClient) -> None:
     class Failing(LocalStorage):
-        def read(self, novel: StoredNovel) -> bytes | None:
+        def read(self, novel: SourceFile) -> bytes | None:
             if novel.slug in failing:
                 raise StorageUnavailable(f"{novel.slug} is on a bad block")
             return super().read(novel)
@@ -553,7 +559,7 @@ def test_five_novels_in_a_row_that_cannot_be_read_end_the_run(library: Library, 
 
 
 def test_a_run_out_of_time_defers_the_rest_and_the_next_one_goes_on_there(
-    library: Library, database: FunctionDatabase, tables: Tables
+    library: Library, database: SqlClient, tables: Tables
 ) -> None:
     for slug in "abcd":
         library.write(slug, [chapter(1, content="x" * 3_000_000)])
@@ -571,7 +577,7 @@ def test_a_run_out_of_time_defers_the_rest_and_the_next_one_goes_on_there(
 
 
 @pytest.fixture
-def slow_line(library: Library, road: RecordingRoad) -> Callable[[], float]:
+def slow_line(library: Library, transport: RecordingTransport) -> Callable[[], float]:
     """The seconds, ten of which pass with each part of a large novel; and the library, with a large novel in it."""
     library.write("b-large", [chapter(n, content=f"{n:08d}" * 12_500) for n in range(1, 151)])
     for slug in "ac":
@@ -581,12 +587,12 @@ def slow_line(library: Library, road: RecordingRoad) -> Callable[[], float]:
     def take_a_while(function: str) -> None:
         seconds[0] += 10 * (function == "novelsync_stage")
 
-    road.before = take_a_while
+    transport.before = take_a_while
     return lambda: seconds[0]
 
 
 def test_a_novel_too_slow_for_the_time_budget_is_named_and_keeps_no_other_waiting(
-    library: Library, database: FunctionDatabase, tables: Tables, slow_line: Callable[[], float]
+    library: Library, database: SqlClient, tables: Tables, slow_line: Callable[[], float]
 ) -> None:
     short = make_service(library, database, workers=1, time_budget=15, monotonic=slow_line)
     report = synced(short, "partial").as_dict()
@@ -611,31 +617,33 @@ def test_a_novel_too_slow_for_the_time_budget_is_named_and_keeps_no_other_waitin
 
 
 def test_should_a_large_novel_kill_the_process_the_next_run_begins_with_the_others(
-    road: RecordingRoad, database: FunctionDatabase, library: Library, tables: Tables, slow_line: Callable[[], float]
+    transport: RecordingTransport, database: SqlClient, library: Library, tables: Tables, slow_line: Callable[[], float]
 ) -> None:
     remembered: list[tuple[Any, ...]] = []
     resume_at = "select resume_at from novelsync.lease"
-    road.before = lambda function: remembered.extend(tables.rows(resume_at) if function == "novelsync_stage" else [])
+    transport.before = lambda function: remembered.extend(
+        tables.rows(resume_at) if function == "novelsync_stage" else []
+    )
     assert synced(make_service(library, database)).success
     assert set(remembered) == {("c",)}
     assert tables.rows(resume_at) == [(None,)], "it killed nobody"
 
 
 def test_a_run_that_is_told_to_stop_in_the_middle_of_a_large_novel_breaks_it_off_and_the_next_begins_there(
-    library: Library, road: RecordingRoad, database: FunctionDatabase, tables: Tables, slow_line: Callable[[], float]
+    library: Library, transport: RecordingTransport, database: SqlClient, tables: Tables, slow_line: Callable[[], float]
 ) -> None:
     service = make_service(library, database, workers=1)
-    road.before = lambda function: service.stop() if function == "novelsync_stage" else None
+    transport.before = lambda function: service.stop() if function == "novelsync_stage" else None
     report = synced(service, "partial").as_dict()
     assert (nonzero(report["novels"]), report["problems"]) == ({"created": 1, "deferred": 2}, [])
-    assert [function for function, _ in road.calls].count("novelsync_stage") == 1
+    assert [function for function, _ in transport.calls].count("novelsync_stage") == 1
     assert tables.rows("select resume_at from novelsync.lease") == [("b-large",)]
-    road.before = lambda function: None
+    transport.before = lambda function: None
     assert nonzero(synced(make_service(library, database)).as_dict()["novels"]) == {"created": 2, "unchanged": 1}
 
 
 def test_calls_are_not_halved_beyond_the_time_budget(
-    library: Library, road: RecordingRoad, database: FunctionDatabase, tables: Tables
+    library: Library, transport: RecordingTransport, database: SqlClient, tables: Tables
 ) -> None:
     tables.connection.execute("alter table chapters add check (title <> 'Chapter 2')")
     for slug in "abcd":
@@ -645,15 +653,15 @@ def test_calls_are_not_halved_beyond_the_time_budget(
     def take_a_while(function: str) -> None:
         seconds[0] += 10 * (function == "novelsync_write")
 
-    road.before = take_a_while
+    transport.before = take_a_while
     short = make_service(library, database, time_budget=15, monotonic=lambda: seconds[0])
     report = synced(short, "partial").as_dict()
     assert nonzero(report["novels"]) == {"deferred": 4}
     assert {problem["kind"] for problem in report["problems"]} == {"unavailable"}
-    assert [function for function, _ in road.calls].count("novelsync_write") == 2
+    assert [function for function, _ in transport.calls].count("novelsync_write") == 2
 
 
-def test_a_run_that_is_told_to_stop_ends_in_good_order(library: Library, database: FunctionDatabase) -> None:
+def test_a_run_that_is_told_to_stop_ends_in_good_order(library: Library, database: SqlClient) -> None:
     for slug in "abc":
         library.write(slug, chapters(1))
     service = make_service(library, database)
@@ -662,9 +670,7 @@ def test_a_run_that_is_told_to_stop_ends_in_good_order(library: Library, databas
     assert nonzero(synced(make_service(library, database)).as_dict()["novels"]) == {"created": 3}
 
 
-def test_two_runs_at_once_do_the_work_once(
-    library: Library, service: SyncService, other_database: FunctionDatabase
-) -> None:
+def test_two_runs_at_once_do_the_work_once(library: Library, service: SyncService, other_database: SqlClient) -> None:
     for n in range(30):
         library.write(f"novel-{n}", chapters(3))
     other = make_service(library, other_database)
@@ -680,7 +686,7 @@ def test_two_runs_at_once_do_the_work_once(
 
 
 def test_a_database_that_goes_away_fails_the_run_without_a_traceback(
-    library: Library, service: SyncService, road: RecordingRoad, database_url: str, tables: Tables
+    library: Library, service: SyncService, transport: RecordingTransport, database_url: str, tables: Tables
 ) -> None:
     library.write("emma", chapters(1))
     ((name,),) = tables.rows("select current_database()")
@@ -694,12 +700,12 @@ def test_a_database_that_goes_away_fails_the_run_without_a_traceback(
                 " where application_name = 'novelsync' and datname = current_database()"
             )
 
-    road.before = cut
+    transport.before = cut
     with elsewhere:
         report = synced(service, "failed")
         elsewhere.execute(f"alter database {name} allow_connections true")
     assert "cannot be reached" in report.problems[0].message
-    road.before = lambda function: None
+    transport.before = lambda function: None
     tables.connection.execute("update novelsync.lease set expires_at = now()")
     synced(service)
 
@@ -720,7 +726,7 @@ def test_a_connection_that_ended_while_it_waited_costs_no_run(
 
 
 def test_one_novel_is_synced_without_the_lease(
-    library: Library, service: SyncService, database: FunctionDatabase, tables: Tables
+    library: Library, service: SyncService, database: SqlClient, tables: Tables
 ) -> None:
     database.begin("00000000-0000-0000-0000-000000000001", "cli", "somebody", 60)
     library.write("emma", chapters(2))
@@ -756,7 +762,7 @@ def test_nothing_at_all_is_a_run_too(library: Library, service: SyncService) -> 
 
 
 def test_an_unexpected_end_is_recorded_and_gives_the_lease_back(
-    library: Library, service: SyncService, database: FunctionDatabase
+    library: Library, service: SyncService, database: SqlClient
 ) -> None:
     library.write("emma", chapters(1))
 

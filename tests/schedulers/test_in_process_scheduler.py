@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from novelsync.database.client import FunctionDatabase
+from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable, RunInProgress
 from novelsync.running.report import Report
 from novelsync.scheduler_service import SchedulerService
 from novelsync.schedulers.in_process import InProcessScheduler
 from novelsync.sync_service import SyncService
-from tests.conftest import RecordingRoad, Tables, make_service
+from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.library import Library, chapters
 from tests.support.waiting import wait_until
 
@@ -110,7 +110,7 @@ def test_it_looks_at_the_clock_by_itself(service: SyncService, clock: Clock) -> 
 
 
 def test_two_triggers_at_once_are_one_run_and_one_skipped(
-    library: Library, scheduler: InProcessScheduler, clock: Clock, database: FunctionDatabase, tables: Tables
+    library: Library, scheduler: InProcessScheduler, clock: Clock, database: SqlClient, tables: Tables
 ) -> None:
     library.write("emma", chapters(1))
     scheduler.start()
@@ -145,11 +145,11 @@ def test_run_now_returns_once_the_run_has_its_lease(
 
 
 def test_run_now_does_not_say_that_it_started_what_the_database_did_not_let_start(
-    scheduler: InProcessScheduler, road: RecordingRoad
+    scheduler: InProcessScheduler, transport: RecordingTransport
 ) -> None:
     def away(function: str) -> None:
         raise DatabaseUnavailable("the database is away")
 
-    road.before = away
+    transport.before = away
     with pytest.raises(DatabaseUnavailable):
         scheduler.run_now()

@@ -21,8 +21,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from novelsync.database.client import FunctionDatabase
-from novelsync.database.supabase import SupabaseRoad
+from novelsync.database.client import SqlClient
+from novelsync.database.supabase import SupabaseTransport
 from novelsync.sync_service import SyncService
 from novelsync.web import routes as http
 from tests.conftest import Tables, make_service
@@ -117,7 +117,7 @@ def test_what_is_no_file_is_not_waited_for(
 
 @pytest.fixture(params=["postgres", "supabase"])
 def over(
-    request: pytest.FixtureRequest, library: Library, database: FunctionDatabase, database_url: str
+    request: pytest.FixtureRequest, library: Library, database: SqlClient, database_url: str
 ) -> Iterator[SyncService]:
     """The service over either road."""
     if request.param == "postgres":
@@ -127,7 +127,7 @@ def over(
     else:
         with (
             StandIn(database_url) as stand_in,
-            closing(FunctionDatabase(SupabaseRoad(stand_in.url, stand_in.secret_key))) as over_the_api,
+            closing(SqlClient(SupabaseTransport(stand_in.url, stand_in.secret_key))) as over_the_api,
         ):
             yield make_service(library, over_the_api)
 

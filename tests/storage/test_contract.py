@@ -11,8 +11,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage as google
 
 from novelsync.contracts import Storage
-from novelsync.database.client import FunctionDatabase
-from novelsync.database.postgres import PostgresRoad
+from novelsync.database.client import SqlClient
+from novelsync.database.postgres import PostgresTransport
 from novelsync.errors import StorageUnavailable
 from novelsync.planning.guards import Limits
 from novelsync.storage.gcs import GcsStorage
@@ -34,7 +34,7 @@ class Kept:
 
 
 @pytest.fixture(params=["folder", "bucket", "emulator"])
-def kept(request: pytest.FixtureRequest, library: Library) -> Iterator[Kept]:
+def held_chapters(request: pytest.FixtureRequest, library: Library) -> Iterator[Kept]:
     if request.param == "folder":
         yield Kept(LocalStorage(str(library.folder)), library.write_raw, library.remove)
     elif request.param == "bucket":
@@ -73,54 +73,54 @@ class emulated:  # noqa: N801 — reads as a statement
         self._server.stop()
 
 
-def test_novels_are_listed_by_the_bytes_of_their_slugs_with_a_slash(kept: Kept) -> None:
+def test_novels_are_listed_by_the_bytes_of_their_slugs_with_a_slash(held_chapters: Kept) -> None:
     for slug in ("ä", "a", "a-b", "a0", "Z", "số-đỏ"):
-        kept.write(slug, b"{}")
-    assert [novel.slug for novel in kept.storage.listing()] == ["Z", "a-b", "a", "a0", "số-đỏ", "ä"]
+        held_chapters.write(slug, b"{}")
+    assert [novel.slug for novel in held_chapters.storage.listing()] == ["Z", "a-b", "a", "a0", "số-đỏ", "ä"]
 
 
-def test_an_empty_storage_lists_nothing(kept: Kept) -> None:
-    assert list(kept.storage.listing()) == []
+def test_an_empty_storage_lists_nothing(held_chapters: Kept) -> None:
+    assert list(held_chapters.storage.listing()) == []
 
 
-def test_a_novel_is_read_byte_for_byte(kept: Kept) -> None:
+def test_a_novel_is_read_byte_for_byte(held_chapters: Kept) -> None:
     data = b"\xef\xbb\xbf{\r\n\x00\xff}"
-    kept.write("emma", data)
-    (novel,) = kept.storage.listing()
+    held_chapters.write("emma", data)
+    (novel,) = held_chapters.storage.listing()
     assert novel.size == len(data)
-    assert kept.storage.read(novel) == data
+    assert held_chapters.storage.read(novel) == data
 
 
-def test_a_novel_that_is_written_anew_has_another_version(kept: Kept) -> None:
-    kept.write("emma", b"1")
-    (before,) = kept.storage.listing()
-    kept.write("emma", b"2")
-    (after,) = kept.storage.listing()
+def test_a_novel_that_is_written_anew_has_another_version(held_chapters: Kept) -> None:
+    held_chapters.write("emma", b"1")
+    (before,) = held_chapters.storage.listing()
+    held_chapters.write("emma", b"2")
+    (after,) = held_chapters.storage.listing()
     assert before.version != after.version
-    assert kept.storage.read(after) == b"2"
+    assert held_chapters.storage.read(after) == b"2"
 
 
-def test_a_novel_that_vanished_since_it_was_listed_is_in_flight(kept: Kept) -> None:
-    kept.write("emma", b"{}")
-    (novel,) = kept.storage.listing()
-    kept.remove("emma")
-    assert kept.storage.read(novel) is None
+def test_a_novel_that_vanished_since_it_was_listed_is_in_flight(held_chapters: Kept) -> None:
+    held_chapters.write("emma", b"{}")
+    (novel,) = held_chapters.storage.listing()
+    held_chapters.remove("emma")
+    assert held_chapters.storage.read(novel) is None
 
 
-def test_one_novel_is_found_as_it_is_listed(kept: Kept) -> None:
-    kept.write("emma", b"{}")
-    (novel,) = kept.storage.listing()
-    assert kept.storage.find("emma") == novel
-    assert kept.storage.find("persuasion") is None
+def test_one_novel_is_found_as_it_is_listed(held_chapters: Kept) -> None:
+    held_chapters.write("emma", b"{}")
+    (novel,) = held_chapters.storage.listing()
+    assert held_chapters.storage.find("emma") == novel
+    assert held_chapters.storage.find("persuasion") is None
 
 
 @needs_real_novels
 def test_the_real_novels_are_the_same_through_every_storage(
-    kept: Kept, database: FunctionDatabase, tables: Tables
+    held_chapters: Kept, database: SqlClient, tables: Tables
 ) -> None:
     for path in REAL_NOVELS.glob("*/book_info.json"):
-        kept.write(path.parent.name, path.read_bytes())
-    report = SyncService(kept.storage, database, workers=4, max_file_bytes=10**8).sync_all_novels()
+        held_chapters.write(path.parent.name, path.read_bytes())
+    report = SyncService(held_chapters.storage, database, workers=4, max_file_bytes=10**8).sync_all_novels()
     assert report.success, report.as_dict()
     assert_equal_to_files(tables, REAL_NOVELS)
 
@@ -136,7 +136,7 @@ def test_a_folder_and_a_bucket_leave_the_same_rows_behind(
             bucket.put(f"{path.parent.name}/book_info.json", path.read_bytes())
         for storage in (LocalStorage(str(library.folder)), GcsStorage("gs://novels", bucket.client)):
             url = make_database("migrated")
-            database = FunctionDatabase(PostgresRoad(url))
+            database = SqlClient(PostgresTransport(url))
             assert SyncService(storage, database, workers=1, max_file_bytes=10**8).sync_all_novels().success
             database.close()
             tables = Tables(url)
@@ -147,7 +147,7 @@ def test_a_folder_and_a_bucket_leave_the_same_rows_behind(
     assert len(rows[0]) == 15
 
 
-def test_a_listing_that_fails_on_its_last_page_removes_nothing(database: FunctionDatabase, tables: Tables) -> None:
+def test_a_listing_that_fails_on_its_last_page_removes_nothing(database: SqlClient, tables: Tables) -> None:
     with Bucket(page_size=4) as bucket:
         storage = GcsStorage("gs://novels", bucket.client, patience=0.1)
         service = SyncService(storage, database, workers=1, max_file_bytes=10**8, limits=Limits(removals=1, grace=0))

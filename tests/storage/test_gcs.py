@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.storage.gcs import GcsStorage
 from tests.support.bucket import Answer, Bucket, failure
 
@@ -31,7 +31,7 @@ def listings(bucket: Bucket) -> list[str]:
     return [request for request in bucket.requests if "/o?" in request]
 
 
-def only(storage: GcsStorage) -> StoredNovel:
+def only(storage: GcsStorage) -> SourceFile:
     (novel,) = storage.listing()
     return novel
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.storage.local import LocalStorage
 from tests.support.library import Library
 from tests.support.postgres_server import AS_ROOT
@@ -25,7 +25,7 @@ def listed(storage: LocalStorage) -> list[str]:
     return [novel.slug for novel in storage.listing()]
 
 
-def only(storage: LocalStorage) -> StoredNovel:
+def only(storage: LocalStorage) -> SourceFile:
     (novel,) = storage.listing()
     return novel
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from novelsync.database.client import FunctionDatabase
-from novelsync.database.postgres import PostgresRoad
-from novelsync.models.run import Options
+from novelsync.database.client import SqlClient
+from novelsync.database.postgres import PostgresTransport
+from novelsync.models.run import SyncOptions
 from novelsync.planning.guards import Limits
 from tests.conftest import Tables, make_service
 from tests.support.editing import Chapter, Edit, Shelf
@@ -60,7 +60,7 @@ class Hours:
         self.ledger = Ledger()
         self._shelf = Shelf(sizes)
         self._library = Library(folder)
-        self._database = FunctionDatabase(PostgresRoad(url, "the test's database"))
+        self._database = SqlClient(PostgresTransport(url, "the test's database"))
         self._tables = Tables(url)
         limits = Limits(removals=1, grace=grace)
         self._service = make_service(self._library, self._database, limits=limits)
@@ -83,7 +83,7 @@ class Hours:
             " first_seen = first_seen - t from (select interval '1 hour') as passed(t)"
         )
         accepted = {slug for slug, folder in self._folders.items() if accept and folder.held and slug in data}
-        report = self._service.sync_all_novels("cli", options=Options(accept=frozenset(accepted))).as_dict()
+        report = self._service.sync_all_novels("cli", options=SyncOptions(accept=frozenset(accepted))).as_dict()
         stored = self._read()
         folders = self._check_novels(data, stored, accepted)
         all_missing = self._check_absent(folders, stored, data)
@@ -147,7 +147,7 @@ class Hours:
         gone = {slug: folder for slug, folder in self._folders.items() if slug not in data}
         own: dict[str, int | None] = {}
         new: set[str] = set()
-        formers: dict[str, list[str]] = {}
+        renamed_from: dict[str, list[str]] = {}
         for slug in data:
             folder = self._folders.get(slug)
             row = self._stored[folder.novel] if folder else None
@@ -156,17 +156,17 @@ class Hours:
                 # A copy, of which the original may be what is gone.
                 own[slug] = row.id
                 older = {name: former for name, former in gone.items() if former.since < folder.since}
-                formers[slug] = self._formers(older, folder.data, row.texts)
+                renamed_from[slug] = self._formers(older, folder.data, row.texts)
             elif folder and row and (folder.data == data[slug] or row.shares_text_with(chapters)):
-                own[slug], formers[slug] = row.id, []
+                own[slug], renamed_from[slug] = row.id, []
             else:
                 back = row.id if row and row.may_be(chapters) else None
-                own[slug], formers[slug] = back, self._formers(gone, data[slug], _texts(chapters))
+                own[slug], renamed_from[slug] = back, self._formers(gone, data[slug], _texts(chapters))
                 new.add(slug)
         newly = any(folder.absent == 0 for folder in gone.values())
         expected: dict[str, set[int | None]] = {}
-        for slug, names in formers.items():
-            heirs = [other for other in formers if set(names) & set(formers[other])]
+        for slug, names in renamed_from.items():
+            heirs = [other for other in renamed_from if set(names) & set(renamed_from[other])]
             rows = {gone[name].novel for name in names}
             sure = len(rows) == len(heirs) == 1 and (newly or slug in new)
             expected[slug] = rows if sure else {own[slug], *rows}

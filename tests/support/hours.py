@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from novelsync.models.run import Options
+from novelsync.models.run import SyncOptions
 from novelsync.planning.guards import Limits
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables
@@ -12,7 +12,7 @@ AT_ONCE = Limits(grace=0)
 
 
 def synced(service: SyncService, outcome: str = "ok", **options: Any) -> dict[str, Any]:
-    report = service.sync_all_novels("cli", options=Options(**options)).as_dict()
+    report = service.sync_all_novels("cli", options=SyncOptions(**options)).as_dict()
     assert report["outcome"] == outcome, report
     return report
 

@@ -9,14 +9,14 @@ from hashlib import sha256
 from itertools import count
 
 from novelsync.models.book import UNSET, Book, BookChapter, NovelFields, url_hash
-from novelsync.models.source import StoredNovel
+from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.models.writing import NovelWrite
 from novelsync.planning.novel_plan import plan_novel
 from tests.support.editing import Chapter, Number
 from tests.support.ledger import Row
 
-_FILE = StoredNovel("a-novel", "version", 1)
+_FILE = SourceFile("a-novel", "version", 1)
 _FIELDS = NovelFields("A novel")
 
 
@@ -44,8 +44,17 @@ class Table:
             rows[gone.id] = replace(rows[gone.id], removed=True)
         self.rows = sorted(rows.values(), key=lambda row: (row.position, row.id))
         known = [_known(row) for row in sorted(self.rows, key=lambda row: row.removed)]
-        holds = write.holds or 0
-        self._known = KnownNovel("a-novel", 1, False, _FIELDS, known, write.chapter_count, held=holds > 0, holds=holds)
+        held_in_a_row = write.held_in_a_row or 0
+        self._known = KnownNovel(
+            "a-novel",
+            1,
+            False,
+            _FIELDS,
+            known,
+            write.chapter_count,
+            held=held_in_a_row > 0,
+            held_in_a_row=held_in_a_row,
+        )
 
 
 def _with(row: Row, position: int, chapter: BookChapter, *, new_text: bool) -> Row:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from novelsync.planning.guards import accept_hint, hold_removals
+from novelsync.planning.guards import accept_hint, guard_removals
 from novelsync.text.hints import as_command_line, as_request, said
 
 ROOT, PATH = "https://sync.example.run.app", "/api/v1/sync/novels"
@@ -21,7 +21,7 @@ def test_on_a_laptop_it_is_a_command_line() -> None:
     [
         (accept_hint("emma", 1), "?accept=emma"),
         (accept_hint("sách truyện & more", 1), "?accept=s%C3%A1ch+truy%E1%BB%87n+%26+more"),
-        (getattr(hold_removals(9, 10, 0, 0.1), "hint", ""), "?accept_removals=9"),
+        (getattr(guard_removals(9, 10, 0, 0.1), "hint", ""), "?accept_removals=9"),
         ("`novelsync sync --dry-run --slug a`", "?dry_run=1&slug=a"),
         ("`novelsync sync`", ""),
     ],

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 import structlog
 
-from novelsync.database.postgres import PostgresRoad, password_in
+from novelsync.database.postgres import PostgresTransport, password_in
 from novelsync.errors import ConfigurationError, NovelSyncError
-from novelsync.text import redaction as masking
+from novelsync.text import redaction
 from novelsync.text.formatting import one_line
 from novelsync.text.logs import MOST, configure_logs
-from novelsync.text.redaction import hide, masked
+from novelsync.text.redaction import redacted, register_secret
 from tests.support.postgres_proxy import PostgresProxy
 
 PLANTED = 'sb_secret_+/=%&"\\~ö'
@@ -23,24 +23,24 @@ PLANTED = 'sb_secret_+/=%&"\\~ö'
 
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
-    masking._hidden.clear()
+    redaction._hidden.clear()
     yield
-    masking._hidden.clear()
+    redaction._hidden.clear()
 
 
 @pytest.mark.parametrize("before", ["", "u", "us", "user:"])
 def test_a_secret_goes_in_every_spelling(before: str) -> None:
-    hide(PLANTED)
+    register_secret(PLANTED)
     whole = f"{before}{PLANTED}:x".encode()
     for said in (PLANTED, quote(PLANTED, safe=""), json.dumps(PLANTED, ensure_ascii=True)):
-        assert masked(f"{before} {said} after").replace('"', "") == f"{before} [secret] after"
+        assert redacted(f"{before} {said} after").replace('"', "") == f"{before} [secret] after"
     for encode in (b64encode, urlsafe_b64encode):
-        assert "[secret]" in masked(encode(whole).decode())
-        assert len(masked(encode(whole).decode())) < len(before) + 16
+        assert "[secret]" in redacted(encode(whole).decode())
+        assert len(redacted(encode(whole).decode())) < len(before) + 16
 
 
 def test_half_a_secret_is_not_left_where_a_message_is_cut() -> None:
-    hide("abcdefghijkl")
+    register_secret("abcdefghijkl")
     assert one_line("x" * 290 + "abcdefghijkl") == "x" * 290 + "[secret]"
     assert "abcdef" not in one_line("x" * 295 + "abcdefghijkl")
 
@@ -49,7 +49,7 @@ def test_half_a_secret_is_not_left_where_a_message_is_cut() -> None:
 def test_a_log_line_has_no_part_of_a_secret_however_it_is_spelt_or_cut(
     secret: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hide(secret)
+    register_secret(secret)
     configure_logs("json", "stdout")
     for before in range(MOST // 2 - len(secret), MOST // 2 + 1):
         structlog.get_logger().error("x", reason=f"{'.' * before}{secret}{'.' * MOST}", deep={"a": [secret]})
@@ -66,23 +66,23 @@ def test_a_log_line_has_no_part_of_a_secret_however_it_is_spelt_or_cut(
 
 
 def test_what_is_short_or_the_name_of_something_is_not_looked_for() -> None:
-    hide("novel")
-    assert masked("novelsync") == "novelsync"
+    register_secret("novel")
+    assert redacted("novelsync") == "novelsync"
     assert password_in("postgresql://postgres:postgres@localhost/x") == ""
     assert password_in("postgresql://ann:p%40ss@localhost/x") == "p@ss"
     assert password_in("postgresql://ann@localhost/x") == ""
 
 
 def test_an_error_never_has_a_secret_whoever_makes_it() -> None:
-    hide(PLANTED)
+    register_secret(PLANTED)
     error = NovelSyncError(f"it says {PLANTED}", f"not {PLANTED}")
     assert (error.message, error.hint, str(error)) == ("it says [secret]", "not [secret]", "it says [secret]")
 
 
 def test_a_password_that_is_a_common_word_changes_no_verdict(database_url: str) -> None:
-    hide("does not exist")
+    register_secret("does not exist")
     with PostgresProxy(database_url) as proxy:
-        road = PostgresRoad(psycopg.conninfo.make_conninfo(proxy.url, dbname="there_is_none"))
+        transport = PostgresTransport(psycopg.conninfo.make_conninfo(proxy.url, dbname="there_is_none"))
         with pytest.raises(ConfigurationError, match="refuses the connection"):
-            road.call("novelsync_status", {})
-        road.close()
+            transport.call("novelsync_status", {})
+        transport.close()

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from novelsync.database.client import FunctionDatabase
+from novelsync.database.client import SqlClient
 from novelsync.models.run import NovelMessage
 from novelsync.storage.gcs import GcsStorage
 from novelsync.sync_service import SyncService
-from novelsync.web.events import DELETED, FINALIZED, PUBLISHED, NotOurs, ObjectWritten, Unintelligible, asked
+from novelsync.web.events import DELETED, FINALIZED, PUBLISHED, IgnoredEvent, MalformedEvent, ObjectWritten, asked
 from tests.conftest import Tables
 from tests.support.bucket import Bucket, failure
 from tests.support.hours import published, synced
@@ -71,7 +71,7 @@ def test_a_runs_message_is_told_from_a_notification() -> None:
     ],
 )
 def test_a_deletion_and_other_events_ask_for_nothing(kind: str, data: Any) -> None:
-    with pytest.raises(NotOurs):
+    with pytest.raises(IgnoredEvent):
         asked(kind, data)
 
 
@@ -102,7 +102,7 @@ POISON: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("kind", "data"), POISON)
 def test_what_is_no_event_of_its_kind_is_recognised(kind: str, data: Any) -> None:
-    with pytest.raises(Unintelligible) as told:
+    with pytest.raises(MalformedEvent) as told:
         asked(kind, data)
     assert 0 < len(str(told.value)) < 1000
 
@@ -153,7 +153,7 @@ def function(bucket: Bucket, tmp_path: Path, database_url: str) -> Iterator[Func
 
 
 @pytest.fixture
-def service(bucket: Bucket, database: FunctionDatabase) -> SyncService:
+def service(bucket: Bucket, database: SqlClient) -> SyncService:
     """Whole runs over the same bucket."""
     storage = GcsStorage("gs://novels/library", bucket.client)
     return SyncService(storage, database, workers=2, max_file_bytes=10**8)

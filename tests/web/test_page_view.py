@@ -9,10 +9,10 @@ from novelsync.text.hints import as_command_line
 from novelsync.web.page.chart import bars
 from novelsync.web.page.notice import notice
 from novelsync.web.page.render import notice_page, status_page
-from novelsync.web.page.view import View, Way, Ways, moment, size, text, took, view
+from novelsync.web.page.view import Action, Actions, View, moment, size, text, took, view
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-BUTTONS = Ways(Way("/sync"), Way("/start"), Way("/stop"))
+BUTTONS = Actions(Action("/sync"), Action("/start"), Action("/stop"))
 
 
 def run(outcome: str = "ok", minutes_ago: int = 10, duration: float | None = 1.0, **counts: int) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def status(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def seen(ways: Ways = BUTTONS, **changes: Any) -> View:
+def seen(ways: Actions = BUTTONS, **changes: Any) -> View:
     return view(status(**changes), ways, as_command_line, NOON)
 
 

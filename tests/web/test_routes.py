@@ -14,7 +14,7 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from novelsync import wiring
-from novelsync.database.client import FunctionDatabase
+from novelsync.database.client import SqlClient
 from novelsync.scheduler_service import SchedulerService
 from novelsync.schedulers.cloud import CloudScheduler
 from novelsync.settings import load_settings
@@ -280,7 +280,7 @@ def jobs() -> Iterator[CloudJobs]:
 
 
 @pytest.fixture
-def in_cloud(jobs: CloudJobs, library: Library, database: FunctionDatabase) -> Callable[[str, str], Answered]:
+def in_cloud(jobs: CloudJobs, library: Library, database: SqlClient) -> Callable[[str, str], Answered]:
     """Asks the functions, as they are with a Cloud Scheduler job."""
     schedule = SchedulerService(CloudScheduler(JOB, jobs.client, patience=0.5), database)
     service = make_service(library, database)
@@ -424,8 +424,8 @@ def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(
     def breaks(parts: object, request: object) -> http.Answer:
         raise ZeroDivisionError("canary")
 
-    door = http.Door("broken", (http.Route("GET", "/x", breaks),))
-    answer = http.answer(Request(EnvironBuilder("/x").get_environ()), door)
+    function = http.Function("broken", (http.Route("GET", "/x", breaks),))
+    answer = http.answer(Request(EnvironBuilder("/x").get_environ()), function)
     assert answer.status_code == 500
     assert answer.get_json()["success"] is False
     assert "canary" not in answer.get_data(as_text=True)

@@ -149,6 +149,6 @@ def _translated_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, subprocess.SubprocessError, threading.ThreadError) as error:
-        passing = isinstance(error, subprocess.SubprocessError) or getattr(error, "errno", 0) == errno.ENOSPC
-        kind = DatabaseUnavailable if passing else ConfigurationError
+        transient = isinstance(error, subprocess.SubprocessError) or getattr(error, "errno", 0) == errno.ENOSPC
+        kind = DatabaseUnavailable if transient else ConfigurationError
         raise kind(f"the embedded database in {folder} cannot be used: {error}", INSTEAD) from error

@@ -35,7 +35,7 @@ class Moment(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Action:
     """How whoever reads the page can do something: with a button, if there is a route to post to, or by a command."""
 
     route: str = ""
@@ -43,12 +43,12 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class Actions:
     """What can be done about the sync and its scheduler from where the page is read."""
 
-    sync: Way
-    start: Way = Way()
-    stop: Way = Way()
+    sync: Action
+    start: Action = Action()
+    stop: Action = Action()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Schedule:
 
     words: str
     next: Moment | None
-    way: Way
+    way: Action
     act: str
 
 
@@ -126,7 +126,7 @@ class View:
 
     verdict: Verdict
     running: Running | None
-    sync: Way
+    sync: Action
     storage: str
     novels_in_storage: int | None
     last_check: Moment | None
@@ -176,7 +176,7 @@ def _running(run: Mapping[str, Any]) -> Running:
     return Running(run["holder"], moment(run["since"]), counted(open_, "novel") if open_ else "")
 
 
-def view(status: Mapping[str, Any], ways: Ways, say: Say, now: datetime) -> View:
+def view(status: Mapping[str, Any], ways: Actions, say: Say, now: datetime) -> View:
     """``status``: the published STATUS, its hints already as ``say`` writes them."""
     rows = [_run(run) for run in status["runs"]]
     problems = [_trouble(problem) for problem in status["problems"]]
@@ -319,7 +319,7 @@ def _chart(status: Mapping[str, Any], rows: Sequence[Run], now: datetime) -> Cha
     return Chart(list(zip(drawn, reversed(rows), strict=True)), summary, took(longest))
 
 
-def _schedule(state: Mapping[str, Any] | None, ways: Ways) -> Schedule | None:
+def _schedule(state: Mapping[str, Any] | None, ways: Actions) -> Schedule | None:
     if state is None:
         return None
     if state["is_running"]:
