@@ -4,20 +4,19 @@ import functions_framework
 from cloudevents.http import CloudEvent
 from flask import Request, Response
 
-from novelsync.web import events
-from novelsync.web import routes as http
+from novelsync.web import events, routes
 
 
 @functions_framework.http
 def sync(request: Request) -> Response:
     """Does: mirrors the storage into the database."""
-    return http.answer(request, http.SYNC)
+    return routes.answer(request, routes.SYNC)
 
 
 @functions_framework.http
 def status(request: Request) -> Response:
     """Shows: whether all is well."""
-    return http.answer(request, http.STATUS_DOOR)
+    return routes.answer(request, routes.STATUS_FUNCTION)
 
 
 @functions_framework.cloud_event
@@ -29,4 +28,4 @@ def novel_changed(event: CloudEvent) -> None:
 @functions_framework.http
 def app(request: Request) -> Response:
     """Both, for a laptop."""
-    return http.answer(request, http.APP)
+    return routes.answer(request, routes.APP)

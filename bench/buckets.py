@@ -15,7 +15,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from bench.results import Table
-from novelsync.planning.run_plan import Listing
+from novelsync.planning.listing import Listing
 from novelsync.storage.gcs import GcsStorage
 from tests.support.bucket import Answer, Bucket
 

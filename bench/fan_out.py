@@ -18,11 +18,11 @@ from bench import libraries
 from bench.parts import database, rest, sync, transport
 from bench.results import Table
 from novelsync.database.client import SqlClient
-from novelsync.database.postgres import PostgresTransport
+from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.models.run import NovelMessage
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from novelsync.text.formatting import counted
 from tests.support.serving import served
 
@@ -79,9 +79,9 @@ def given_out(library: Path, workers: int, delay: float) -> Rounds:
                 closing(SqlClient(PostgresTransport(conninfo))) as messages,
                 Busy(conninfo) as busy,
             ):
-                fan_out = PubSubExecutor(topic, messages, every=0.1)
+                executor = PubSubExecutor(topic, messages, poll_seconds=0.1)
                 service = SyncService(
-                    LocalStorage(str(library)), messages, workers=4, max_file_bytes=2**30, fan_out=fan_out
+                    LocalStorage(str(library)), messages, SyncConfig(workers=4, max_file_bytes=2**30), executor=executor
                 )
                 start = time.perf_counter()
                 report = service.sync_all_novels("bench")

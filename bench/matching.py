@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bench.results import Table
-from novelsync.models.book import BookChapter, url_hash
+from novelsync.models.source import BookChapter, url_hash
 from novelsync.models.stored import KnownChapter
 from novelsync.planning.matching import pair_chapters
 

@@ -16,14 +16,15 @@ from typing import Any, Final
 
 import psycopg
 
-from novelsync.database.client import SqlClient, Transport
+from novelsync.database.client import SqlClient
 from novelsync.database.embedded.places import programs_folder, reachable_programs
 from novelsync.database.migrations import migrate
-from novelsync.database.postgres import PostgresTransport
-from novelsync.database.supabase import SupabaseTransport
-from novelsync.running.report import Report
+from novelsync.database.transports import Transport
+from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.database.transports.supabase import SupabaseTransport
+from novelsync.models.report import Report
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 
 ROOT: Final = Path(__file__).parents[1]
 ROADS: Final = ("psycopg", "PostgREST")
@@ -137,7 +138,7 @@ def transport(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[Co
 
 def sync(folder: Path, road_: Transport) -> tuple[float, Report]:
     """One whole run: its seconds and its report. Ends the bench if it did not go well."""
-    service = SyncService(LocalStorage(str(folder)), SqlClient(road_), workers=4, max_file_bytes=2**30)
+    service = SyncService(LocalStorage(str(folder)), SqlClient(road_), SyncConfig(workers=4, max_file_bytes=2**30))
     start = time.perf_counter()
     report = service.sync_all_novels("bench")
     seconds = time.perf_counter() - start

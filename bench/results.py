@@ -29,10 +29,10 @@ def keep(name: str, text: str, path: Path = DOCS / "numbers.md") -> None:
     """Puts ``text`` in the place of what stands between the marks of that name."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     document = path.read_text(encoding="utf-8")
-    held_chapters, count = re.subn(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}\n{end}", document, flags=re.DOTALL)
+    kept, count = re.subn(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}\n{end}", document, flags=re.DOTALL)
     if count != 1:
         raise SystemExit(f"{path} has no place for {name}: {begin} … {end}")
-    path.write_text(held_chapters, encoding="utf-8")
+    path.write_text(kept, encoding="utf-8")
 
 
 def rounds(values: Sequence[float], form: str = ",.0f") -> str:

@@ -18,9 +18,10 @@ from bench import buckets, fan_out, libraries
 from bench.parts import database
 from bench.results import Table
 from novelsync.database.client import PAGE, SqlClient
-from novelsync.database.postgres import PostgresTransport
+from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.models.source import SourceFile
-from novelsync.planning.run_plan import Listing, make_plan
+from novelsync.planning.listing import Listing
+from novelsync.planning.run_plan import make_plan
 
 NOVELS: Final = 1_000_000
 SHARES: Final = (0.001, 0.1)

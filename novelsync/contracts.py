@@ -1,12 +1,13 @@
 """The doors of the core, as Protocols that it owns: what storage, database and scheduler promise, the failure first."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from novelsync.models.book import Fingerprint
 from novelsync.models.problems import HeldRemovals, OpenProblems
+from novelsync.models.report import Report
+from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
-from novelsync.models.source import SourceFile
+from novelsync.models.source import Fingerprint, SourceFile
 from novelsync.models.status import DatabaseStatus, Removed, Schedule, ServerInfo
 from novelsync.models.stored import KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
@@ -48,21 +49,14 @@ class Storage(Protocol):
         """Which novel an object of a bucket is the file of; None: of none in here. Asks nobody."""
 
 
-class Database(Protocol):
-    """
-    The site's tables and NovelSync's bookkeeping.
-
-    Every method raises `DatabaseUnavailable` if the database cannot be asked,
-    `DatabaseNotReady` if it has not been migrated and `ConfigurationError` if
-    it refuses who asks. Methods may be called from several threads at once.
-    """
-
-    @property
-    def name(self) -> str:
-        """Which database this is, for people, without secrets."""
+class Runs(Protocol):
+    """The runs that the database knows of, and the lease, which one of them at a time has."""
 
     def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> RunState:
         """Takes the lease for so many seconds. Raises `RunInProgress` if somebody else has it."""
+
+    def peek(self) -> RunState:
+        """What `begin` would answer, without its digest; takes and changes nothing."""
 
     def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
         """
@@ -74,8 +68,7 @@ class Database(Protocol):
     def finish(
         self,
         run_id: str,
-        outcome: str,
-        report: Mapping[str, Any],
+        report: Report,
         *,
         digest: str | None = None,
         quiet: bool = False,
@@ -87,11 +80,12 @@ class Database(Protocol):
         ``digest``: of a listing all of which is dealt with; ``quiet``: it is the one that `begin` handed out.
         """
 
+
+class Novels(Protocol):
+    """The site's tables and what is remembered of the files they came from."""
+
     def known_files(self) -> Iterator[KnownFile]:
         """The whole bookkeeping, in the order in which storages list."""
-
-    def peek(self) -> RunState:
-        """What `begin` would answer, without its digest; takes and changes nothing."""
 
     def known_novels(
         self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
@@ -120,8 +114,8 @@ class Database(Protocol):
 
         Raises `WriteRejected` if the database refuses the data, and then none
         of them was carried out; `LeaseLost` if the run's lease has passed on;
-        `TimeBudgetExceeded` if ``out_of_time`` says so between the parts of a large
-        novel.
+        `TimeBudgetExceeded` if ``out_of_time`` says so between the parts of a
+        large novel.
         """
 
     def mark_missing(
@@ -138,11 +132,32 @@ class Database(Protocol):
         self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
     ) -> Sequence[str]:
         """
-        Takes novels that are marked as missing from the readers, and returns their slugs; their rows stay.
+        Hides novels that are marked as missing from readers, and returns their slugs; their rows stay.
 
-        ``novels``: slug to revision; one that was written since is left. ``accepted``: a person asked for it.
-        ``held``: what is held back from now on; None: nothing.
+        ``novels``: slug to revision; one that was written since is left. ``accepted``: somebody asked for it.
+        ``held``: what is held from now on; None: nothing.
         """
+
+    def open_problems(
+        self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
+    ) -> OpenProblems:
+        """
+        All open problems, or those of some novels, ``without`` those of others.
+
+        What is missing has none, unless it is said to be ``present``.
+        """
+
+
+class SyncDatabase(Runs, Novels, Protocol):
+    """All that a sync needs of a database."""
+
+    @property
+    def name(self) -> str:
+        """Which database this is, for people, without secrets."""
+
+
+class RemovedRows(Protocol):
+    """What readers no longer see."""
 
     def removed(self, slug: str | None, days: int) -> Removed:
         """What readers have not seen for so many days, of one novel or of all."""
@@ -154,17 +169,50 @@ class Database(Protocol):
         ``before``: as it was answered. Raises `WriteRejected`; the pieces before stay deleted.
         """
 
-    def open_problems(
-        self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
-    ) -> OpenProblems:
-        """
-        The problems that stand now: all, or those of some novels, ``without`` those of others.
 
-        What is missing has none, unless it is said to be ``present``.
-        """
+class StatusSource(Protocol):
+    """What a status is made of."""
+
+    @property
+    def name(self) -> str:
+        """See `SyncDatabase`."""
+
+    def known_files(self) -> Iterator[KnownFile]:
+        """See `Novels`."""
 
     def status(self) -> DatabaseStatus:
-        """What a person wants to know."""
+        """What the database says of itself."""
+
+
+class Messages(Protocol):
+    """What the database remembers of the messages by which a run spreads its work."""
+
+    def hand_out(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
+        """
+        Remembers that these novels are given to others; returns how many of the run's have no answer yet.
+
+        ``close``: what has none now is no longer wanted, and whoever is at it writes nothing more.
+        """
+
+    def message_state(self, run_id: str, slug: str) -> MessageState:
+        """The state of one message."""
+
+    def answer(self, run_id: str, result: NovelResult) -> None:
+        """Answers one that is open. A `NovelWrite` can carry the answer too, in its own transaction."""
+
+    def answers(self, run_id: str) -> Iterator[NovelResult]:
+        """All there are."""
+
+
+class Database(SyncDatabase, RemovedRows, StatusSource, Messages, Protocol):
+    """
+    The site's tables and NovelSync's bookkeeping, for every purpose.
+
+    Every method of it and of its parts raises `DatabaseUnavailable` if the
+    database cannot be asked, `DatabaseNotReady` if it has not been migrated and
+    `ConfigurationError` if it refuses who asks. Methods may be called from
+    several threads at once.
+    """
 
     def server_info(self) -> ServerInfo:
         """
@@ -175,26 +223,6 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Lets go of every connection."""
-
-
-class Messages(Protocol):
-    """What the database remembers of the messages by which a run spreads its work. Raises as `Database` does."""
-
-    def ask(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
-        """
-        Remembers that these novels are given to others; returns how many of the run's have no answer yet.
-
-        ``close``: what has none now is no longer wanted, and whoever is at it writes nothing more.
-        """
-
-    def message_state(self, run_id: str, slug: str) -> MessageState:
-        """How one stands."""
-
-    def answer(self, run_id: str, slug: str, answer: Mapping[str, Any]) -> None:
-        """Answers one that is open. A `NovelWrite` can carry the answer too, in its own transaction."""
-
-    def answers(self, run_id: str) -> Iterator[Mapping[str, Any]]:
-        """All there are."""
 
 
 class Publisher(Protocol):

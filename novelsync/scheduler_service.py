@@ -1,16 +1,15 @@
 """The hourly sync as people speak of it: start, stop, status, run now. Knows schedulers only by their contract."""
 
-from typing import Any
-
-from novelsync.contracts import Database, Scheduler
+from novelsync.contracts import Scheduler, StatusSource
 from novelsync.errors import ConfigurationError, RunInProgress
-from novelsync.running.report import timestamp
+from novelsync.models.report import timestamp, whole_seconds
+from novelsync.models.status import SchedulerStatus
 
 
 class SchedulerService:
     """Every method raises `ConfigurationError` where there is no scheduler, and what the scheduler raises."""
 
-    def __init__(self, scheduler: Scheduler | None, database: Database) -> None:
+    def __init__(self, scheduler: Scheduler | None, database: StatusSource) -> None:
         self._maybe_scheduler = scheduler
         self._database = database
 
@@ -40,15 +39,13 @@ class SchedulerService:
         """
         scheduler = self._scheduler
         if running := self._database.status().running:
-            holder, since = running
-            raise RunInProgress(f"another run is in progress: {holder}, since {since}", "wait for it to end")
+            message = f"another run is in progress: {running.holder}, since {timestamp(running.since)}"
+            raise RunInProgress(message, "wait for it to end")
         scheduler.run_now()
 
-    def get_scheduler_status(self) -> dict[str, Any]:
+    def get_scheduler_status(self) -> SchedulerStatus:
         """As it is published."""
         state = self._scheduler.state()
-        return {
-            "is_running": state.is_running,
-            "next_job": state.next_run and timestamp(state.next_run),
-            "jobs_count": int(state.is_running),
-        }
+        return SchedulerStatus(
+            state.is_running, state.next_run and whole_seconds(state.next_run), int(state.is_running)
+        )

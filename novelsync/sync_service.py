@@ -1,7 +1,7 @@
 """
-The sync itself: list, plan, carry over, report. Every door calls this one service.
+The sync itself: list, plan, execute, report. Every entry point calls this one service.
 
-Knows storages and databases only by their contracts, and decides nothing that `plan` can decide.
+Knows storages and databases only by their contracts, and decides nothing that `planning` can decide.
 """
 
 import os
@@ -9,39 +9,41 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from copy import copy
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final, Protocol
+from uuid import uuid4
 
-import msgspec
 import structlog
 
-from novelsync.contracts import Database, Messages, Storage
-from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress, Unavailable
+from novelsync.contracts import Messages, Storage, SyncDatabase
+from novelsync.errors import LeaseLost, NovelSyncError
 from novelsync.models.problems import Problem, ProblemKind
+from novelsync.models.report import Report
+from novelsync.models.results import Execution, NovelResult, NovelStatus, Outcome, Tally
 from novelsync.models.run import (
     DEFAULT_OPTIONS,
     MessageState,
     NovelMessage,
-    NovelResult,
-    NovelStatus,
-    Outcome,
+    Progress,
+    RunContext,
     RunState,
     SyncOptions,
 )
 from novelsync.models.source import SourceFile
+from novelsync.models.stored import KnownNovel
 from novelsync.planning.guards import DEFAULT_LIMITS, Limits
-from novelsync.planning.run_plan import Listing, make_plan
+from novelsync.planning.listing import Listing
+from novelsync.planning.run_plan import RunPlan, make_plan
 from novelsync.running.dry_run import DryRunDatabase
-from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper
+from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper, TimeLimit
 from novelsync.running.local_executor import LocalExecutor
-from novelsync.running.novel_syncer import NovelSyncer, Progress, RunContext
-from novelsync.running.pubsub_executor import PubSubExecutor
-from novelsync.running.removals import Removals
-from novelsync.running.report import Report
+from novelsync.running.novel_syncer import NovelSyncer
+from novelsync.running.removals import Removals, find_renames, mark_missing
+from novelsync.running.report import Findings, Run, make_report
 
-_LOGGED = (
+_LOGGED: Final = (
     "dry_run",
     "outcome",
     "novels_processed",
@@ -55,119 +57,144 @@ _LOGGED = (
 log = structlog.get_logger()
 
 
+class Executor(Protocol):
+    """What has a plan's novels synced: threads of this process, or other processes."""
+
+    def execute(self, plan: RunPlan, context: RunContext, time: TimeLimit, progress: Progress) -> Execution:
+        """
+        Works through the plan until it or the time is over, and says what became of it.
+
+        An error that ends it is part of the answer, beside what was done before.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SyncConfig:
+    """How a service works."""
+
+    workers: int
+    """Threads that read and write novels."""
+    max_file_bytes: int
+    """A larger file is refused."""
+    limits: Limits = DEFAULT_LIMITS
+    time_budget: float | None = None
+    """Seconds after which a run starts no more novels, and breaks large ones off; None: no limit."""
+
+
 class SyncService:
     """Makes a database equal to a storage."""
 
     def __init__(
         self,
         storage: Storage,
-        database: Database,
+        database: SyncDatabase,
+        config: SyncConfig,
         *,
-        workers: int,
-        max_file_bytes: int,
-        limits: Limits = DEFAULT_LIMITS,
-        time_budget: float | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
+        executor: Executor | None = None,
         stopped: threading.Event | None = None,
-        fan_out: PubSubExecutor | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        dry_run: bool = False,
     ) -> None:
         """
-        ``fan_out``: who carries the novels of a whole run over; None: this process.
+        ``executor``: None: threads of this process. ``stopped``: what `stop` sets, for others who wait for a run.
 
-        ``time_budget``: seconds after which a run starts no more novels, and breaks large ones off; None: no limit.
-
-        ``stopped``: what `stop` sets, for others who wait on behalf of a run.
+        ``dry_run``: the database is one that writes nothing, and reports say so.
         """
         self._storage = storage
         self._database = database
-        self._limits = limits
-        self._workers = workers
-        self._max_file_bytes = max_file_bytes
-        self._time_budget = time_budget
-        self._monotonic = monotonic
+        self._config = config
         self._stopped = stopped or threading.Event()
-        self._fan_out = fan_out
+        self._monotonic = monotonic
+        self._dry_run = dry_run
+        self._syncer = NovelSyncer(storage, database, config.max_file_bytes, config.limits)
+        self._executor = executor or LocalExecutor(self.sync_chapters, database, config.workers)
 
     def scan_novels_directory(self) -> Iterator[SourceFile]:
         """Every novel in storage, no file opened. Raises `StorageUnavailable`."""
         return self._storage.listing()
 
-    def sync_novel_to_db(self, slug: str, options: SyncOptions = DEFAULT_OPTIONS) -> NovelResult:
-        """
-        Brings one novel over, outside any run and without the lease: its revision is what it is checked against.
+    def sync_chapters(
+        self,
+        novels: Sequence[SourceFile],
+        revisions: Mapping[str, int],
+        context: RunContext,
+        out_of_time: Callable[[], bool] = lambda: False,
+    ) -> list[NovelResult]:
+        """Syncs the chapters of a few novels; see `NovelSyncer.sync_batch`."""
+        return self._syncer.sync_batch(novels, revisions, context, out_of_time)
 
-        Raises `DatabaseUnavailable`, `StorageUnavailable`.
-        """
-        # What no storage can have must not be asked of a database either. The file is looked at anew after the answer.
-        known = self._database.known_novels({slug: None}) if self._storage.find(slug) else {}
-        novel = self._storage.find(slug)
-        if novel is None:
+    # One novel, outside any run and without the lease: it is checked against its revision --------------
+
+    def sync_novel_to_db(self, slug: str, options: SyncOptions = DEFAULT_OPTIONS) -> NovelResult:
+        """Syncs one novel. Raises `DatabaseUnavailable`, `StorageUnavailable`."""
+        # What no storage can have must not be asked of a database either.
+        known = self._known(slug) if self._storage.find(slug) else None
+        result = self._sync_one(slug, known, RunContext(options=options))
+        if result is None:
             message = f"there is no {slug!r} in {self._storage.location}"
             problem = Problem(slug, ProblemKind.UNAVAILABLE, message, "the folder's name is the slug")
             return NovelResult(slug, NovelStatus.UNAVAILABLE, problem=problem)
-        revisions = {slug: novel_.revision for slug, novel_ in known.items()}
-        return self.sync_chapters([novel], revisions, RunContext(options=options))[0]
+        return result
 
     def sync_changed_novel(self, slug: str, generation: int) -> NovelResult | None:
         """
-        Brings one novel over because that generation of its object was written; outside any run, as `sync_novel_to_db`.
+        Syncs one novel because that generation of its object was written.
 
         None if there is nothing to do: that generation or a higher one is in already, or the object is gone again,
         which is for the next whole run to judge. Raises `DatabaseUnavailable`, `StorageUnavailable`.
         """
-        known = self._database.known_novels({slug: None})
-        if any(novel.version.isdecimal() and int(novel.version) >= generation for novel in known.values()):
+        known = self._known(slug)
+        if known and known.version.isdecimal() and int(known.version) >= generation:
             return None
-        novel = self._storage.find(slug)
-        if novel is None:
-            return None
-        revisions = {slug: novel_.revision for slug, novel_ in known.items()}
-        return self.sync_chapters([novel], revisions, RunContext())[0]
+        return self._sync_one(slug, known, RunContext())
 
     def answer_message(self, message: NovelMessage, messages: Messages) -> NovelResult | None:
         """
-        Carries one novel over for a run of another process, and answers it.
+        Syncs one novel for a run of another process, and answers it.
 
         One novel's trouble is an answer too, as in a run by itself. None if there is nothing to do: it was answered
         already, or the run is over. Raises `DatabaseUnavailable`, and then the message has to come again.
         """
-        if messages.message_state(message.run_id, message.slug) is not MessageState.OPEN:
+        run_id = message.context.run_id or ""
+        if messages.message_state(run_id, message.slug) is not MessageState.OPEN:
             return None
-        known = self._database.known_novels({message.slug: None})
-        novel = self._storage.find(message.slug)
-        if novel is None:
+        try:
+            result = self._sync_one(message.slug, self._known(message.slug), message.context)
+        except LeaseLost:
+            return None
+        if result is None:
             result = NovelResult(message.slug, NovelStatus.IN_FLIGHT, settled=False)
-        else:
-            revisions = {slug: novel_.revision for slug, novel_ in known.items()}
-            try:
-                result = self.sync_chapters([novel], revisions, RunContext.of(message))[0]
-            except LeaseLost:
-                return None
-        messages.answer(message.run_id, message.slug, msgspec.to_builtins(result))
+        messages.answer(run_id, result)
         return result
 
+    def _known(self, slug: str) -> KnownNovel | None:
+        return self._database.known_novels({slug: None}).get(slug)
+
+    def _sync_one(self, slug: str, known: KnownNovel | None, context: RunContext) -> NovelResult | None:
+        """None if there is no such novel. ``known``: from before the file is looked at, so no newer one is lost."""
+        novel = self._storage.find(slug)
+        if novel is None:
+            return None
+        return self.sync_chapters([novel], {slug: known.revision} if known else {}, context)[0]
+
+    # Runs ------------------------------------------------------------------------------
+
     def sync_some_novels(self, slugs: Sequence[str], trigger: str, options: SyncOptions = DEFAULT_OPTIONS) -> Report:
-        """Brings these novels over, each as `sync_novel_to_db` does, and reports on them alone. Removes none."""
+        """Syncs these novels, each as `sync_novel_to_db` does, and reports on them alone. Removes none."""
         slugs = list(dict.fromkeys([*slugs, *sorted(options.accept)]))
-        report = self._report(trigger)
-        report.novels_in_storage = report.deferred = len(slugs)
-        with _log_lines_of(report):
+        run = self._new_run(trigger)
+        found = Findings(novels_in_storage=len(slugs), to_read=len(slugs))
+        with _log_lines_of(run):
             try:
                 for slug in slugs:
                     if self._stopped.is_set():
                         break
-                    report.add(self.sync_novel_to_db(slug, options))
-                report.stand(self._database.open_problems(slugs))
+                    tally = found.execution.tally + Tally.of([self.sync_novel_to_db(slug, options)])
+                    found = replace(found, execution=Execution(tally))
+                found = replace(found, open_problems=self._database.open_problems(slugs))
             except NovelSyncError as error:
-                report.fail(error)
-            return self._ended(report)
-
-    def sync_chapters(
-        self, novels: Sequence[SourceFile], known: Mapping[str, int], context: RunContext
-    ) -> list[NovelResult]:
-        """Brings the chapters of a few novels over; see `NovelSyncer.sync_batch`."""
-        transfer = NovelSyncer(self._storage, self._database, self._max_file_bytes, self._limits)
-        return transfer.sync_batch(novels, known, context)
+                found = replace(found, error=error)
+            return self._report(run, found)
 
     def dry_run(
         self,
@@ -177,14 +204,18 @@ class SyncService:
         options: SyncOptions = DEFAULT_OPTIONS,
     ) -> Report:
         """The same run, of these novels or of all, without one write; the report says what would change."""
-        rehearsal = DryRunDatabase(self._database)
-        service = copy(self)
-        service._database = rehearsal
-        service._fan_out = None
+        database = DryRunDatabase(self._database)
+        service = SyncService(
+            self._storage,
+            database,
+            self._config,
+            stopped=self._stopped,
+            monotonic=self._monotonic,
+            dry_run=True,
+        )
         some = service.sync_some_novels(slugs, trigger, options) if slugs else None
         report = some or service.sync_all_novels(trigger, progress, options)
-        report.changes = rehearsal.changes()
-        return report
+        return replace(report, changes=database.changes())
 
     def stop(self) -> None:
         """Ends the run soon and in good order, from another thread or a signal: what is not begun is deferred."""
@@ -202,116 +233,102 @@ class SyncService:
 
         ``started``: called once the run has its lease; not called if it fails before, or is skipped.
         """
-        report = self._report(trigger)
-        with _log_lines_of(report):
-            return self._run(report, progress, options, started)
+        run = self._new_run(trigger)
+        with _log_lines_of(run):
+            log.info("run_started", trigger=run.trigger, database=run.database, storage=self._storage.location)
+            try:
+                state = self._database.begin(run.run_id, trigger, _holder(), LEASE_SECONDS)
+            except NovelSyncError as error:
+                return self._report(run, Findings(error=error))
+            started()
+            return self._run(run, state, options, progress)
 
-    def _run(self, report: Report, progress: Progress, options: SyncOptions, started: Callable[[], None]) -> Report:
-        log.info("run_started", trigger=report.trigger, database=report.database, storage=self._storage.location)
-        checkpoint = _Checkpoint()
+    def _run(self, run: Run, state: RunState, options: SyncOptions, progress: Progress) -> Report:
+        """The run that has the lease. Whatever ends it, what was found out until then is reported."""
+        found = Findings(resume_at=state.resume_at)
         try:
-            begun = self._database.begin(report.run_id, report.trigger, _holder(), LEASE_SECONDS)
+            with LeaseKeeper(self._database, run.run_id):
+                for found in self._steps(run, state, options, progress):  # noqa: B007 — the last one stands
+                    pass
         except NovelSyncError as error:
-            report.skip(error) if isinstance(error, RunInProgress) else report.fail(error)
-            return self._ended(report)
-        started()
-        try:
-            with LeaseKeeper(self._database, report.run_id):
-                self._sync(report, begun, options, checkpoint, progress)
-        except NovelSyncError as error:
-            report.fail(error)
+            found = replace(found, error=error)
         except BaseException as error:
-            report.fail(NovelSyncError(f"the run was broken off: {type(error).__name__}"))
+            found = replace(found, error=NovelSyncError(f"the run was broken off: {type(error).__name__}"))
             raise
         finally:
-            self._ended(report)
-            self._finish(report, checkpoint)
+            report = self._finish(run, found, self._report(run, found))
         return report
 
-    def _report(self, trigger: str) -> Report:
-        rehearsing = isinstance(self._database, DryRunDatabase)
-        return Report(trigger, self._database.name, datetime.now(UTC), dry_run=rehearsing)
-
-    def _sync(
-        self, report: Report, begun: RunState, options: SyncOptions, checkpoint: "_Checkpoint", progress: Progress
-    ) -> None:
-        """The run inside its lease."""
-        deadline = None if self._time_budget is None else self._monotonic() + self._time_budget
-        checkpoint.resume_at = begun.resume_at
-        # Where a limit is raised, what it held back has to be looked at again.
-        depends_on = self._max_file_bytes, self._limits.removals, self._limits.grace
+    def _steps(self, run: Run, state: RunState, options: SyncOptions, progress: Progress) -> Iterator[Findings]:
+        """What is known after each step. Raises what ends the run."""
+        time_limit = TimeLimit(self._config.time_budget, self._stopped, self._monotonic)
+        # Where a limit is raised, what it held has to be looked at again.
+        depends_on = self._config.max_file_bytes, self._config.limits.removals, self._config.limits.grace
         listing = Listing(self.scan_novels_directory(), *depends_on)
-        report.novels_in_storage = len(listing)
-        if listing.digest == begun.digest and options.is_default:
-            report.missing = begun.missing
-            report.refused_before = begun.open_problems.counts.get(ProblemKind.REFUSED, 0)
-            report.stand(begun.open_problems)
-            checkpoint.digest, checkpoint.quiet = listing.digest, True
+        found = Findings(resume_at=state.resume_at).listed(listing)
+        yield found
+        if listing.digest == state.digest and options.is_default:
+            yield found.nothing_new(listing, state)
             return
 
-        report.deferred = len(listing)  # until it is known how many have to be read at all
-        plan = make_plan(listing, self._database.known_files(), options.again).starting_at(begun.resume_at)
-        report.deferred = len(plan.to_read)
-        report.missing, report.refused_before = len(plan.missing), plan.refused
-        departures = Removals(self._storage, self._database, self._limits, report)
-        departures.mark(plan)
-        renamed = departures.renamed(plan)
+        plan = make_plan(listing, self._database.known_files(), options.read_again).starting_at(state.resume_at)
+        found = found.planned(plan)
+        yield found
+        mark_missing(self._database, run.run_id, plan)
+        renames, plan = find_renames(self._database, plan)
+        found = found.planned(plan)
 
-        def out_of_time() -> bool:
-            return self._stopped.is_set() or (deadline is not None and self._monotonic() >= deadline)
+        context = RunContext(run.run_id, options, renames, any_missing=bool(plan.missing or plan.removed))
+        execution = self._executor.execute(plan, context, time_limit, progress)
+        resume_at = state.resume_at if execution.error else execution.resume_at
+        found = replace(found, execution=execution, resume_at=resume_at)
+        yield found
+        if execution.error:
+            raise execution.error
 
-        context = RunContext(report.run_id, options, renamed, bool(plan.missing or plan.removed), out_of_time)
+        removals = Removals(self._storage, self._database, self._config.limits)
+        removal = removals.remove(run.run_id, plan, execution, state, options.accept_removals)
+        found = replace(found, removal=removal, remarks=self._not_there(options, plan))
+        yield found
+        found = replace(found, open_problems=self._database.open_problems())
+        yield replace(found, digest=listing.digest if found.settled else None)
 
-        def remember(slug: str) -> None:
-            with suppress(Unavailable):  # no reason to end the run
-                self._database.renew(report.run_id, LEASE_SECONDS, resume_at=slug)
-
-        carrier = self._fan_out or LocalExecutor(self.sync_chapters, self._workers, remember, self._stopped)
-        checkpoint.resume_at = carrier.execute(plan, context, report, progress)
-        departures.remove(plan, begun, options.accept_removals)
+    def _not_there(self, options: SyncOptions, plan: RunPlan) -> list[Problem]:
+        """Nothing can be accepted of novels that the storage does not have."""
         looked_at = {novel.slug for novel in (plan.to_read if options.accept else ())}
-        for slug in sorted(options.accept - looked_at):
-            report.warn(slug, f"there is no {slug!r} in {self._storage.location}, so nothing was accepted")
-        report.stand(self._database.open_problems())
-        if report.settled and not report.deferred:
-            checkpoint.digest = listing.digest
+        return [
+            Problem.remark(slug, f"there is no {slug!r} in {self._storage.location}, so nothing was accepted")
+            for slug in sorted(options.accept - looked_at)
+        ]
 
-    def _ended(self, report: Report) -> Report:
-        report.end(datetime.now(UTC))
+    def _new_run(self, trigger: str) -> Run:
+        return Run(str(uuid4()), trigger, self._database.name, datetime.now(UTC), self._dry_run)
+
+    def _report(self, run: Run, found: Findings) -> Report:
+        report = make_report(run, found, datetime.now(UTC))
         level = {Outcome.OK: log.info, Outcome.FAILED: log.error}.get(report.outcome, log.warning)
         published = report.as_dict()
-        level("run_ended", **{key: published[key] for key in _LOGGED}, reason=report.error and report.error.message)
+        level("run_ended", **{key: published[key] for key in _LOGGED}, reason=found.error and found.error.message)
         return report
 
-    def _finish(self, report: Report, checkpoint: "_Checkpoint") -> None:
+    def _finish(self, run: Run, found: Findings, report: Report) -> Report:
+        """Stores the report; returns it, or the one that says that it could not be stored."""
+        digest, quiet, resume_at = found.digest, found.quiet, found.resume_at
+        if found.error:
+            digest, quiet = None, False
         try:
-            self._database.finish(
-                report.run_id,
-                report.outcome,
-                report.as_dict(),
-                digest=checkpoint.digest,
-                quiet=checkpoint.quiet,
-                resume_at=checkpoint.resume_at,
-            )
+            self._database.finish(run.run_id, report, digest=digest, quiet=quiet, resume_at=resume_at)
         except NovelSyncError as error:
             # The lease lapses by itself; what was written stays written.
             log.warning("run_not_recorded", reason=error.message)
-            if report.error is None:
-                report.fail(error)
+            if found.error is None:
+                return make_report(run, replace(found, error=error), datetime.now(UTC))
+        return report
 
 
-@dataclass(slots=True)
-class _Checkpoint:
-    """What a run leaves for the next one; see `novelsync.contracts.Database.finish`."""
-
-    digest: str | None = None
-    quiet: bool = False
-    resume_at: str | None = None
-
-
-def _log_lines_of(report: Report) -> AbstractContextManager[None]:
+def _log_lines_of(run: Run) -> AbstractContextManager[None]:
     """Every line that is logged inside says which run it belongs to, from whichever thread it comes."""
-    return structlog.contextvars.bound_contextvars(run_id=report.run_id)
+    return structlog.contextvars.bound_contextvars(run_id=run.run_id)
 
 
 def _holder() -> str:

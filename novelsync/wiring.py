@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from novelsync.contracts import Database, Messages, Scheduler, Storage
-from novelsync.database.client import SqlClient, Transport
-from novelsync.database.retrying import RetryingTransport
+from novelsync.database.client import SqlClient
+from novelsync.database.transports import Transport
 from novelsync.errors import ConfigurationError
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import Settings, load_settings
 from novelsync.status_service import StatusService
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import Executor, SyncConfig, SyncService
 from novelsync.text.logs import configure_logs
 from novelsync.text.redaction import register_secret
 
@@ -50,12 +50,9 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
         service = SyncService(
             storage,
             database,
-            workers=settings.workers,
-            max_file_bytes=settings.max_file_bytes,
-            limits=settings.limits,
-            time_budget=settings.effective_time_budget,
+            SyncConfig(settings.workers, settings.max_file_bytes, settings.limits, settings.effective_time_budget),
+            executor=open_executor(settings, database),
             stopped=stopped,
-            fan_out=open_fan_out(settings, database, stopped),
         )
         with open_scheduler(settings, service if serving else None) as scheduler:
             schedule = SchedulerService(scheduler, database)
@@ -102,6 +99,11 @@ def stop_runs() -> None:
         _of_this_process.sync_service.stop()
 
 
+def stopping(seconds: float) -> bool:
+    """Whether this process is ending; waits so long for it."""
+    return _stopping.wait(seconds)
+
+
 def close_parts() -> None:
     """Waits for the runs in the background, and closes what `parts_of_this_process` made."""
     with _guard:
@@ -128,13 +130,13 @@ def open_storage(location: str, *, patience: float = 120) -> Storage:
     return LocalStorage(location)
 
 
-def open_fan_out(settings: Settings, messages: Messages, stopped: threading.Event) -> PubSubExecutor | None:
-    """Where a run's novels are handed to, if that is set."""
+def open_executor(settings: Settings, messages: Messages) -> Executor | None:
+    """What has a run's novels synced, if that is not this process."""
     if not settings.fanout_topic:
         return None
     from novelsync.gcp.pubsub import PubSubPublisher
 
-    return PubSubExecutor(PubSubPublisher(settings.fanout_topic), messages, stopped=stopped)
+    return PubSubExecutor(PubSubPublisher(settings.fanout_topic), messages)
 
 
 @contextmanager
@@ -166,15 +168,15 @@ def open_database(settings: Settings, stopped: threading.Event | None = None) ->
     ``stopped``: ends every wait for another attempt once it is set.
     """
     with _open_transport(settings) as transport:
-        patient = RetryingTransport(transport, stopped=stopped, time_budget=settings.effective_time_budget)
-        with closing(SqlClient(patient)) as database:
+        client = SqlClient.patient(transport, stopped=stopped, time_budget=settings.effective_time_budget)
+        with closing(client) as database:
             yield database
 
 
 @contextmanager
 def _open_transport(settings: Settings) -> Iterator[Transport]:
     if settings.supabase_url and settings.supabase_key:
-        from novelsync.database.supabase import SupabaseTransport
+        from novelsync.database.transports.supabase import SupabaseTransport
 
         key = settings.supabase_key.get_secret_value()
         register_secret(key)
@@ -182,7 +184,7 @@ def _open_transport(settings: Settings) -> Iterator[Transport]:
         return
     with postgres_url(settings) as (conninfo, name):
         from novelsync.database.migrations import migrate
-        from novelsync.database.postgres import PostgresTransport
+        from novelsync.database.transports.postgres import PostgresTransport
 
         if not settings.database_url:
             migrate(conninfo, name)
@@ -194,7 +196,7 @@ def _open_transport(settings: Settings) -> Iterator[Transport]:
 def postgres_url(settings: Settings) -> Iterator[tuple[str, str]]:
     """How to connect to Postgres itself, and what to call it: for a sync, or for a migration."""
     if settings.database_url:
-        from novelsync.database.postgres import describe, password_in
+        from novelsync.database.transports.postgres import describe, password_in
 
         conninfo = settings.database_url.get_secret_value()
         register_secret(password_in(conninfo))

@@ -17,13 +17,14 @@ import structlog
 from hypothesis import settings
 
 from novelsync.cli.commands import main
-from novelsync.database.client import SqlClient, Transport
+from novelsync.database.client import SqlClient
 from novelsync.database.embedded.shared import EmbeddedPostgres
 from novelsync.database.migrations import migrate
-from novelsync.database.postgres import PostgresTransport
+from novelsync.database.transports import Transport
+from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.planning.guards import Limits
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from tests.support.library import Library
 from tests.support.postgres_server import PostgresServer, older_programs
 from tests.support.serving import Serve, served
@@ -229,9 +230,10 @@ def prompt(library: Library, database: SqlClient) -> SyncService:
 
 
 def make_service(library: Library, database: SqlClient, **options: Any) -> SyncService:
-    return SyncService(
-        LocalStorage(str(library.folder)), database, **{"workers": 4, "max_file_bytes": 100_000_000} | options
-    )
+    """``options``: those of `SyncConfig`, and of `SyncService` itself."""
+    own = {name: options.pop(name) for name in ("executor", "stopped", "monotonic") if name in options}
+    config = SyncConfig(**{"workers": 4, "max_file_bytes": 100_000_000} | options)
+    return SyncService(LocalStorage(str(library.folder)), database, config, **own)
 
 
 class Tables:

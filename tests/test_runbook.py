@@ -70,7 +70,7 @@ MESSAGES = sorted({(place, said) for place, said in messages() if len(said) >= W
 
 def test_the_messages_are_found_in_the_code() -> None:
     assert len(MESSAGES) > 70
-    assert ("novelsync/database/postgres.py", "cannot be reached") in MESSAGES
+    assert ("novelsync/database/transports/postgres.py", "cannot be reached") in MESSAGES
     assert ("novelsync/web/routes.py", "this request comes from another site") in MESSAGES
 
 

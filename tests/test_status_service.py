@@ -2,37 +2,38 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from novelsync.database.client import SqlClient
 from novelsync.models.problems import OpenProblems
+from novelsync.models.report import NovelCounts
+from novelsync.models.results import Outcome
 from novelsync.models.source import SourceFile
-from novelsync.models.status import DatabaseStatus, FinishedRun
+from novelsync.models.status import DatabaseStatus, FinishedRun, Pending
 from novelsync.status_service import StatusService, judge
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingTransport, Tables
 from tests.support.library import Library, chapters
+from tests.support.reports import NO_METRICS, NOON, a_report
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = datetime(2126, 1, 1, 12, tzinfo=UTC)
 """Than any run that really happened."""
 
 
 def run(outcome: str = "ok", minutes_ago: int = 10, deferred: int = 0, message: str = "") -> FinishedRun:
-    problems = [{"message": message}] if message else []
-    report: dict[str, Any] = {"novels": {"deferred": deferred}, "problems": problems}
-    return FinishedRun(outcome, NOON - timedelta(minutes=minutes_ago), report)
+    report = a_report(outcome, message, novels=NovelCounts(deferred=deferred))
+    return FinishedRun(report.outcome, NOON - timedelta(minutes=minutes_ago), report)
 
 
 def verdict(*runs: FinishedRun, stopped: bool = False, mb: int = 0, **counts: int) -> tuple[str, list[str]]:
-    said = DatabaseStatus(0, 0, 0, mb * 1_000_000, None, runs, {}, OpenProblems(counts, (), counts.get("held", 0)))
+    problems = OpenProblems(counts, (), counts.get("held", 0))
+    said = DatabaseStatus(0, 0, 0, mb * 1_000_000, None, runs, NO_METRICS, problems)
     return judge(said, stale_after=7800, now=NOON, stopped=stopped, database_limit=500_000_000)
 
 
 def test_all_is_well_when_the_last_run_is_and_nothing_stands() -> None:
     assert verdict(run()) == ("ok", [])
-    assert verdict(run(), run("failed")) == ("ok", []), "one failure is mended by the next run"
+    assert verdict(run(), run("failed")) == ("ok", []), "one failure is fixed by the next run"
     assert verdict(run(), warning=3) == ("ok", []), "a warning's novel is in"
 
 
@@ -47,7 +48,7 @@ def test_two_failures_in_a_row_are_failing_and_say_why() -> None:
 
 
 def test_a_run_that_died_without_a_report_counts_as_failed() -> None:
-    dead = FinishedRun("failed", NOON, None)
+    dead = FinishedRun(Outcome.FAILED, NOON, None)
     assert verdict(dead, dead) == ("failing", ["the last two runs failed"])
 
 
@@ -97,26 +98,26 @@ def test_a_listing_is_kept_for_a_minute_and_a_check_makes_none(
     storage = CountingStorage(str(library.folder))
     status = StatusService(storage, database, stale_after=7800, now=lambda: now, monotonic=lambda: clock)
 
-    assert status.status(look_at_storage=False)["novels_in_storage"] is None
+    assert status.status(look_at_storage=False).novels_in_storage is None
     assert storage.listings == 0
-    assert [status.status()["novels_in_storage"] for _ in range(2)] == [1, 1]
+    assert [status.status().novels_in_storage for _ in range(2)] == [1, 1]
     assert storage.listings == 1
     library.write("persuasion", chapters(1))
     clock, now = 59.0, LATER + timedelta(seconds=59)
-    held_chapters = status.status()
-    assert (held_chapters["novels_in_storage"], held_chapters["last_check"]) == (1, "2126-01-01T12:00:00Z")
+    kept = status.status()
+    assert (kept.novels_in_storage, kept.last_check) == (1, LATER)
     clock, now = 60.0, LATER + timedelta(seconds=60)
     fresh = status.status()
-    assert (fresh["novels_in_storage"], fresh["last_check"]) == (2, "2126-01-01T12:01:00Z")
-    assert fresh["pending"] == {"new": 1, "changed": 0, "missing": 0}
+    assert (fresh.novels_in_storage, fresh.last_check) == (2, now)
+    assert fresh.pending == Pending(new=1, changed=0, missing=0)
 
 
 def test_a_listing_from_before_a_run_is_not_kept(library: Library, service: SyncService, database: SqlClient) -> None:
     status = StatusService(LocalStorage(str(library.folder)), database, stale_after=7800)
-    assert status.status()["novels_in_storage"] == 0
+    assert status.status().novels_in_storage == 0
     library.write("emma", chapters(1))
     service.sync_all_novels()
-    assert status.status()["pending"] == {"new": 0, "changed": 0, "missing": 0}
+    assert status.status().pending == Pending(new=0, changed=0, missing=0)
 
 
 def test_the_days_runs_are_told_in_short_and_the_titles_of_novels_with_problems(
@@ -134,7 +135,8 @@ def test_the_days_runs_are_told_in_short_and_the_titles_of_novels_with_problems(
         " (gen_random_uuid(), 'cli', now() - interval '25 hours', 'ok')"
     )
     said = status.status()
-    runs = [(run["outcome"], run["trigger"], run["created"], run["updated"]) for run in said["runs"]]
+    runs = [(run.outcome, run.trigger, run.created, run.updated) for run in said.runs]
     assert runs == [("partial", "scheduler", 0, 0), ("ok", "cli", 1, 0), ("failed", "http", None, None)]
-    assert said["runs"][0]["end_time"] == said["last_run"]["end_time"]
-    assert [(problem["slug"], problem["title"]) for problem in said["problems"]] == [("cut", None), ("emma", "Emma")]
+    assert said.last_run
+    assert said.runs[0].end_time == said.last_run.end_time
+    assert [(problem.slug, problem.title) for problem in said.problems] == [("cut", None), ("emma", "Emma")]

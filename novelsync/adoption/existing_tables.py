@@ -17,9 +17,9 @@ import psycopg
 from psycopg import sql
 
 from novelsync.database.migrations import apply_missing
-from novelsync.database.postgres import connect, translated_errors
+from novelsync.database.transports.postgres import connect, translated_errors
 from novelsync.errors import DatabaseNotReady, DatabaseUnavailable
-from novelsync.models.book import NovelFields, url_hash
+from novelsync.models.source import NovelFields, url_hash
 from novelsync.models.stored import KnownChapter
 
 Connection = psycopg.Connection[Any]

@@ -14,8 +14,7 @@ from novelsync.adoption.existing_tables import Connection, Existing, ExistingNov
 from novelsync.books.reader import check_size, read_book
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, DatabaseNotReady
-from novelsync.models.book import Book
-from novelsync.models.source import SourceFile
+from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel
 from novelsync.models.writing import NovelWrite
 from novelsync.planning.guards import Limits
@@ -81,7 +80,7 @@ def propose(connection: Connection, storage: Storage, *, max_file_bytes: int, li
         if found and isinstance(file, Book):
             chapters = stored.get(slug, [])
             known = KnownNovel(slug, 0, same=False, fields=row.fields, chapters=chapters, chapter_count=len(chapters))
-            proposal.writes.append(plan_novel(found, "", file, known, limits=limits))
+            proposal.writes.append(plan_novel(found, "", file, known, request_id="", limits=limits))
     return proposal
 
 

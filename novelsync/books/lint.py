@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
-from novelsync.models.book import Book, BookChapter
+from novelsync.models.source import Book, BookChapter
 from novelsync.planning.matching import MIN_TELLING_BYTES
 from novelsync.planning.placeholders import placeholder_in
 from novelsync.text.formatting import quoted

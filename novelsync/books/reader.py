@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from novelsync.books.schema import BOOK_SLICES, SHOWN, SURROGATE, BookFile, Noticed, kind_of
 from novelsync.errors import BookRefused
-from novelsync.models.book import Book, BookChapter
+from novelsync.models.source import Book, BookChapter
 from novelsync.text.formatting import printable
 
 _FORMAT_HINT: Final = "mend what is named and write the file again; docs/format.md shows the format"

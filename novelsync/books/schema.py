@@ -23,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from novelsync.models.book import EMPTY_HASH, UNSET, OptionalText
+from novelsync.models.source import EMPTY_HASH, UNSET, OptionalText
 from novelsync.text.formatting import printable, shortened
 
 _MOST_CHAPTERS: Final = 100_000

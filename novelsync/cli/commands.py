@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,13 +29,13 @@ from novelsync.cli.output import (
     print_report,
     print_status,
     print_verdict,
-    print_verified,
+    print_verification,
     progress_bar,
 )
 from novelsync.cli.validate import schema as file_schema
 from novelsync.cli.validate import validate as validate_path
 from novelsync.database import migrations
-from novelsync.database.sqlstates import NOT_READY_HINT
+from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import (
     ConfigurationError,
     DatabaseNotReady,
@@ -46,8 +45,10 @@ from novelsync.errors import (
     Unavailable,
     WriteRejected,
 )
-from novelsync.models.run import Outcome, SyncOptions
-from novelsync.running.verification import verified
+from novelsync.models.results import Outcome
+from novelsync.models.run import SyncOptions
+from novelsync.models.status import Verdict
+from novelsync.running.verification import verification_of
 from novelsync.settings import load_file_settings, load_settings
 from novelsync.sync_service import SyncService
 from novelsync.text.formatting import counted
@@ -141,8 +142,8 @@ def sync(
         if as_json:
             print_json(report.as_dict())
         elif report.error is None:
-            print_changes(report.changes)
-            print_report(report.as_dict())
+            print_changes(report.changes or ())
+            print_report(report)
         if report.error is not None:
             explain(report.error)
             return _exit_code(report.error)
@@ -182,10 +183,10 @@ def status(as_json: bool) -> int:
     with connected(settings) as parts:
         answer = parts.status_service.status()
     if as_json:
-        print_json(answer)
+        print_json(answer.as_dict())
     else:
         print_status(answer)
-    return OK if answer["verdict"] == "ok" else PROBLEMS
+    return OK if answer.verdict is Verdict.OK else PROBLEMS
 
 
 @cli.command()
@@ -202,13 +203,13 @@ def verify(as_json: bool) -> int:
         if report.error is not None:
             explain(report.error)
             return _exit_code(report.error)
-    answer = verified(report)
+    answer = verification_of(report)
     if as_json:
         print_json(answer)
     else:
-        print_changes(report.changes)
-        print_verified(answer)
-    return OK if answer["equal"] else PROBLEMS
+        print_changes(report.changes or ())
+        print_verification(answer)
+    return OK if answer.equal else PROBLEMS
 
 
 @cli.command()
@@ -293,15 +294,12 @@ def serve(host: str, port: int, schedule: bool) -> int:
         err.print(f"the hourly sync is Cloud Scheduler's: {job}")
     elif schedule:
         err.print("syncs every hour, on the hour; without: --no-schedule")
-        # In a session of its own, where no Ctrl-C reaches it: it ends when this process does.
-        command = [sys.executable, "-m", "novelsync.starting", url, str(os.getpid())]
-        subprocess.Popen(command, start_new_session=True)  # noqa: S603
-    server.serve(host, port)
+    server.serve(host, port, schedule=schedule and not job, say=lambda why: err.print(why, markup=False))
     return OK
 
 
 def _check_port(host: str, port: int) -> None:
-    """Or else the server would try for a while, and the hourly sync be started in whatever listens there."""
+    """Or else the server would try for a while, and say so in words of its own."""
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -309,7 +307,7 @@ def _check_port(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened at: {error.strerror}", "choose another --port"
+            f"cannot listen on {host}:{port}: {error.strerror}", "choose another --port"
         ) from error
 
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from novelsync.database.migrations import migrations
-from novelsync.database.sqlstates import NOT_READY_HINT
+from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError
+from novelsync.models.report import timestamp
 from novelsync.models.status import ServerInfo
-from novelsync.running.report import timestamp
 from novelsync.settings import Settings, load_file_settings, load_settings
 from novelsync.status_service import FULL
 from novelsync.text.formatting import counted

@@ -6,16 +6,19 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from typing import Any
 
+import msgspec
 from rich import markup
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from novelsync.adoption.proposal import Proposal
-from novelsync.cli.validate import Verdict
+from novelsync.cli.validate import FileVerdict
 from novelsync.errors import NovelSyncError
-from novelsync.models.status import Removed
-from novelsync.planning.diff import ADDED, CHANGED, ChapterDiff, NovelDiff
+from novelsync.models.report import ChapterDiff, NovelDiff, Report, ReportedProblem, timestamp
+from novelsync.models.status import Removed, Status, StatusProblem, Verdict
+from novelsync.planning.diff import ADDED, CHANGED
+from novelsync.running.verification import Verification
 from novelsync.text.formatting import counted, printable, quoted
 from novelsync.text.hints import as_command_line, said
 
@@ -60,7 +63,7 @@ def print_finding(part: str, said: str, hint: str, *, works: bool) -> None:
         out.print(f"             [dim]{escape(as_command_line(hint))}[/]")
 
 
-def print_verdict(verdict: Verdict) -> None:
+def print_verdict(verdict: FileVerdict) -> None:
     """One file that was validated."""
     mark = "[red]refused[/]" if verdict.refused else "[yellow]warning[/]" if verdict.warnings else "[green]ok[/]"
     without_text = f", {verdict.without_text:,} without text yet" if verdict.without_text else ""
@@ -93,9 +96,9 @@ def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
         out.print(f"[yellow]![/] {escape(remark)}")
     for write in proposal.writes:
         row = proposal.pairs[write.slug]
-        missing = [*write.removed, *write.held_chapters]
-        stay = write.chapter_count - len(write.created) - len(write.held_chapters)
-        said = f"{counted(stay, 'chapter')} known by their ids, {len(write.created):,} new"
+        missing = [*write.chapters.removed, *write.chapters.held]
+        stay = write.chapter_count - len(write.chapters.created) - len(write.chapters.held)
+        said = f"{counted(stay, 'chapter')} known by their ids, {len(write.chapters.created):,} new"
         out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {said}")
         for chapter in missing:
             out.print(f"    [yellow]?[/] {_row(chapter.id, chapter.title)}: the file does not have it")
@@ -133,9 +136,9 @@ class _TerminalBar:
         self._progress.stop()
 
 
-def print_json(document: Mapping[str, Any]) -> None:
+def print_json(document: Any) -> None:
     """The one document that ``--json`` promises."""
-    print(json.dumps(said(document, as_command_line), ensure_ascii=False, indent=2))
+    print(json.dumps(said(msgspec.to_builtins(document), as_command_line), ensure_ascii=False, indent=2))
 
 
 SHOWN_CHANGES = 10
@@ -171,16 +174,17 @@ def _chapter(line: ChapterDiff) -> str:
     return escape(f"{position}{quoted(line.title)}")
 
 
-def print_report(report: Mapping[str, Any]) -> None:
+def print_report(report: Report) -> None:
     """A REPORT of a run that ended by itself."""
-    out.print(_counts({"novels": report["novels"], "chapters": report["chapters"]}))
-    _print_problems(report)
-    if in_flight := report["novels"]["in_flight"]:
+    rows = {"novels": msgspec.structs.asdict(report.novels), "chapters": msgspec.structs.asdict(report.chapters)}
+    out.print(_counts(rows))
+    _print_problems(report.problems, report.problems_total)
+    if in_flight := report.novels.in_flight:
         out.print(f"being written just now, and read next time: {counted(in_flight, 'novel')}")
-    outcome = "a dry run: nothing was written" if report["dry_run"] else _OUTCOMES[report["outcome"]]
+    outcome = "a dry run: nothing was written" if report.dry_run else _OUTCOMES[report.outcome]
     out.print(
-        f"{outcome}: {counted(report['novels_processed'], 'novel')},"
-        f" {report['bytes_read'] / 1e6:.1f} MB read, {report['duration']:.2f} s"
+        f"{outcome}: {counted(report.novels_processed, 'novel')},"
+        f" {report.bytes_read / 1e6:.1f} MB read, {report.duration:.2f} s"
     )
 
 
@@ -202,34 +206,32 @@ def _any(rows: Mapping[str, Mapping[str, int]], word: str) -> bool:
     return any(row.get(word) for row in rows.values())
 
 
-def _print_problems(answer: Mapping[str, Any]) -> None:
-    for problem in answer["problems"]:
-        colour = "yellow" if problem["kind"] in ("held", "warning") else "red"
-        slug = f" {escape(problem['slug'])}" if problem["slug"] else ""
-        out.print(f"[{colour}]{problem['kind']}[/]{slug}: {escape(problem['message'])}")
-        if problem["hint"]:
-            out.print(f"    [dim]{escape(as_command_line(problem['hint']))}[/]")
-    hidden = answer["problems_total"] - len(answer["problems"])
-    if hidden > 0:
-        out.print(f"and {hidden} more problems")
+def _print_problems(problems: Sequence[ReportedProblem | StatusProblem], total: int) -> None:
+    for problem in problems:
+        colour = "yellow" if problem.kind in ("held", "warning") else "red"
+        slug = f" {escape(problem.slug)}" if problem.slug else ""
+        out.print(f"[{colour}]{problem.kind}[/]{slug}: {escape(problem.message)}")
+        if problem.hint:
+            out.print(f"    [dim]{escape(as_command_line(problem.hint))}[/]")
+    if total > len(problems):
+        out.print(f"and {total - len(problems)} more problems")
 
 
-def print_verified(answer: Mapping[str, Any]) -> None:
+def print_verification(found: Verification) -> None:
     """What comparing storage and tables found, below the differences themselves."""
-    _print_problems(answer)
+    _print_problems(found.problems, found.problems_total)
     words = {
-        "different": len(answer["differences"]),
-        "held": answer["held"]["novels"],
-        "missing from storage": answer["missing"],
-        "refused": answer["refused"],
-        "not compared": answer["not_compared"],
+        "different": len(found.differences),
+        "held": found.held.novels,
+        "missing from storage": found.missing,
+        "refused": found.refused,
+        "not compared": found.not_compared,
     }
-    found = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
-    mark = "[green]✓[/] equal" if answer["equal"] else f"[yellow]![/] novels that are not equal: {found}"
-    novels, chapters = counted(answer["novels"], "novel"), counted(answer["chapters"], "chapter")
+    said = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
+    mark = "[green]✓[/] equal" if found.equal else f"[yellow]![/] novels that are not equal: {said}"
+    novels, chapters = counted(found.novels, "novel"), counted(found.chapters, "chapter")
     out.print(
-        f"{mark}; compared text by text: {novels}, {chapters}, {answer['bytes_read'] / 1e6:.1f} MB,"
-        f" {answer['duration']:.2f} s"
+        f"{mark}; compared text by text: {novels}, {chapters}, {found.bytes_read / 1e6:.1f} MB, {found.duration:.2f} s"
     )
 
 
@@ -245,25 +247,26 @@ def print_removed(removed: Removed) -> None:
         out.print(f"    {escape(reference.table)}.{escape(reference.columns)}: {rows} point there; {reference.then}")
 
 
-def print_status(answer: Mapping[str, Any]) -> None:
+def print_status(status: Status) -> None:
     """A STATUS."""
-    colour = "green" if answer["verdict"] == "ok" else "yellow"
-    out.print(f"[{colour}]{answer['verdict']}[/]" + "".join(f"\n    {escape(reason)}" for reason in answer["reasons"]))
-    in_storage = "?" if answer["novels_in_storage"] is None else f"{answer['novels_in_storage']:,}"
-    out.print(f"storage   {escape(answer['storage_path'])}: {in_storage} novels")
+    colour = "green" if status.verdict is Verdict.OK else "yellow"
+    out.print(f"[{colour}]{status.verdict}[/]" + "".join(f"\n    {escape(reason)}" for reason in status.reasons))
+    in_storage = "?" if status.novels_in_storage is None else f"{status.novels_in_storage:,}"
+    out.print(f"storage   {escape(status.storage_path)}: {in_storage} novels")
     out.print(
-        f"database  {escape(answer['database'])}: {answer['novels_in_database']:,} novels,"
-        f" {answer['chapters_in_database']:,} chapters, {answer['database_bytes'] / 1e6:,.0f} MB"
+        f"database  {escape(status.database)}: {status.novels_in_database:,} novels,"
+        f" {status.chapters_in_database:,} chapters, {status.database_bytes / 1e6:,.0f} MB"
     )
-    if pending := answer["pending"]:
-        words = ", ".join(f"{count:,} {word}" for word, count in pending.items() if count)
+    if pending := status.pending:
+        counts = msgspec.structs.asdict(pending)
+        words = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
         out.print(f"pending   {words or 'nothing'}")
-    if running := answer["running"]:
-        waiting = f", waiting for {counted(running['open_messages'], 'novel')}" if running["open_messages"] else ""
-        out.print(f"running   {escape(running['holder'])}, since {running['since']}{waiting}")
-    if schedule := answer["scheduler"]:
-        next_ = f"runs every hour, next at {schedule['next_job']}" if schedule["is_running"] else "stopped"
-        out.print(f"schedule  {next_}")
-    if run := answer["last_run"]:
-        out.print(f"last run  {run['outcome']}, {run['end_time']}, {run['duration']:.2f} s ({run['trigger']})")
-    _print_problems(answer)
+    if run := status.running:
+        waiting = f", waiting for {counted(run.open_messages, 'novel')}" if run.open_messages else ""
+        out.print(f"running   {escape(run.holder)}, since {timestamp(run.since)}{waiting}")
+    if schedule := status.scheduler:
+        next_ = f", next at {timestamp(schedule.next_job)}" if schedule.next_job else ""
+        out.print(f"schedule  {f'runs every hour{next_}' if schedule.is_running else 'stopped'}")
+    if last := status.last_run:
+        out.print(f"last run  {last.outcome}, {timestamp(last.end_time)}, {last.duration:.2f} s ({last.trigger})")
+    _print_problems(status.problems, status.problems_total)

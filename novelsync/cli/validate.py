@@ -18,7 +18,7 @@ _WHAT_TO_NAME = f"name a {FILE}, a novel's folder, or a folder of novels"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FileVerdict:
     """What a sync would say of one file, and what it would not say."""
 
     path: str
@@ -37,7 +37,7 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **BookFile.model_json_schema()}
 
 
-def validate(path: Path, max_file_bytes: int) -> Iterator[Verdict]:
+def validate(path: Path, max_file_bytes: int) -> Iterator[FileVerdict]:
     """
     Looks at one file, at one novel's folder, or at a folder of novels.
 
@@ -53,7 +53,7 @@ def validate(path: Path, max_file_bytes: int) -> Iterator[Verdict]:
         raise ConfigurationError(f"there is no <slug>/{FILE} in {path}", _WHAT_TO_NAME)
 
 
-def _verdicts(path: Path, whole: Path, max_file_bytes: int) -> Iterator[Verdict]:
+def _verdicts(path: Path, whole: Path, max_file_bytes: int) -> Iterator[FileVerdict]:
     if os.path.isfile(whole):  # noqa: PTH113 — here and below: Path's raise where nothing may be looked at
         yield _read_file(whole, str(path), max_file_bytes)
     elif os.path.lexists(whole / FILE):
@@ -67,32 +67,32 @@ def _verdicts(path: Path, whole: Path, max_file_bytes: int) -> Iterator[Verdict]
         raise ConfigurationError(f"there is no {path}", _WHAT_TO_NAME)
 
 
-def _read_file(path: Path, name: str, max_file_bytes: int) -> Verdict:
+def _read_file(path: Path, name: str, max_file_bytes: int) -> FileVerdict:
     try:
         check_size(path.stat().st_size, max_file_bytes)
         return _verdict(name, path.read_bytes())
     except BookRefused as refusal:
-        return Verdict(name, refused=refusal.reasons, hint=refusal.hint)
+        return FileVerdict(name, refused=refusal.reasons, hint=refusal.hint)
     except OSError as error:
-        return Verdict(name, refused=[f"the file cannot be read: {(error.strerror or str(error)).lower()}"])
+        return FileVerdict(name, refused=[f"the file cannot be read: {(error.strerror or str(error)).lower()}"])
 
 
-def _look_at(storage: Storage, novels: Iterable[SourceFile], max_file_bytes: int) -> Iterator[Verdict]:
+def _look_at(storage: Storage, novels: Iterable[SourceFile], max_file_bytes: int) -> Iterator[FileVerdict]:
     for novel in novels:
         path = f"{storage.location}/{novel.slug}/{FILE}"
         try:
             check_size(novel.size, max_file_bytes)
             data = storage.read(novel)
         except BookRefused as refusal:
-            yield Verdict(path, refused=refusal.reasons, hint=refusal.hint)
+            yield FileVerdict(path, refused=refusal.reasons, hint=refusal.hint)
             continue
-        yield _verdict(path, data) if data is not None else Verdict(path, doubts=["it is being written just now"])
+        yield _verdict(path, data) if data is not None else FileVerdict(path, doubts=["it is being written just now"])
 
 
-def _verdict(path: str, data: bytes) -> Verdict:
+def _verdict(path: str, data: bytes) -> FileVerdict:
     try:
         book = read_book(data)
     except BookRefused as refusal:
-        return Verdict(path, refused=refusal.reasons, hint=refusal.hint)
+        return FileVerdict(path, refused=refusal.reasons, hint=refusal.hint)
     without_text = sum(not chapter.fetched for chapter in book.chapters)
-    return Verdict(path, len(book.chapters), without_text, warnings=book.warnings, doubts=lint_book(book))
+    return FileVerdict(path, len(book.chapters), without_text, warnings=book.warnings, doubts=lint_book(book))

@@ -4,76 +4,125 @@ The SQL functions of ``supabase/migrations`` as Python: models in and out, whate
 Knows the shape of every function's JSON, and nothing of connections.
 """
 
+import threading
+import time
 from base64 import b64decode
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Final
 
+import msgspec
+
+from novelsync.database.functions import (
+    ANSWER,
+    ANSWERS,
+    BEGIN,
+    FIND_RENAMES,
+    FINISH,
+    HAND_OUT,
+    KNOWN_FILES,
+    KNOWN_NOVELS,
+    MARK_MISSING,
+    OPEN_PROBLEMS,
+    PEEK,
+    PURGE,
+    REMOVE,
+    REMOVED,
+    RENEW,
+    SERVER_INFO,
+    STAGE,
+    STATUS,
+    WRITE,
+    SqlFunction,
+)
 from novelsync.database.requests import halves, stage_requests, write_request
-from novelsync.database.sqlstates import NOT_READY_HINT
-from novelsync.errors import DatabaseNotReady, DatabaseUnavailable, PayloadTooLarge, RunInProgress, TimeBudgetExceeded
-from novelsync.models.book import Fingerprint, NovelFields
+from novelsync.database.transports import Transport
+from novelsync.database.transports.retrying import Patience, RetryingTransport
+from novelsync.database.transports.sqlstates import NOT_READY_HINT
+from novelsync.errors import (
+    DatabaseNotReady,
+    DatabaseUnavailable,
+    PayloadTooLarge,
+    RunInProgress,
+    TimeBudgetExceeded,
+)
 from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind
+from novelsync.models.report import Report, whole_seconds
+from novelsync.models.results import NovelResult, Outcome
 from novelsync.models.run import MessageState, RunState
-from novelsync.models.status import DatabaseStatus, FinishedRun, Reference, Removed, RunSummary, ServerInfo
+from novelsync.models.source import Fingerprint, NovelFields
+from novelsync.models.status import (
+    DatabaseStatus,
+    FinishedRun,
+    Metrics,
+    Reference,
+    Removed,
+    RunInFlight,
+    RunSummary,
+    ServerInfo,
+)
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
-SCHEMA = "20261124000000"
+SCHEMA: Final = "20261124000000"
 """The version of the newest migration, which these functions are of."""
 
-CALL_BYTES = 3_000_000
+CALL_BYTES: Final = 3_000_000
 """Text per call. PostgREST takes eight times a body in memory (50 MB: 415 MB), and we about five times."""
 
-PARTS_AT_ONCE = 2
+PARTS_AT_ONCE: Final = 2
 """Of one large novel: the database compresses one while it takes in the next."""
 
-SPARE_PARTS = 1_000_000
+SPARE_PARTS: Final = 1_000_000
 """Where the numbers begin of parts that were halved: beyond those of any novel's parts."""
 
-PURGED_CHAPTERS = 2_000
+PURGED_CHAPTERS: Final = 2_000
 """Chapters per call: deleting the text of each takes about a tenth of a millisecond per page of it."""
 
-PAGE = 20_000
+PAGE: Final = 20_000
 """Bookkeeping rows per call: about 1.5 MB."""
 
-ANSWERS = 5_000
+ANSWERS_PER_PAGE: Final = 5_000
 """Answers to a run's messages per call: about 1.5 MB."""
 
 
-_HALVED = ("novelsync_write", "novelsync_stage")
-"""What can be asked for in smaller calls."""
-
-
-class Transport(Protocol):
-    """How a call reaches the database. Raises as `novelsync.contracts.Database` promises."""
-
-    name: str
-
-    def call(self, function: str, request: Mapping[str, Any]) -> Any:
-        """Calls ``public.<function>(json)`` in a transaction of its own and returns its JSON."""
-
-    def close(self) -> None: ...
-
-
 class SqlClient:
-    """A `novelsync.contracts.Database` over any road."""
+    """A `novelsync.contracts.Database` over any transport."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._road = transport
+    def __init__(self, transport: Transport, patience: Patience | None = None) -> None:
+        """``patience``: is told of the lease that is taken and given back over this client."""
+        self._transport = transport
+        self._patience = patience or Patience()
         self.name = transport.name
         self.close = transport.close
         self._is_current = False
 
-    def _call(self, function: str, request: Mapping[str, Any]) -> Any:
+    @classmethod
+    def patient(
+        cls,
+        transport: Transport,
+        *,
+        stopped: threading.Event | None = None,
+        time_budget: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "SqlClient":
+        """
+        A client that repeats calls after transient trouble.
+
+        ``stopped``: ends all waiting once it is set. ``time_budget``: of a run, in seconds from its beginning.
+        """
+        patience = Patience(time_budget, clock)
+        return cls(RetryingTransport(transport, patience, stopped=stopped), patience)
+
+    def _call(self, function: SqlFunction, request: Mapping[str, Any]) -> Any:
         try:
-            return self._road.call(function, request)
+            return self._transport.call(function.name, request)
         except PayloadTooLarge as error:
-            if function in _HALVED:
+            if function.divisible:
                 raise
             raise DatabaseUnavailable(
                 f"{self.name} could not answer: {error.message}", "try again; its log knows more"
@@ -83,40 +132,48 @@ class SqlClient:
 
     def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> RunState:
         request = {"run_id": run_id, "trigger": trigger, "holder": holder, "seconds": seconds, "schema": SCHEMA}
-        answer = self._current(self._call("novelsync_begin", request))
+        asked = self._patience.now()
+        answer = self._current(self._call(BEGIN, request))
         if not answer["acquired"]:
             raise RunInProgress(
                 f"another run is in progress: {answer['holder']}, since {answer['since']}",
                 "wait for it to end; if it was killed, its lease lapses within a minute",
             )
+        self._patience.lease_taken(run_id, asked + seconds)
         return _run_state(answer["left"], answer["digest"])
 
     def peek(self) -> RunState:
-        return _run_state(self._current(self._call("novelsync_peek", {})), None)
+        return _run_state(self._current(self._call(PEEK, {})), None)
 
     def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
         request = {"run_id": run_id, "seconds": seconds, "resume_at": resume_at}
-        return bool(self._call("novelsync_renew", request)["held"])
+        asked = self._patience.now()
+        renewed = bool(self._call(RENEW, request)["held"])
+        if renewed:
+            self._patience.lease_renewed(run_id, asked + seconds)
+        return renewed
 
     def finish(
         self,
         run_id: str,
-        outcome: str,
-        report: Mapping[str, Any],
+        report: Report,
         *,
         digest: str | None = None,
         quiet: bool = False,
         resume_at: str | None = None,
     ) -> None:
-        request = {"run_id": run_id, "outcome": outcome, "report": report}
-        self._call("novelsync_finish", request | {"digest": digest, "quiet": quiet, "resume_at": resume_at})
+        request = {"run_id": run_id, "outcome": report.outcome, "report": report.as_dict()}
+        try:
+            self._call(FINISH, request | {"digest": digest, "quiet": quiet, "resume_at": resume_at})
+        finally:
+            self._patience.lease_released()
 
     # What is known --------------------------------------------------------------
 
     def known_files(self) -> Iterator[KnownFile]:
         after = ""
         while True:
-            page = self._call("novelsync_known", {"after": after, "limit": PAGE})
+            page = self._call(KNOWN_FILES, {"after": after, "limit": PAGE})
             yield from map(KnownFile._make, zip(*(page[column] for column in KnownFile._fields), strict=True))
             if len(page["slug"]) < PAGE:
                 return
@@ -130,7 +187,7 @@ class SqlClient:
         if not self._is_current:
             self.peek()
         novels = [{"slug": slug, "checksum": sum_, "whole": slug in whole} for slug, sum_ in checksums.items()]
-        answers = self._call("novelsync_read", {"novels": novels, "verify": verify})
+        answers = self._call(KNOWN_NOVELS, {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
 
     def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
@@ -139,7 +196,7 @@ class SqlClient:
             for slug, novel in novels.items()
         ]
         former: dict[str, str] = {}
-        for pair in self._call("novelsync_renamed", {"novels": given, "missing": missing}):
+        for pair in self._call(FIND_RENAMES, {"novels": given, "missing": missing}):
             if pair["slug"] not in former and pair["former"] not in former.values():
                 former[pair["slug"]] = pair["former"]
         return former
@@ -147,36 +204,13 @@ class SqlClient:
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
     ) -> OpenProblems:
-        return _open_problems(
-            self._call("novelsync_problems", {"slugs": slugs, "without": without, "present": present})
-        )
+        return _open_problems(self._call(OPEN_PROBLEMS, {"slugs": slugs, "without": without, "present": present}))
 
     def status(self) -> DatabaseStatus:
-        answer = self._current(self._call("novelsync_status", {}))
-        running = answer["running"] and (answer["running"]["holder"], answer["running"]["since"])
-        runs = [
-            FinishedRun(run["outcome"], datetime.fromisoformat(run["finished_at"]), run["report"])
-            for run in answer["last_runs"]
-        ]
-        return DatabaseStatus(
-            novels=answer["novels"],
-            removed_novels=answer["removed_novels"],
-            chapters=answer["chapters"],
-            bytes=answer["bytes"],
-            running=running,
-            last_runs=runs,
-            metrics=answer["metrics"],
-            open_problems=_open_problems(answer["standing"]),
-            runs=[
-                RunSummary(**run | {"finished_at": datetime.fromisoformat(run["finished_at"])})
-                for run in answer["runs"]
-            ],
-            titles=answer["titles"],
-            open_messages=answer["running"]["open_messages"] if running else 0,
-        )
+        return _database_status(self._current(self._call(STATUS, {})))
 
     def server_info(self) -> ServerInfo:
-        answer = self._call("novelsync_doctor", {})
+        answer = self._call(SERVER_INFO, {})
         now = datetime.fromisoformat(answer["now"])
         return ServerInfo(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
 
@@ -187,7 +221,7 @@ class SqlClient:
     ) -> Sequence[WriteOutcome]:
         if len(writes) != 1:
             return self._write(run_id, writes, 0)
-        size = writes[0].text_bytes
+        size = writes[0].chapters.text_bytes
         if size <= CALL_BYTES:
             try:
                 return self._write(run_id, writes, 0)
@@ -201,41 +235,41 @@ class SqlClient:
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
     ) -> None:
         request = {"run_id": run_id, "missing": missing, "returned": returned, "forgotten": forgotten}
-        self._call("novelsync_absence", request)
+        self._call(MARK_MISSING, request)
 
     def remove(
         self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
     ) -> Sequence[str]:
         held_removals = held and {"novels": held.novels, "message": held.message, "hint": held.hint}
         request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
-        answer = self._call("novelsync_remove", request | {"accepted": accepted, "held": held_removals})
+        answer = self._call(REMOVE, request | {"accepted": accepted, "held": held_removals})
         return [str(slug) for slug in answer["removed"]]
 
     def removed(self, slug: str | None, days: int) -> Removed:
-        answer = self._call("novelsync_removed", {"slug": slug, "days": days})
+        answer = self._call(REMOVED, {"slug": slug, "days": days})
         references = [Reference(**reference) for reference in answer.pop("references")]
         return Removed(**answer, references=references)
 
     def purge(self, slug: str | None, before: str) -> Iterator[Removed]:
         request = {"slug": slug, "before": before, "limit": PURGED_CHAPTERS}
-        while (piece := Removed(**self._call("novelsync_purge", request))) != Removed(0, 0):
+        while (piece := Removed(**self._call(PURGE, request))) != Removed(0, 0):
             yield piece
 
     # Messages ---------------------------------------------------------------------
 
-    def ask(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
-        return int(self._call("novelsync_ask", {"run_id": run_id, "slugs": slugs, "close": close})["open"])
+    def hand_out(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
+        return int(self._call(HAND_OUT, {"run_id": run_id, "slugs": slugs, "close": close})["open"])
 
     def message_state(self, run_id: str, slug: str) -> MessageState:
-        return MessageState(self._call("novelsync_answer", {"run_id": run_id, "slug": slug})["state"])
+        return MessageState(self._call(ANSWER, {"run_id": run_id, "slug": slug})["state"])
 
-    def answer(self, run_id: str, slug: str, answer: Mapping[str, Any]) -> None:
-        self._call("novelsync_answer", {"run_id": run_id, "slug": slug, "result": answer})
+    def answer(self, run_id: str, result: NovelResult) -> None:
+        self._call(ANSWER, {"run_id": run_id, "slug": result.slug, "result": result})
 
-    def answers(self, run_id: str) -> Iterator[Mapping[str, Any]]:
+    def answers(self, run_id: str) -> Iterator[NovelResult]:
         after = ""
-        while page := self._call("novelsync_answers", {"run_id": run_id, "after": after, "limit": ANSWERS}):
-            yield from (entry["result"] for entry in page)
+        while page := self._call(ANSWERS, {"run_id": run_id, "after": after, "limit": ANSWERS_PER_PAGE}):
+            yield from (msgspec.convert(entry["result"], NovelResult) for entry in page)
             after = page[-1]["slug"]
 
     def _current(self, answer: Any) -> Any:
@@ -251,14 +285,14 @@ class SqlClient:
 
     def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
         """``staged``: the number of parts that brought the text in already, so that none is sent here."""
-        answer = self._call("novelsync_write", write_request(run_id, writes, staged))
+        answer = self._call(WRITE, write_request(run_id, writes, staged))
         return [WriteOutcome(outcome) for outcome in answer]
 
     def _stage(
         self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
     ) -> int | None:
         """Brings a large novel's text in, out of the readers' sight; the number of parts, None if it went stale."""
-        requests = stage_requests(run_id, write, min(CALL_BYTES, write.text_bytes // 2))
+        requests = stage_requests(run_id, write, min(CALL_BYTES, write.chapters.text_bytes // 2))
         spare = count(SPARE_PARTS)
         # The first part makes room for the novel.
         came = [self._staged(next(requests), spare, out_of_time)]
@@ -283,7 +317,7 @@ class SqlClient:
     def _staged(self, part: Mapping[str, Any], spare: Iterator[int], out_of_time: Callable[[], bool]) -> int:
         """In how many calls the part came in, because it is halved until it passes; 0 if the novel went stale."""
         try:
-            return int(self._call("novelsync_stage", part)["outcome"] == "staged")
+            return int(self._call(STAGE, part)["outcome"] == "staged")
         except PayloadTooLarge as error:
             if not (smaller := halves(part)):
                 raise
@@ -340,6 +374,43 @@ def _open_problems(answer: Mapping[str, Any]) -> OpenProblems:
 
 
 def _run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
-    hold = left["held"] and HeldRemovals(left["held"]["novels"], left["held"]["message"], left["held"]["hint"])
+    held = left["held"] and HeldRemovals(left["held"]["novels"], left["held"]["message"], left["held"]["hint"])
     open_problems = _open_problems(left["standing"])
-    return RunState(digest, left["resume_at"], left["missing"], left["removed_lately"], hold, open_problems)
+    return RunState(digest, left["resume_at"], left["missing"], left["removed_lately"], held, open_problems)
+
+
+def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
+    running = None
+    if run := answer["running"]:
+        since = whole_seconds(datetime.fromisoformat(run["since"]))
+        running = RunInFlight(run["holder"], since, run["open_messages"])
+    return DatabaseStatus(
+        novels=answer["novels"],
+        removed_novels=answer["removed_novels"],
+        chapters=answer["chapters"],
+        bytes=answer["bytes"],
+        running=running,
+        last_runs=[_finished_run(run) for run in answer["last_runs"]],
+        metrics=msgspec.convert(answer["metrics"], Metrics),
+        open_problems=_open_problems(answer["standing"]),
+        runs=[_run_summary(run) for run in answer["runs"]],
+        titles=answer["titles"],
+    )
+
+
+def _finished_run(run: Mapping[str, Any]) -> FinishedRun:
+    report = run["report"] and Report.from_dict(run["report"])
+    return FinishedRun(Outcome(run["outcome"]), datetime.fromisoformat(run["finished_at"]), report)
+
+
+def _run_summary(run: Mapping[str, Any]) -> RunSummary:
+    return RunSummary(
+        Outcome(run["outcome"]),
+        run["trigger"],
+        whole_seconds(datetime.fromisoformat(run["finished_at"])),
+        run["duration"],
+        run["novels"],
+        run["created"],
+        run["updated"],
+        run["removed"],
+    )

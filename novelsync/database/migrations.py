@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from novelsync.database.postgres import connect, translated_errors
+from novelsync.database.transports.postgres import connect, translated_errors
 from novelsync.errors import DatabaseNotReady
 
 FOLDER = Path(__file__).parents[2] / "supabase" / "migrations"

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from novelsync.models.book import BookChapter
+from novelsync.models.source import BookChapter
 from novelsync.models.writing import NovelWrite
 
 
@@ -22,7 +22,7 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
         "created": [
             {"novel": n, "position": c.position, **_labels(c.chapter), **_content(c.chapter)}
             for n, write in places
-            for c in ([] if staged else write.created)
+            for c in ([] if staged else write.chapters.created)
         ],
         "changed": [
             {
@@ -33,14 +33,18 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
                 **(_content(c.chapter) if c.new_text and not staged else {}),
             }
             for n, write in places
-            for c in write.changed
+            for c in write.chapters.changed
         ],
         "moved": [
-            {"novel": n, "ids": [m.row.id for m in write.moved], "positions": [m.position for m in write.moved]}
+            {"novel": n, "ids": [m.row.id for m in moved], "positions": [m.position for m in moved]}
             for n, write in places
-            if write.moved
+            if (moved := write.chapters.moved)
         ],
-        "removed": [{"novel": n, "ids": [row.id for row in write.removed]} for n, write in places if write.removed],
+        "removed": [
+            {"novel": n, "ids": [row.id for row in removed]}
+            for n, write in places
+            if (removed := write.chapters.removed)
+        ],
         "problems": [
             {"novel": n, "slug": p.slug, "kind": p.kind, "message": p.message, "hint": p.hint}
             for n, write in places
@@ -76,7 +80,7 @@ def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, 
     created: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
     size = 0
-    for new in write.created:
+    for new in write.chapters.created:
         content = _content(new.chapter)
         created.append({"position": new.position, **_labels(new.chapter), **content})
         size += memoryview(content["content"]).nbytes
@@ -84,7 +88,7 @@ def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, 
             yield created, texts
             # New lists for both: who has the old ones may send them only later, or again.
             created, texts, size = [], [], 0
-    for changed in write.changed:
+    for changed in write.chapters.changed:
         if changed.new_text:
             content = _content(changed.chapter)
             texts.append({"id": changed.row.id, **content})
@@ -116,16 +120,16 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "staged": staged,
         "fields": fields,
         "chapter_count": write.chapter_count,
-        "chapters_added": len(write.created),
+        "chapters_added": len(write.chapters.created),
         "problems_stay": write.problems is None,
         "holds": write.held_in_a_row,
-        "result": write.answer,
+        "result": write.result,
     }
 
 
 def _origin(write: NovelWrite) -> dict[str, Any]:
     """Which stored novel the write goes on with, if it is not simply the one under its slug."""
-    slug, revision = write.former or (None, None)
+    slug, revision = write.rename or (None, None)
     return {"former": slug, "former_revision": revision, "afresh": write.afresh}
 
 

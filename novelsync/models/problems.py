@@ -1,8 +1,12 @@
 """What a person should look at."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+SHOWN_PROBLEMS: Final = 100
+"""So many problems are listed in a report, in the status, and by the database; all of them are counted."""
 
 
 class ProblemKind(StrEnum):
@@ -11,11 +15,11 @@ class ProblemKind(StrEnum):
     REFUSED = "refused"
     """The file cannot be accepted; what is stored of the novel stays."""
     HELD = "held"
-    """Something in the tables was kept that the file no longer has."""
+    """Something stays in the tables that the file no longer has, until somebody confirms that it may go."""
     WARNING = "warning"
-    """The novel is in; something in its file was mended or left out."""
+    """The novel is in; something in its file was fixed or left out."""
     UNAVAILABLE = "unavailable"
-    """Passing trouble; it is tried again next time."""
+    """Transient trouble; it is tried again next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,15 @@ class Problem:
     hint: str = ""
     """A command in it is written `novelsync …`; whoever shows it writes it as it works there."""
 
+    @classmethod
+    def remark(cls, slug: str, message: str) -> "Problem":
+        """Something that whoever asked for the run should know; it is not recorded."""
+        return cls(slug, ProblemKind.WARNING, message)
+
 
 @dataclass(frozen=True, slots=True)
 class HeldRemovals:
-    """Novels that stay, though storage no longer has them, because they are too many at once."""
+    """Novels that stay although the storage no longer has them, because they are too many at once."""
 
     novels: int
     message: str
@@ -41,11 +50,15 @@ class HeldRemovals:
 
 @dataclass(frozen=True, slots=True)
 class OpenProblems:
-    """The problems that stand in the database."""
+    """The problems that are recorded in the database, until their files change or somebody accepts what is held."""
 
-    counts: Mapping[str, int]
+    counts: Mapping[str, int] = field(default_factory=dict)
     """Novels per kind of problem."""
-    problems: Sequence[Problem]
-    """At most 100, the gravest first."""
+    problems: Sequence[Problem] = ()
+    """At most `SHOWN_PROBLEMS`, the gravest first."""
     held: int = 0
-    """Novels that keep something storage no longer has, those whose removal is held included."""
+    """Novels of which something is held, those whose removal is held included."""
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())

@@ -1,11 +1,13 @@
-"""What a run is asked to do, and what became of each novel."""
+"""What a run is asked to do, and what it knows."""
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from novelsync.models.problems import HeldRemovals, OpenProblems, Problem
+import msgspec
+
+from novelsync.models.problems import HeldRemovals, OpenProblems
 
 
 class Everything:
@@ -17,42 +19,81 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """What a run is asked to do beside the usual."""
+    """What the caller of a run asks for beside the usual."""
 
     reread: bool = False
-    """Read every file, and hash every stored text, whatever versions and checksums say."""
+    """Read every file and hash every stored text, whatever versions and checksums say."""
     accept: frozenset[str] = frozenset()
-    """Slugs of which a person accepts what is held."""
+    """Slugs whose held changes somebody confirmed."""
     accept_removals: int | None = None
-    """A person accepts that so many novels are removed."""
+    """Somebody confirmed that this many novels are removed."""
 
     @property
-    def again(self) -> Container[str]:
-        """Slugs whose files are read though they have not changed."""
+    def read_again(self) -> Container[str]:
+        """Slugs whose files are read although they have not changed."""
         return Everything() if self.reread else self.accept
 
     @property
     def is_default(self) -> bool:
-        return not (self.reread or self.accept or self.accept_removals is not None)
+        return self == DEFAULT_OPTIONS
 
 
 DEFAULT_OPTIONS: Final = SyncOptions()
 
+Progress = Callable[[int, int], None]
+"""Called with the novels that are dealt with, and the novels to deal with."""
+
 
 @dataclass(frozen=True, slots=True)
-class NovelMessage:
-    """Asks whoever gets it to carry one novel over on a run's behalf."""
+class RunContext:
+    """On whose behalf novels are synced, and what only their run knows. A `NovelMessage` takes it elsewhere."""
 
-    run_id: str
+    run_id: str | None = None
+    """None: not part of a run, and so not under its lease."""
+    options: SyncOptions = DEFAULT_OPTIONS
+    renames: Mapping[str, str] = field(default_factory=dict)
+    """Slug to former slug, as far as the run saw renames before it read any file."""
+    any_missing: bool = False
+    """The storage has lost novels, and a new one may be one of them under another name."""
+    taken: frozenset[str] = frozenset()
+    """Former slugs that belong to other novels of the same run."""
+    by_message: bool = False
+    """The result of each novel is stored with the novel, for the run that waits for it."""
+
+    def message(self, slug: str) -> "NovelMessage":
+        """The same context, as far as it concerns one novel."""
+        return NovelMessage(
+            slug,
+            replace(
+                self,
+                options=replace(self.options, accept=self.options.accept & {slug}, accept_removals=None),
+                renames={slug: self.renames[slug]} if slug in self.renames else {},
+                taken=frozenset(self.renames.values()),
+                by_message=True,
+            ),
+        )
+
+    @property
+    def match_again(self) -> Container[str]:
+        """Slugs whose chapters are compared although the bytes of their files have not changed."""
+        return Everything() if self.options.reread else self.options.accept | self.renames.keys()
+
+
+class NovelMessage(msgspec.Struct, frozen=True):
+    """Asks whoever receives it to sync one novel on a run's behalf."""
+
     slug: str
-    reread: bool = False
-    accept: bool = False
-    former: str = ""
-    """What the novel was called before its folder was renamed, if the run saw that."""
-    missing: bool = False
-    """There are novels that storage lost, and a new one may be one of them."""
-    taken: tuple[str, ...] = ()
-    """Former names that the run gave to novels already."""
+    context: RunContext
+
+
+class MessageState(StrEnum):
+    """The state of a run's message."""
+
+    OPEN = "open"
+    """Its novel is still to be synced."""
+    ANSWERED = "answered"
+    OVER = "over"
+    """Its run has ended or lost the lease; the next run looks after the novel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,88 +105,8 @@ class RunState:
     resume_at: str | None
     """The slug where the last run ran out of time."""
     missing: int
-    """Novels that the last complete listing did not have, and that readers see."""
+    """Published novels that the last complete listing did not have."""
     removed_lately: int
-    """Novels removed in the last 24 hours, without those a person accepted."""
-    hold: HeldRemovals | None
-    """Removals that stand held."""
+    """Novels removed in the last 24 hours, without those that somebody confirmed."""
+    held_removals: HeldRemovals | None
     open_problems: OpenProblems
-
-
-class NovelStatus(StrEnum):
-    """What became of one novel that was read."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    RENAMED = "renamed"
-    """Its folder has another name; the ids are what they were."""
-    RESTORED = "restored"
-    """It was removed, and is back."""
-    UNCHANGED = "unchanged"
-    REFUSED = "refused"
-    IN_FLIGHT = "in_flight"
-    """It changed while it was read, or is being written: it is read next time."""
-    UNAVAILABLE = "unavailable"
-    """Passing trouble: it is tried again next time."""
-    DEFERRED = "deferred"
-    """It was begun, and the run's time ended first."""
-
-
-CHANGED = (NovelStatus.CREATED, NovelStatus.UPDATED, NovelStatus.RENAMED, NovelStatus.RESTORED)
-
-
-@dataclass(frozen=True, slots=True)
-class ChapterCounts:
-    """Chapters of one novel, as its file was read."""
-
-    processed: int = 0
-    created: int = 0
-    updated: int = 0
-    moved: int = 0
-    removed: int = 0
-    restored: int = 0
-    held: int = 0
-    without_text: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NovelResult:
-    """What became of one novel. True exactly when the novel is in, as its file has it."""
-
-    slug: str
-    status: NovelStatus
-    chapters: ChapterCounts = ChapterCounts()
-    bytes_read: int = 0
-    problem: Problem | None = None
-    settled: bool = True
-    """False: it must be looked at again next time, though its file may not change."""
-    former: str = ""
-    """The slug it had before its folder was renamed."""
-    remark: str = ""
-    """What a person who asked for something about it should know."""
-
-    def __bool__(self) -> bool:
-        return self.status in (*CHANGED, NovelStatus.UNCHANGED)
-
-
-class Outcome(StrEnum):
-    """How a run ended."""
-
-    OK = "ok"
-    """Everything in storage is in the tables."""
-    PARTIAL = "partial"
-    """It ended by itself, but some novels are refused, held or deferred."""
-    FAILED = "failed"
-    """It could not list the storage, or lost the database."""
-    SKIPPED = "skipped"
-    """Somebody else is running."""
-
-
-class MessageState(StrEnum):
-    """How a run's message stands."""
-
-    OPEN = "open"
-    """Its novel is to be carried over."""
-    ANSWERED = "answered"
-    OVER = "over"
-    """Its run has ended, or lost the lease, and the next one looks after the novel."""

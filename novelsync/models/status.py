@@ -1,36 +1,65 @@
-"""What the database says of itself."""
+"""What the database says of itself, and the published STATUS that is made of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
 
 from novelsync.models.problems import OpenProblems
+from novelsync.models.report import Report, ReportedProblem
+from novelsync.models.results import Outcome
+
+# In the database ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
     """A run that ended, or was found dead."""
 
-    outcome: str
+    outcome: Outcome
     finished_at: datetime
-    report: Mapping[str, Any] | None
-    """As it was published; None if the run died before it could report."""
+    report: Report | None
+    """None if the run died before it could report."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
+class RunSummary(msgspec.Struct, frozen=True):
     """A run of the last day, in short. None stands for what a run that died did not report."""
 
-    outcome: str
+    outcome: Outcome
     trigger: str
-    finished_at: datetime
+    end_time: datetime
     duration: float | None
     """Seconds."""
-    novels: int | None
+    novels_processed: int | None
     created: int | None
     updated: int | None
     removed: int | None
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """Of the runs that finished in the last 24 hours. Rates are from 0 to 1; None before the first run."""
+
+    runs: int
+    sync_success_rate: float | None
+    """Runs that ended ``ok`` / finished runs."""
+    average_duration: float | None
+    """Seconds."""
+    novels_processed: int
+    chapters_processed: int
+    error_rate: float | None
+    """Novels with an error / novels processed."""
+
+
+class RunInFlight(msgspec.Struct, frozen=True):
+    """The run that holds the lease."""
+
+    holder: str
+    since: datetime
+    open_messages: int = 0
+    """Novels that it gave to other processes, and that are not synced yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +70,25 @@ class DatabaseStatus:
     removed_novels: int
     chapters: int
     bytes: int
-    running: tuple[str, str] | None
-    """Who holds the lease, and since when (ISO 8601)."""
+    running: RunInFlight | None
     last_runs: Sequence[FinishedRun]
     """The last two, the newest first."""
-    metrics: Mapping[str, Any]
-    """Of the runs that finished in the last 24 hours."""
+    metrics: Metrics
     open_problems: OpenProblems
     runs: Sequence[RunSummary] = ()
     """Those of the last 24 hours, the newest first; at most 200."""
     titles: Mapping[str, str] = field(default_factory=dict)
-    """Of the novels that problems speak of, as far as they are stored."""
-    open_messages: int = 0
-    """Novels that the run under way gave to others, and that those have not carried over yet."""
+    """Of the novels that have open problems, as far as they are stored."""
 
     @property
-    def last_report(self) -> Mapping[str, Any] | None:
+    def last_report(self) -> Report | None:
         """Of the last run that lived to write one."""
         return next((run.report for run in self.last_runs if run.report), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What the database is, for whoever looks whether all is set up."""
+    """What the database is, for whoever checks the set-up."""
 
     schema: str
     """The version of the newest migration that was applied."""
@@ -75,6 +100,9 @@ class ServerInfo:
     now: datetime
 
 
+# In a scheduler ----------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """What a scheduler says of itself."""
@@ -82,6 +110,97 @@ class Schedule:
     is_running: bool
     next_run: datetime | None
     """None if it is stopped, or does not say."""
+
+
+class SchedulerStatus(msgspec.Struct, frozen=True):
+    """The same as it is published."""
+
+    is_running: bool
+    next_job: datetime | None
+    jobs_count: int
+
+
+# Published ---------------------------------------------------------------------------
+
+
+class Verdict(StrEnum):
+    """Whether all is well; the first that applies."""
+
+    NEVER_RUN = "never_run"
+    FAILING = "failing"
+    """The last two runs failed."""
+    STOPPED = "stopped"
+    """The scheduler is stopped, and the last run is old."""
+    STALE = "stale"
+    """No run has finished for too long."""
+    ATTENTION = "attention"
+    """A person should look at something."""
+    OK = "ok"
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """How the storage differs from what the last run saw, in novels."""
+
+    new: int
+    changed: int
+    missing: int
+
+
+class StatusProblem(msgspec.Struct, frozen=True):
+    """A `ReportedProblem`, with the novel's title."""
+
+    slug: str | None
+    kind: str
+    message: str
+    hint: str
+    title: str | None
+
+    @classmethod
+    def of(cls, problem: ReportedProblem, title: str | None) -> "StatusProblem":
+        return cls(problem.slug, problem.kind, problem.message, problem.hint, title)
+
+
+class StorageLook(NamedTuple):
+    """When the storage was listed, and what it had."""
+
+    at: datetime
+    novels: int
+    pending: Pending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """STATUS. What could not be found out is None, and a reason says why."""
+
+    novels_in_storage: int | None
+    last_check: datetime | None
+    storage_path: str
+    database: str
+    database_bytes: int
+    database_limit: int | None
+    novels_in_database: int
+    chapters_in_database: int
+    removed_novels: int
+    pending: Pending | None
+    verdict: Verdict
+    reasons: Sequence[str]
+    scheduler: SchedulerStatus | None
+    last_run: Report | None
+    metrics: Metrics
+    problems: Sequence[StatusProblem]
+    problems_total: int
+    running: RunInFlight | None
+    runs: Sequence[RunSummary]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it is published."""
+        document = {each.name: getattr(self, each.name) for each in fields(self)}
+        document["last_run"] = self.last_run and self.last_run.as_dict()
+        published: dict[str, Any] = msgspec.to_builtins(document)
+        return published
+
+
+# Removed rows ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +212,7 @@ class Reference:
     rows: int | None
     """Rows of it that point at what would be purged; None if we may not see them."""
     forbids: bool
-    """As long as there are such rows."""
+    """Such rows forbid the purge."""
     then: str
     """What the key says of them in that case."""
 
@@ -105,7 +224,7 @@ class Removed:
     novels: int
     chapters: int
     bytes: int = 0
-    """Of text, in UTF-8."""
+    """Text, in UTF-8."""
     before: str = ""
-    """When they had been removed at the latest."""
+    """The latest time at which any of them was removed."""
     references: Sequence[Reference] = ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from novelsync.models.book import NovelFields
+from novelsync.models.source import NovelFields
 
 
 class KnownFile(NamedTuple):
@@ -61,8 +61,8 @@ class KnownNovel:
     removed: bool = False
     """Readers do not see it any more."""
     held: bool = False
-    """Something of it was kept that its file no longer has."""
+    """Something of it is held: it stays although its file no longer has it."""
     held_in_a_row: int = 0
-    """How many files in a row lacked chapters that were kept."""
+    """So many files in a row lacked chapters that are held."""
     version: str = ""
     """See `KnownFile`."""

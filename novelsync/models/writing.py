@@ -1,12 +1,13 @@
 """What is to change in the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from novelsync.models.book import BookChapter, NovelFields
 from novelsync.models.problems import Problem
+from novelsync.models.results import NovelResult
+from novelsync.models.source import BookChapter, NovelFields
 from novelsync.models.stored import KnownChapter
 
 
@@ -37,10 +38,36 @@ class MovedChapter:
 
 
 class Rename(NamedTuple):
-    """What a novel was called before its folder was renamed."""
+    """The slug a novel had before its folder was renamed, and its revision under it."""
 
     slug: str
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterChanges:
+    """What becomes of a novel's chapters."""
+
+    created: Sequence[PlacedChapter] = ()
+    changed: Sequence[ChangedChapter] = ()
+    moved: Sequence[MovedChapter] = ()
+    removed: Sequence[KnownChapter] = ()
+    held: Sequence[KnownChapter] = ()
+    """Published rows that the file no longer has, and that stay."""
+    held_texts: Sequence[KnownChapter] = ()
+    """Rows whose text stays, because the file's is worse."""
+
+    @property
+    def visible(self) -> bool:
+        """Whether readers see any of it."""
+        return bool(self.created or self.changed or self.moved or self.removed)
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text that have to be sent."""
+        return sum(c.chapter.content_bytes for c in self.created) + sum(
+            c.chapter.content_bytes for c in self.changed if c.new_text
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +87,9 @@ class NovelWrite:
     fields: NovelFields | None = None
     """The columns as they are to be; None: they stay."""
     chapter_count: int = 0
-    created: Sequence[PlacedChapter] = ()
-    changed: Sequence[ChangedChapter] = ()
-    moved: Sequence[MovedChapter] = ()
-    removed: Sequence[KnownChapter] = ()
-    held_chapters: Sequence[KnownChapter] = ()
-    """Published rows that the file no longer has, and that stay."""
-    held_texts: Sequence[KnownChapter] = ()
-    """Rows whose text stays, because the file's is worse."""
-    former: Rename | None = None
+    chapters: ChapterChanges = ChapterChanges()
+    rename: Rename | None = None
+    """None: the novel keeps its slug."""
     restored: bool = False
     """Readers did not see the novel any more, and see it again."""
     afresh: bool = False
@@ -76,20 +97,13 @@ class NovelWrite:
     held_in_a_row: int | None = None
     """See `KnownNovel`; None: as before."""
     problems: Sequence[Problem] | None = ()
-    """What stands against the novel from now on; None: what stood before."""
-    answer: Mapping[str, Any] | None = None
-    """What the run that asked for this write by a message is told in the same transaction; None: none did."""
+    """The novel's open problems from now on; None: the same as before."""
+    result: NovelResult | None = None
+    """Stored with the novel for the run that asked for this write by a message; None: none did."""
 
     @property
     def is_new(self) -> bool:
         return self.visible and self.stored is None
-
-    @property
-    def text_bytes(self) -> int:
-        """Bytes of text that have to be sent."""
-        return sum(c.chapter.content_bytes for c in self.created) + sum(
-            c.chapter.content_bytes for c in self.changed if c.new_text
-        )
 
 
 class WriteOutcome(StrEnum):

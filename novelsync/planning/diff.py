@@ -1,13 +1,14 @@
-"""A planned write as a diff that a person can read, and that two plans can be compared by. Pure."""
+"""What a planned write comes to: its result for the report, and a diff that a person can read. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import fields
 from decimal import Decimal
-from typing import Any
 
-from novelsync.models.book import BookChapter, url_hash
+from novelsync.models.report import ChapterDiff, NovelDiff
+from novelsync.models.results import ChapterCounts, NovelResult, NovelStatus
+from novelsync.models.source import Book, BookChapter, url_hash
 from novelsync.models.stored import KnownChapter
-from novelsync.models.writing import NovelWrite
+from novelsync.models.writing import ChapterChanges, NovelWrite
 from novelsync.text.formatting import quoted, shortened
 
 ADDED, CHANGED, MOVED, REMOVED, HELD = "+", "~", ">", "-", "!"
@@ -18,40 +19,30 @@ SHOWN_TITLE = 200
 """Characters; a title may have megabytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChapterDiff:
-    """One line of the diff."""
+def result_of(write: NovelWrite, book: Book) -> NovelResult:
+    """What the write comes to, once it is carried out."""
+    chapters = write.chapters
+    counts = ChapterCounts(
+        processed=len(book.chapters),
+        created=len(chapters.created),
+        updated=sum(not change.row.removed for change in chapters.changed),
+        moved=len(chapters.moved),
+        removed=len(chapters.removed),
+        restored=sum(change.row.removed for change in chapters.changed),
+        held=len(chapters.held) + len(chapters.held_texts),
+        without_text=sum(not chapter.fetched for chapter in book.chapters),
+    )
+    return NovelResult(write.slug, _status(write), counts, former=write.rename.slug if write.rename else "")
 
-    mark: str
-    position: int | None
-    """As it is to be; None for what is removed or keeps its place."""
-    title: str
-    number: str | None
-    said: str = ""
-    """What is different, as far as the mark does not say it."""
 
-
-@dataclass(frozen=True, slots=True)
-class NovelDiff:
-    """What happens to one novel."""
-
-    mark: str
-    slug: str
-    said: str = ""
-    chapter_count: int = 0
-    """As it is to be."""
-    chapters: Sequence[ChapterDiff] = ()
-    """Empty for a novel that is new, all of whose chapters are."""
-
-    def as_dict(self) -> Mapping[str, Any]:
-        """As published with a dry run's report."""
-        own = {each.name: getattr(self, each.name) for each in fields(self)}
-        chapters = [
-            {each.name: getattr(line, each.name) for each in fields(line)}
-            | {"title": shortened(line.title, SHOWN_TITLE)}
-            for line in self.chapters
-        ]
-        return own | {"chapters": chapters}
+def _status(write: NovelWrite) -> NovelStatus:
+    if not write.visible:
+        return NovelStatus.UNCHANGED
+    if write.rename:
+        return NovelStatus.RENAMED
+    if write.restored:
+        return NovelStatus.RESTORED
+    return NovelStatus.CREATED if write.is_new else NovelStatus.UPDATED
 
 
 def diff_of(write: NovelWrite) -> NovelDiff | None:
@@ -59,8 +50,8 @@ def diff_of(write: NovelWrite) -> NovelDiff | None:
     said = "; ".join(_said(write))
     if write.is_new:
         return NovelDiff(ADDED, write.slug, said, write.chapter_count)
-    chapters = [*_chapters(write)]
-    if write.former:
+    chapters = [*_chapters(write.chapters)]
+    if write.rename:
         mark = MOVED
     elif write.restored:
         mark = ADDED
@@ -74,8 +65,8 @@ def diff_of(write: NovelWrite) -> NovelDiff | None:
 
 
 def _said(write: NovelWrite) -> Iterator[str]:
-    if write.former:
-        yield f"was {write.former.slug}"
+    if write.rename:
+        yield f"was {write.rename.slug}"
     if write.restored:
         yield "is back"
     if write.afresh:
@@ -87,21 +78,21 @@ def _said(write: NovelWrite) -> Iterator[str]:
     yield from (problem.message for problem in write.problems or () if problem.kind != "warning")
 
 
-def _chapters(write: NovelWrite) -> Iterator[ChapterDiff]:
+def _chapters(changes: ChapterChanges) -> Iterator[ChapterDiff]:
     """In the order they are to have, what goes at the end."""
     lines = [
-        *((c.position, _line(ADDED, c.position, c.chapter)) for c in write.created),
-        *((c.position, _changed(c.row, c.position, c.chapter, new_text=c.new_text)) for c in write.changed),
-        *((m.position, _line(MOVED, m.position, m.row, f"was {m.row.position}")) for m in write.moved),
+        *((c.position, _line(ADDED, c.position, c.chapter)) for c in changes.created),
+        *((c.position, _changed(c.row, c.position, c.chapter, new_text=c.new_text)) for c in changes.changed),
+        *((m.position, _line(MOVED, m.position, m.row, f"was {m.row.position}")) for m in changes.moved),
     ]
     yield from (line for _, line in sorted(lines, key=lambda line: line[0]))
-    yield from (_line(HELD, None, row, "no longer in the file, and stays") for row in write.held_chapters)
-    yield from (_line(HELD, None, row, "its text stays") for row in write.held_texts)
-    yield from (_line(REMOVED, None, row) for row in write.removed)
+    yield from (_line(HELD, None, row, "no longer in the file, and stays") for row in changes.held)
+    yield from (_line(HELD, None, row, "its text stays") for row in changes.held_texts)
+    yield from (_line(REMOVED, None, row) for row in changes.removed)
 
 
 def _line(mark: str, position: int | None, chapter: BookChapter | KnownChapter, said: str = "") -> ChapterDiff:
-    return ChapterDiff(mark, position, chapter.title, _number(chapter.number), said)
+    return ChapterDiff(mark, position, shortened(chapter.title, SHOWN_TITLE), _number(chapter.number), said)
 
 
 def _changed(row: KnownChapter, position: int, chapter: BookChapter, *, new_text: bool) -> ChapterDiff:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Final
 
-from novelsync.models.book import BookChapter
 from novelsync.models.problems import HeldRemovals
+from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
 from novelsync.planning.placeholders import placeholder_in
 from novelsync.text.formatting import counted, quoted

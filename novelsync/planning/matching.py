@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from novelsync.models.book import Book, BookChapter, Fingerprint, url_hash
+from novelsync.models.source import Book, BookChapter, Fingerprint, url_hash
 from novelsync.models.stored import KnownChapter
 
 MIN_TELLING_BYTES = 200

@@ -4,16 +4,13 @@ but for what the guards hold back.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from novelsync.models.book import Book, BookChapter, url_hash
 from novelsync.models.problems import Problem, ProblemKind
-from novelsync.models.source import SourceFile
+from novelsync.models.source import Book, BookChapter, SourceFile, url_hash
 from novelsync.models.stored import KnownChapter, KnownNovel
-from novelsync.models.writing import ChangedChapter, MovedChapter, NovelWrite, PlacedChapter, Rename
+from novelsync.models.writing import ChangedChapter, ChapterChanges, MovedChapter, NovelWrite, PlacedChapter, Rename
 from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters, guard_text
 from novelsync.planning.matching import are_strangers, pair_chapters
-from novelsync.running.request_ids import request_id
 from novelsync.text.formatting import counted, quoted
 
 
@@ -23,6 +20,7 @@ def plan_novel(
     book: Book,
     known: KnownNovel | None,
     *,
+    request_id: str,
     former: KnownNovel | None = None,
     limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
@@ -30,92 +28,73 @@ def plan_novel(
     """
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
 
-    ``former``: what is stored under the name the novel's folder had before. ``accepted``: a person was shown what the
-    guards hold back, and said that it is meant.
-    A chapter that stays though the file no longer has it stands behind the one it stood behind.
+    ``former``: what is stored under the name the novel's folder had before. ``accepted``: somebody was shown what the
+    guards hold, and confirmed it. ``request_id``: see `NovelWrite`.
+    A held chapter keeps its place behind the one it stood behind.
     """
     afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
     base = former or (None if afresh else known)
-    plan = _plan_chapters(base, book.chapters, limits, accepted=accepted)
+    chapters, held_because = _plan_chapters(base, book.chapters, limits, accepted=accepted)
     stored = base.fields if base else None
     fields = book.fields_over(stored)
     restored = base is not None and base.removed
-    chapter_count = len(book.chapters) + len(plan.held_chapters)
+    chapter_count = len(book.chapters) + len(chapters.held)
     mislabelled = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
-    held_in_a_row = (base.held_in_a_row if base else 0) + 1 if plan.held_chapters else 0
+    held_in_a_row = (base.held_in_a_row if base else 0) + 1 if chapters.held else 0
     return NovelWrite(
         slug=novel.slug,
-        request_id=request_id(),
+        request_id=request_id,
         revision=known.revision if known else 0,
         version=novel.version,
         checksum=checksum,
-        visible=bool(fields != stored or plan.visible or mislabelled or former or restored),
+        visible=bool(fields != stored or chapters.visible or mislabelled or former or restored),
         stored=stored,
         fields=None if fields == stored else fields,
         chapter_count=chapter_count,
-        created=plan.created,
-        changed=plan.changed,
-        moved=plan.moved,
-        removed=plan.removed,
-        held_chapters=plan.held_chapters,
-        held_texts=plan.held_texts,
-        former=Rename(former.slug, former.revision) if former else None,
+        chapters=chapters,
+        rename=Rename(former.slug, former.revision) if former else None,
         restored=restored,
         afresh=afresh,
         held_in_a_row=held_in_a_row,
-        problems=_problems(novel.slug, plan.held, held_in_a_row, book.warnings),
+        problems=_problems(novel.slug, held_because, held_in_a_row, book.warnings),
     )
-
-
-@dataclass(slots=True)
-class _ChapterPlan:
-    """What becomes of a novel's chapters; the lists are those of `NovelWrite`."""
-
-    created: list[PlacedChapter] = field(default_factory=list)
-    changed: list[ChangedChapter] = field(default_factory=list)
-    moved: list[MovedChapter] = field(default_factory=list)
-    removed: list[KnownChapter] = field(default_factory=list)
-    held_chapters: list[KnownChapter] = field(default_factory=list)
-    held_texts: list[KnownChapter] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
-    """Why some are kept."""
-
-    @property
-    def visible(self) -> bool:
-        return bool(self.created or self.changed or self.moved or self.removed)
 
 
 def _plan_chapters(
     base: KnownNovel | None, chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
-) -> _ChapterPlan:
-    plan = _ChapterPlan()
+) -> tuple[ChapterChanges, Sequence[str]]:
+    """What becomes of the chapters, and why some of them are held."""
     rows = base.chapters if base else ()
     pairs = _pairs(rows, chapters, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0)
     paired = {k for k in pairs if k is not None}
     gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
     published = sum(not row.removed for row in rows)
-    if not accepted and (reason := guard_chapters(published, gone, limits.chapter_removals)):
-        plan.held_chapters, plan.held = gone, [reason]
-    else:
-        plan.removed = gone
+    too_many = "" if accepted else guard_chapters(published, gone, limits.chapter_removals)
+    held, removed = (gone, []) if too_many else ([], gone)
+
+    created: list[PlacedChapter] = []
+    changed: list[ChangedChapter] = []
+    moved: list[MovedChapter] = []
+    held_texts: list[KnownChapter] = []
     worse = ""
-    for position, (chapter, row) in enumerate(_order(rows, plan.held_chapters, chapters, pairs), start=1):
+    for position, (chapter, row) in enumerate(_order(rows, held, chapters, pairs), start=1):
         if chapter and row:
             new_text = chapter.fetched and chapter.content_hash != row.content_hash
             if new_text and not accepted and (reason := guard_text(row, chapter)):
                 new_text = False
-                plan.held_texts.append(row)
+                held_texts.append(row)
                 worse = worse or f"the first, {quoted(row.title)}: {reason}"
             if new_text or not _same_labels(row, chapter):
-                plan.changed.append(ChangedChapter(row, position, chapter, new_text))
+                changed.append(ChangedChapter(row, position, chapter, new_text))
                 continue
         elif chapter:
-            plan.created.append(PlacedChapter(position, chapter))
+            created.append(PlacedChapter(position, chapter))
         if row and row.position != position:
-            plan.moved.append(MovedChapter(row, position))
+            moved.append(MovedChapter(row, position))
+    because = [too_many] if too_many else []
     if worse:
-        plan.held.append(f"the texts of {counted(len(plan.held_texts), 'chapter')} stay as they were; {worse}")
-    return plan
+        because.append(f"the texts of {counted(len(held_texts), 'chapter')} stay as they were; {worse}")
+    return ChapterChanges(created, changed, moved, removed, held, held_texts), because
 
 
 def shares_text(known: KnownNovel, book: Book) -> bool:
@@ -136,27 +115,27 @@ def is_same_novel(known: KnownNovel, book: Book) -> bool:
     return not told or not known.chapters or same_name or shares_text(known, book)
 
 
-def plan_same_bytes(novel: SourceFile, checksum: str, revision: int) -> NovelWrite:
+def plan_same_bytes(novel: SourceFile, checksum: str, revision: int, *, request_id: str) -> NovelWrite:
     """The write for a file with a new version and the bytes it had: the bookkeeping moves, problems stay."""
-    return _bookkeeping(novel, novel.version, checksum, revision, None)
+    return _bookkeeping(novel, novel.version, checksum, revision, request_id, None)
 
 
-def plan_refusal(novel: SourceFile, revision: int, problem: Problem, version: str) -> NovelWrite:
+def plan_refusal(novel: SourceFile, revision: int, problem: Problem, version: str, *, request_id: str) -> NovelWrite:
     """
     The write that records a refusal; readers keep what they have.
 
     ``version``: the file's, if it is at fault and need not be read again until it changes; empty, if it is to be
     looked at again in any case.
     """
-    return _bookkeeping(novel, version, "", revision, (problem,))
+    return _bookkeeping(novel, version, "", revision, request_id, (problem,))
 
 
 def _bookkeeping(
-    novel: SourceFile, version: str, checksum: str, revision: int, problems: Sequence[Problem] | None
+    novel: SourceFile, version: str, checksum: str, revision: int, request_id: str, problems: Sequence[Problem] | None
 ) -> NovelWrite:
     return NovelWrite(
         slug=novel.slug,
-        request_id=request_id(),
+        request_id=request_id,
         revision=revision,
         version=version,
         checksum=checksum,
@@ -187,15 +166,15 @@ def _pairs(
 
 def _order(
     rows: Sequence[KnownChapter],
-    held_chapters: Sequence[KnownChapter],
+    held: Sequence[KnownChapter],
     chapters: Sequence[BookChapter],
     pairs: Sequence[int | None],
 ) -> Iterator[tuple[BookChapter | None, KnownChapter | None]]:
-    """The novel's new order: the file's, and each kept row behind what it stood behind."""
+    """The novel's new order: the file's, and each held row behind the one it stood behind."""
     found_of = {k: f for f, k in enumerate(pairs) if k is not None}
     behind: dict[int, list[KnownChapter]] = {}
     anchor = -1
-    for k, row in enumerate(rows if held_chapters else ()):
+    for k, row in enumerate(rows if held else ()):
         if k not in found_of and not row.removed:
             behind.setdefault(anchor, []).append(row)
         elif not row.removed:
@@ -217,10 +196,10 @@ def _same_labels(row: KnownChapter, chapter: BookChapter) -> bool:
     )
 
 
-def _problems(slug: str, held: Sequence[str], held_in_a_row: int, warnings: Sequence[str]) -> list[Problem]:
+def _problems(slug: str, held_because: Sequence[str], held_in_a_row: int, warnings: Sequence[str]) -> list[Problem]:
     problems = []
-    if held:
-        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held), accept_hint(slug, held_in_a_row)))
+    if held_because:
+        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held_because), accept_hint(slug, held_in_a_row)))
     if warnings:
         problems.append(Problem(slug, ProblemKind.WARNING, "; ".join(warnings)))
     return problems

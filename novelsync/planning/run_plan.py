@@ -5,94 +5,48 @@ A storage's listing and the bookkeeping are two streams in one order, so that
 planning is a merge.
 """
 
-from array import array
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownFile
+from novelsync.planning.listing import Listing, Selection, listing_order
 
 
-class Listing:
-    """
-    A complete listing: iterable again and again, with a digest that tells it from any other.
-
-    Kept as one line of bytes per novel, because a library may have 100,000 of them.
-    """
-
-    def __init__(self, novels: Iterable[SourceFile], *settings: float) -> None:
-        """``settings``: on which it depends what is done about these novels, so that the digest is theirs too."""
-        self._lines = [
-            f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n".encode()
-            for slug, version, size, checksum, unreadable in novels
-        ]
-        self.digest = sha256(b"".join([f"{settings}\n".encode(), *self._lines])).hexdigest()
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def __iter__(self) -> Iterator[SourceFile]:
-        return map(_novel_of, self._lines)
-
-    def __getitem__(self, place: int) -> SourceFile:
-        return _novel_of(self._lines[place])
-
-
-def _novel_of(line: bytes) -> SourceFile:
-    slug, version, size, checksum, unreadable = line[:-1].decode().split("\0")
-    return SourceFile(slug, version, int(size), checksum, unreadable)
-
-
-class Selection:
-    """Some novels of a listing, in an order of their own. Remembers their places alone: it may be all 100,000."""
-
-    def __init__(self, listing: Listing) -> None:
-        self._listing = listing
-        self._places = array("L")
-
-    def add(self, place: int) -> None:
-        self._places.append(place)
-
-    def rotate(self, first: int) -> None:
-        """Those from the place ``first`` on come first, each part in the listing's order."""
-        self._places = array("L", sorted(self._places, key=lambda place: (place < first, place)))
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[SourceFile]:
-        return (self._listing[place] for place in self._places)
-
-
-@dataclass(slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True)
+class RunPlan:
     """What a run has to look at. A plan with nothing to do is a plan too."""
 
     listing: Listing
     to_read: Selection
     """New, or of another version than the one last dealt with."""
-    known: dict[str, int] = field(default_factory=dict)
-    """The revisions of those of them that the bookkeeping has."""
-    stored: int = 0
-    """Novels that readers see."""
-    missing: list[KnownFile] = field(default_factory=list)
+    revisions: Mapping[str, int]
+    """Of those of them that the bookkeeping has."""
+    stored: int
+    """Published novels."""
+    missing: Sequence[KnownFile]
     """Those of them that the listing does not have."""
-    removed: int = 0
+    removed: int
     """Novels removed before, that the listing does not have either."""
-    forgotten: list[str] = field(default_factory=list)
+    forgotten: Sequence[str]
     """Never stored, so nothing is left to remember once the listing does not have them."""
-    refused: int = 0
+    refused: int
     """Refused before, and of the same version since: refused still, without being read."""
-    returned: list[str] = field(default_factory=list)
+    returned: Sequence[str]
     """Marked as missing, and in the listing again."""
 
-    def starting_at(self, slug: str | None) -> "Plan":
+    def starting_at(self, slug: str | None) -> "RunPlan":
         """The same plan, read from ``slug`` on and round again: where the last run ran out of time."""
-        if slug is not None:
-            at = listing_order(slug)
-            self.to_read.rotate(sum(listing_order(novel.slug) < at for novel in self.listing))
-        return self
+        if slug is None:
+            return self
+        at = listing_order(slug)
+        first = sum(listing_order(novel.slug) < at for novel in self.listing)
+        return replace(self, to_read=self.to_read.starting_at(first))
+
+    def reading_too(self, slugs: Container[str], revisions: Mapping[str, int]) -> "RunPlan":
+        """The same plan, with these novels of the listing to be read as well, none of which is yet."""
+        places = [place for place, novel in enumerate(self.listing) if novel.slug in slugs]
+        return replace(self, to_read=self.to_read.with_places(places), revisions={**self.revisions, **revisions})
 
     def after(self, slug: str) -> str | None:
         """The novel that comes next in the listing; None after the last."""
@@ -105,49 +59,61 @@ class Plan:
         return [file.slug for file in self.missing if file.missing_for is None]
 
 
-def listing_order(slug: str) -> bytes:
-    # Cloud Storage sorts whole object names, so "a-b/…" comes before "a/…": compare with the slash on.
-    return f"{slug}/".encode()
+def make_plan(listing: Listing, known: Iterable[KnownFile], read_again: Container[str] = ()) -> RunPlan:
+    """``read_again``: slugs to read although their files have not changed. Both streams are in `listing_order`."""
+    to_read: list[int] = []
+    revisions: dict[str, int] = {}
+    missing: list[KnownFile] = []
+    forgotten: list[str] = []
+    returned: list[str] = []
+    stored = removed = refused = 0
+    for place, novel, file in _merged(listing, known):
+        if file is None:
+            to_read.append(place)
+            continue
+        stored += file.stored
+        if novel is None:
+            removed += file.removed
+            if file.stored:
+                missing.append(file)
+            elif not file.removed:
+                forgotten.append(file.slug)
+            continue
+        if file.missing_for is not None:
+            returned.append(novel.slug)
+        dealt_with = novel.version == file.version and (file.stored or file.refused)
+        if dealt_with and novel.slug not in read_again:
+            refused += file.refused
+        else:
+            to_read.append(place)
+            revisions[novel.slug] = file.revision
+    return RunPlan(
+        listing,
+        Selection(listing, to_read),
+        revisions,
+        stored=stored,
+        missing=missing,
+        removed=removed,
+        forgotten=forgotten,
+        refused=refused,
+        returned=returned,
+    )
 
 
-def make_plan(listing: Listing, known: Iterable[KnownFile], again: Container[str] = ()) -> Plan:
-    """Merges the two streams, both in `listing_order`. ``again``: slugs to read though their files have not changed."""
-    plan = Plan(listing, Selection(listing))
-    known_files = iter(known)
-    known_file = next(known_files, None)
+def _merged(listing: Listing, known: Iterable[KnownFile]) -> Iterator[tuple[int, SourceFile | None, KnownFile | None]]:
+    """Each slug of either stream once, with its place in the listing (-1: it has none) and what both sides have."""
+    files = iter(known)
+    file = next(files, None)
     for place, novel in enumerate(listing):
         order = listing_order(novel.slug)
-        while known_file is not None and listing_order(known_file.slug) < order:
-            _miss(plan, known_file)
-            known_file = next(known_files, None)
-        if known_file is None or known_file.slug != novel.slug:
-            plan.to_read.add(place)
-            continue
-        if _is_to_be_read(plan, novel, known_file, again):
-            plan.to_read.add(place)
-            plan.known[novel.slug] = known_file.revision
-        known_file = next(known_files, None)
-    while known_file is not None:
-        _miss(plan, known_file)
-        known_file = next(known_files, None)
-    return plan
-
-
-def _miss(plan: Plan, known: KnownFile) -> None:
-    if known.stored:
-        plan.stored += 1
-        plan.missing.append(known)
-    elif known.removed:
-        plan.removed += 1
-    else:
-        plan.forgotten.append(known.slug)
-
-
-def _is_to_be_read(plan: Plan, novel: SourceFile, known: KnownFile, again: Container[str]) -> bool:
-    plan.stored += known.stored
-    if known.missing_for is not None:
-        plan.returned.append(novel.slug)
-    if novel.version != known.version or not (known.stored or known.refused) or novel.slug in again:
-        return True
-    plan.refused += known.refused
-    return False
+        while file is not None and listing_order(file.slug) < order:
+            yield -1, None, file
+            file = next(files, None)
+        if file is not None and file.slug == novel.slug:
+            yield place, novel, file
+            file = next(files, None)
+        else:
+            yield place, novel, None
+    while file is not None:
+        yield -1, None, file
+        file = next(files, None)

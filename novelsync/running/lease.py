@@ -1,12 +1,14 @@
-"""Keeping the lease while a run works: a thread that renews it."""
+"""What bounds a run: the lease that a thread renews while it works, and its time."""
 
 import contextvars
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 
 import structlog
 
-from novelsync.contracts import Database
+from novelsync.contracts import Runs
 from novelsync.errors import NovelSyncError
 
 LEASE_SECONDS = 60
@@ -18,8 +20,8 @@ log = structlog.get_logger()
 class LeaseKeeper:
     """Renews a run's lease until the block is left; the database refuses the run's writes once it is lost."""
 
-    def __init__(self, database: Database, run_id: str, renew_seconds: float = RENEW_SECONDS) -> None:
-        self._database = database
+    def __init__(self, runs: Runs, run_id: str, renew_seconds: float = RENEW_SECONDS) -> None:
+        self._runs = runs
         self._run_id = run_id
         self._renew_seconds = renew_seconds
         self._done = threading.Event()
@@ -30,7 +32,7 @@ class LeaseKeeper:
     def _renew(self) -> None:
         while not self._done.wait(self._renew_seconds):
             try:
-                if not self._database.renew(self._run_id, LEASE_SECONDS):
+                if not self._runs.renew(self._run_id, LEASE_SECONDS):
                     return  # Lost; the next write will be told so.
             except NovelSyncError as error:
                 # Not lost yet: three more attempts fit into the lease.
@@ -45,3 +47,29 @@ class LeaseKeeper:
     ) -> None:
         self._done.set()
         self._thread.join()
+
+
+class TimeLimit:
+    """The time that a run has. It is over when its seconds are, or when the run is told to stop."""
+
+    def __init__(
+        self,
+        seconds: float | None = None,
+        stopped: threading.Event | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``seconds``: from now on; None: no limit. ``stopped``: ends the time at once when somebody sets it."""
+        self._stopped = stopped or threading.Event()
+        self._monotonic = monotonic
+        self._end = None if seconds is None else monotonic() + seconds
+
+    def is_over(self) -> bool:
+        return self.was_stopped() or (self._end is not None and self._monotonic() >= self._end)
+
+    def was_stopped(self) -> bool:
+        """Before its seconds were over."""
+        return self._stopped.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, but not longer than until the run is told to stop."""
+        self._stopped.wait(seconds)

@@ -1,123 +1,150 @@
-"""Carrying a run's novels over in this process: batches in a few threads, bounded by bytes in flight and by time."""
+"""Syncing a run's novels in this process: batches in a few threads, bounded by bytes in flight and by time."""
 
 import contextvars
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import Final, Protocol
 
-from novelsync.errors import StorageUnavailable
-from novelsync.models.run import NovelResult, NovelStatus
+from novelsync.contracts import Runs
+from novelsync.errors import NovelSyncError, StorageUnavailable, Unavailable
+from novelsync.models.problems import Problem, ProblemKind
+from novelsync.models.results import Execution, NovelResult, NovelStatus, Tally
+from novelsync.models.run import Progress, RunContext
 from novelsync.models.source import SourceFile
-from novelsync.planning.run_plan import Plan
-from novelsync.running.novel_syncer import BATCH_BYTES, Progress, RunContext, batches
-from novelsync.running.report import Report
+from novelsync.planning.run_plan import RunPlan
+from novelsync.running.lease import LEASE_SECONDS, TimeLimit
 
-BYTES_IN_FLIGHT = 16_000_000
+BATCH_BYTES: Final = 4_000_000
+"""Of files read together and written in one call."""
+
+BATCH_NOVELS: Final = 500
+
+BYTES_IN_FLIGHT: Final = 16_000_000
 """Of files being worked on at one time; a larger file is worked on alone."""
 
-TROUBLE_IN_A_ROW = 5
-"""So many novels one after the other with passing trouble are no longer one novel's trouble."""
+TROUBLE_IN_A_ROW: Final = 5
+"""So many novels one after the other with transient trouble are no longer one novel's trouble."""
 
-_SLOW_HINT = (
+_SLOW: Final = "it did not come in before the run's time was over, and nothing of it was changed"
+_SLOW_HINT: Final = (
     "the next runs try it again, after the others; if it is broken off each time, raise NOVELSYNC_TIME_BUDGET (in Cloud"
     " Run the function's timeout too), or run `novelsync sync` where there is no limit"
 )
 
 
-class LocalExecutor:
-    """Threads of this process."""
+class SyncBatch(Protocol):
+    """`novelsync.running.novel_syncer.NovelSyncer.sync_batch`."""
 
-    def __init__(
+    def __call__(
         self,
-        sync_batch: Callable[[Sequence[SourceFile], Mapping[str, int], RunContext], list[NovelResult]],
-        count: int,
-        remember: Callable[[str], object],
-        stopped: threading.Event,
-    ) -> None:
-        """
-        ``sync_batch``: `novelsync.running.novel_syncer.NovelSyncer.sync_batch`.
+        novels: Sequence[SourceFile],
+        revisions: Mapping[str, int],
+        context: RunContext,
+        out_of_time: Callable[[], bool],
+    ) -> Sequence[NovelResult]: ...
 
-        ``stopped``: why an errand may be out of time before its hour.
 
-        ``remember``: called with the slug where the next run is to begin, should this one die without a word.
-        """
-        self._carry = sync_batch
-        self._count = count
-        self._remember = remember
-        self._stopped = stopped
+def batches(novels: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
+    """Several small novels together, a large one alone."""
+    batch: list[SourceFile] = []
+    size = 0
+    for novel in novels:
+        if batch and (size + novel.size > BATCH_BYTES or len(batch) == BATCH_NOVELS):
+            yield batch
+            batch, size = [], 0
+        batch.append(novel)
+        size += novel.size
+    if batch:
+        yield batch
 
-    def execute(self, plan: Plan, context: RunContext, report: Report, progress: Progress) -> str | None:
-        """
-        Works through the plan, counts each novel into the report, and gives the slug where the next run begins.
 
-        None: anywhere. Raises what ended it, and `StorageUnavailable` after too much trouble.
-        """
-        resume_at = None
-        report.deferred = len(plan.to_read)
-        tally = _Tally(report, len(plan.to_read), progress)
-        working: dict[Future[list[NovelResult]], int] = {}
-        with ThreadPoolExecutor(self._count, thread_name_prefix="novel") as pool:
+class LocalExecutor:
+    """A `novelsync.sync_service.Executor`: threads of this process."""
+
+    def __init__(self, sync_batch: SyncBatch, runs: Runs, workers: int) -> None:
+        self._sync_batch = sync_batch
+        self._runs = runs
+        self._workers = workers
+
+    def execute(self, plan: RunPlan, context: RunContext, time: TimeLimit, progress: Progress) -> Execution:
+        """After too much trouble in a row the error is `StorageUnavailable`."""
+        done = _Done(len(plan.to_read), progress)
+        try:
+            resume_at = self._work_through(plan, context, time, done)
+        except NovelSyncError as error:
+            return Execution(done.tally, error=error)
+        if done.broken_off and time.was_stopped():
+            return Execution(done.tally, done.broken_off[0])
+        remarks = [Problem(slug, ProblemKind.UNAVAILABLE, _SLOW, _SLOW_HINT) for slug in done.broken_off]
+        if done.broken_off and resume_at is None:
+            # What is too slow comes last, so that it cannot keep the others waiting.
+            resume_at = plan.after(done.broken_off[-1])
+        return Execution(done.tally, resume_at, remarks)
+
+    def _work_through(self, plan: RunPlan, context: RunContext, time: TimeLimit, done: "_Done") -> str | None:
+        """The slug of the first novel that was not begun; None: all were. Raises what ended it."""
+        working: dict[Future[Sequence[NovelResult]], int] = {}
+        first_left = None
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="novel") as pool:
             for batch in batches(plan.to_read):
                 size = sum(novel.size for novel in batch)
-                while working and (len(working) == self._count or sum(working.values()) + size > BYTES_IN_FLIGHT):
-                    tally.collect(working)
-                if context.out_of_time():
-                    resume_at = batch[0].slug
+                while working and (len(working) == self._workers or sum(working.values()) + size > BYTES_IN_FLIGHT):
+                    done.collect(working)
+                if time.is_over():
+                    first_left = batch[0].slug
                     break
                 if size > BATCH_BYTES:
                     # Should it be what kills the process (its memory, the platform's patience), the others go first.
-                    self._remember(plan.after(batch[0].slug) or "")
+                    self._remember(context.run_id, plan.after(batch[0].slug) or "")
                 # With the caller's context, so that a thread's log lines belong to the request too.
-                sync_batch = contextvars.copy_context().run
+                call = contextvars.copy_context().run
                 try:
-                    working[pool.submit(sync_batch, self._carry, batch, plan.known, context)] = size
+                    future = pool.submit(call, self._sync_batch, batch, plan.revisions, context, time.is_over)
                 except RuntimeError as error:
                     if "shutdown" not in str(error):
                         raise
-                    # The process is ending without having called `stop`.
-                    resume_at = batch[0].slug
+                    # The process is ending without having told the run to stop.
+                    first_left = batch[0].slug
                     break
+                working[future] = size
             while working:
-                tally.collect(working)
-        if tally.broken_off and self._stopped.is_set():
-            return tally.broken_off[0]
-        for slug in tally.broken_off:
-            report.too_short_for(slug, _SLOW_HINT)
-        if tally.broken_off and resume_at is None:
-            # What is too slow comes last, so that it cannot keep the others waiting.
-            resume_at = plan.after(tally.broken_off[-1])
-        return resume_at
+                done.collect(working)
+        return first_left
+
+    def _remember(self, run_id: str | None, slug: str) -> None:
+        """Where the next run is to begin, should this one die without a word."""
+        if run_id is not None:
+            with suppress(Unavailable):  # no reason to end the run
+                self._runs.renew(run_id, LEASE_SECONDS, resume_at=slug)
 
 
-class _Tally:
-    """Counts results into the report as they come in, and notices when trouble is no longer one novel's."""
+class _Done:
+    """Counts results as they come in, and notices when trouble is no longer one novel's."""
 
-    def __init__(self, report: Report, total: int, progress: Progress) -> None:
-        self._report = report
+    def __init__(self, total: int, progress: Progress) -> None:
+        self.tally = Tally()
+        self.broken_off: list[str] = []
         self._total = total
         self._progress = progress
         self._trouble = 0
-        self._worst: StorageUnavailable | None = None
-        self.broken_off: list[str] = []
 
-    def collect(self, working: dict[Future[list[NovelResult]], int]) -> None:
+    def collect(self, working: dict[Future[Sequence[NovelResult]], int]) -> None:
         """Waits for at least one batch. Raises what ended it, or `StorageUnavailable` after too much trouble."""
         done, _ = wait(working, return_when=FIRST_COMPLETED)
         for future in done:
             del working[future]
-            for result in future.result():
-                self._add(result)
-        if self._worst:
-            raise self._worst
+            results = future.result()
+            self.tally += Tally.of(results)
+            self.broken_off += [result.slug for result in results if result.status is NovelStatus.DEFERRED]
+            self._progress(self.tally.finished, self._total)
+            for result in results:
+                self._look_for_trouble(result)
 
-    def _add(self, result: NovelResult) -> None:
-        self._report.add(result)
-        if result.status is NovelStatus.DEFERRED:
-            self.broken_off.append(result.slug)
-        self._progress(self._total - self._report.deferred, self._total)
+    def _look_for_trouble(self, result: NovelResult) -> None:
         self._trouble = self._trouble + 1 if result.status is NovelStatus.UNAVAILABLE else 0
         if self._trouble == TROUBLE_IN_A_ROW and result.problem:
-            self._worst = StorageUnavailable(
+            raise StorageUnavailable(
                 f"{TROUBLE_IN_A_ROW} novels in a row could not be synced, the last, {result.slug}, because:"
                 f" {result.problem.message}",
                 result.problem.hint,

@@ -1,182 +1,137 @@
-"""What a run did, counted novel by novel, in the words and keys that existing clients read."""
+"""From what a run found out to its REPORT. Pure."""
 
-import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from novelsync.errors import NovelSyncError
-from novelsync.models.problems import OpenProblems, Problem, ProblemKind
-from novelsync.models.run import CHANGED, NovelResult, NovelStatus, Outcome
-from novelsync.planning.diff import NovelDiff
+from novelsync.errors import NovelSyncError, RunInProgress
+from novelsync.models.problems import SHOWN_PROBLEMS, OpenProblems, Problem, ProblemKind
+from novelsync.models.report import NovelCounts, Report, ReportedChapters, ReportedProblem, whole_seconds
+from novelsync.models.results import CHANGED, Execution, NovelStatus, Outcome, Removal
+from novelsync.models.run import RunState
+from novelsync.planning.listing import Listing
+from novelsync.planning.run_plan import RunPlan
 
-SHOWN_PROBLEMS = 100
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Which run it is."""
 
-@dataclass(slots=True)
-class Report:
-    """A run as it goes on; `as_dict` is what is published."""
-
+    run_id: str
     trigger: str
     database: str
     start_time: datetime
-    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    outcome: Outcome = Outcome.OK
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a run has found out by now. It is complete at any moment, because a run may end at any moment."""
+
     novels_in_storage: int = 0
-    missing: int = 0
-    removed: int = 0
-    deferred: int = 0
+    to_read: int = 0
+    """Novels that are to be read, or are not yet known not to be."""
     refused_before: int = 0
     """Refused by an earlier run, and not read again since their files are what they were."""
-    novels: Counter[str] = field(default_factory=Counter)
-    chapters: Counter[str] = field(default_factory=Counter)
-    renamed_from: set[str] = field(default_factory=set)
-    """Slugs whose novels went on under another name."""
-    bytes_read: int = 0
-    settled: bool = True
-    """Nothing has to be looked at again as long as no file changes."""
-    end_time: datetime | None = None
+    execution: Execution = field(default_factory=Execution)
+    removal: Removal = field(default_factory=Removal)
+    remarks: Sequence[Problem] = ()
+    open_problems: OpenProblems = field(default_factory=OpenProblems)
     error: NovelSyncError | None = None
-    """Why the run failed or was skipped."""
-    dry_run: bool = False
-    changes: Sequence[NovelDiff] = ()
-    """What a dry run would have done."""
-    _transient: list[Problem] = field(default_factory=list)
-    _open_problems: OpenProblems = field(default_factory=lambda: OpenProblems({}, ()))
-
-    def add(self, result: NovelResult) -> None:
-        """Counts one novel that was begun, and was counted as deferred until now."""
-        self.novels[result.status] += 1
-        self.deferred -= result.status is not NovelStatus.DEFERRED
-        counts = result.chapters
-        for count in fields(counts):
-            self.chapters[count.name] += getattr(counts, count.name)
-        self.bytes_read += result.bytes_read
-        self.settled &= result.settled
-        # A refusal stands in the database too; passing trouble is only here.
-        if result.problem and result.status is NovelStatus.UNAVAILABLE:
-            self._transient.append(result.problem)
-        if result.remark:
-            self.warn(result.slug, result.remark)
-        if result.former:
-            self.renamed_from.add(result.former)
-
-    def warn(self, slug: str, message: str) -> None:
-        """Something that whoever asked for this run should know."""
-        self._transient.append(Problem(slug, ProblemKind.WARNING, message))
-
-    def too_short_for(self, slug: str, hint: str) -> None:
-        """The run's time, for a novel that it had to break off."""
-        message = "it did not come in before the run's time was over, and nothing of it was changed"
-        self._transient.append(Problem(slug, ProblemKind.UNAVAILABLE, message, hint))
-
-    def stand(self, open_problems: OpenProblems) -> None:
-        """Takes over the problems that stand in the database, those of novels that were not read again included."""
-        self._open_problems = open_problems
-
-    def fail(self, error: NovelSyncError) -> None:
-        """The run ends here, and not by itself."""
-        self.outcome = Outcome.FAILED
-        self.error = error
-        self.settled = False
-        self._transient.insert(0, Problem("", ProblemKind.UNAVAILABLE, error.message, error.hint))
-
-    def skip(self, error: NovelSyncError) -> None:
-        """Somebody else's run goes on."""
-        self.fail(error)
-        self.outcome = Outcome.SKIPPED
-
-    def end(self, now: datetime) -> None:
-        """Fixes time and outcome. What is in flight is no problem: it is a file being written."""
-        self.end_time = now
-        self.settled &= not self.deferred
-        if self.outcome is Outcome.OK and (self.error_count or self.deferred or self._open_problems.counts.get("held")):
-            self.outcome = Outcome.PARTIAL
+    """What ended the run before its time."""
+    resume_at: str | None = None
+    """The slug where the next run begins; None: anywhere."""
+    digest: str | None = None
+    """Of the listing, if all of it is dealt with."""
+    quiet: bool = False
+    """That listing is the one of the run before."""
 
     @property
-    def success(self) -> bool:
-        return self.outcome is Outcome.OK
+    def deferred(self) -> int:
+        return self.to_read - self.execution.tally.finished
 
     @property
-    def refused(self) -> int:
-        return self.refused_before + self.novels[NovelStatus.REFUSED]
+    def settled(self) -> bool:
+        """Nothing has to be looked at again as long as no file changes."""
+        return self.execution.tally.settled and self.removal.settled and not self.deferred and not self.error
 
-    @property
-    def error_count(self) -> int:
-        return self.refused + self.novels[NovelStatus.UNAVAILABLE]
+    def listed(self, listing: Listing) -> "Findings":
+        """All of it may have to be read."""
+        return replace(self, novels_in_storage=len(listing), to_read=len(listing))
 
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-        return (self.end_time - self.start_time).total_seconds() if self.end_time else 0.0
+    def nothing_new(self, listing: Listing, state: RunState) -> "Findings":
+        """The listing is the one that the last run dealt with."""
+        return replace(
+            self.listed(listing),
+            to_read=0,
+            refused_before=state.open_problems.counts.get(ProblemKind.REFUSED, 0),
+            removal=Removal(missing=state.missing),
+            open_problems=state.open_problems,
+            resume_at=None,
+            digest=listing.digest,
+            quiet=True,
+        )
 
-    @property
-    def problems(self) -> list[Problem]:
-        """At most `SHOWN_PROBLEMS`, the gravest first."""
-        return [*self._transient, *self._open_problems.problems][:SHOWN_PROBLEMS]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The published REPORT."""
-        in_flight = self.novels[NovelStatus.IN_FLIGHT]
-        success = self.novels_in_storage - self.error_count - self.deferred - in_flight
-        changed = sum(self.novels[status] for status in CHANGED)
-        report = {
-            "run_id": None if self.dry_run or self.outcome is Outcome.SKIPPED else self.run_id,
-            "trigger": self.trigger,
-            "database": self.database,
-            "dry_run": self.dry_run,
-            "outcome": self.outcome.value,
-            "success": self.success,
-            "novels_processed": self.novels_in_storage,
-            "novels_success": success,
-            "novels_error": self.error_count,
-            "chapters_processed": self.chapters["processed"],
-            "novels": {
-                "created": self.novels[NovelStatus.CREATED],
-                "updated": self.novels[NovelStatus.UPDATED],
-                "renamed": self.novels[NovelStatus.RENAMED],
-                "removed": self.removed,
-                "restored": self.novels[NovelStatus.RESTORED],
-                "unchanged": success - changed,
-                "refused": self.refused,
-                "held": self._open_problems.held,
-                "deferred": self.deferred,
-                "in_flight": in_flight,
-                "missing": self.missing,
-            },
-            "chapters": {
-                "created": self.chapters["created"],
-                "updated": self.chapters["updated"],
-                "moved": self.chapters["moved"],
-                "removed": self.chapters["removed"],
-                "restored": self.chapters["restored"],
-                "held": self.chapters["held"],
-                "without_text": self.chapters["without_text"],
-            },
-            "problems": [published_problem(problem) for problem in self.problems],
-            "problems_total": len(self._transient) + sum(self._open_problems.counts.values()),
-            "bytes_read": self.bytes_read,
-            "duration": round(self.duration, 2),
-            "start_time": timestamp(self.start_time),
-            "end_time": timestamp(self.end_time) if self.end_time else None,
-        }
-        if self.dry_run:
-            report["changes"] = [change.as_dict() for change in self.changes]
-        return report
+    def planned(self, plan: RunPlan) -> "Findings":
+        """It is known what has to be read."""
+        missing = Removal(missing=len(plan.missing))
+        return replace(self, to_read=len(plan.to_read), refused_before=plan.refused, removal=missing)
 
 
-def published_problem(problem: Problem) -> Mapping[str, Any]:
-    """One problem as every published answer writes it."""
-    return {
-        "slug": problem.slug or None,
-        "kind": problem.kind.value,
-        "message": problem.message,
-        "hint": problem.hint,
-    }
+def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
+    """What is in flight is no problem: it is a file being written."""
+    tally = found.execution.tally
+    refused = found.refused_before + tally.novels.get(NovelStatus.REFUSED, 0)
+    errors = refused + tally.novels.get(NovelStatus.UNAVAILABLE, 0)
+    in_flight = tally.novels.get(NovelStatus.IN_FLIGHT, 0)
+    succeeded = found.novels_in_storage - errors - found.deferred - in_flight
+    outcome = _outcome(found, errors)
+    own = [*_error(found.error), *tally.problems, *found.execution.remarks, *found.removal.remarks, *found.remarks]
+    problems = [*own, *found.open_problems.problems][:SHOWN_PROBLEMS]
+    return Report(
+        run_id=None if run.dry_run or outcome is Outcome.SKIPPED else run.run_id,
+        trigger=run.trigger,
+        database=run.database,
+        dry_run=run.dry_run,
+        outcome=outcome,
+        success=outcome is Outcome.OK,
+        novels_processed=found.novels_in_storage,
+        novels_success=succeeded,
+        novels_error=errors,
+        chapters_processed=tally.chapters.get("processed", 0),
+        novels=_novel_counts(found, tally.novels, refused, succeeded),
+        chapters=ReportedChapters(**{name: count for name, count in tally.chapters.items() if name != "processed"}),
+        problems=[ReportedProblem.of(problem) for problem in problems],
+        problems_total=len(own) + found.open_problems.total,
+        bytes_read=tally.bytes_read,
+        duration=round((end_time - run.start_time).total_seconds(), 2),
+        start_time=whole_seconds(run.start_time),
+        end_time=whole_seconds(end_time),
+        error=found.error,
+    )
 
 
-def timestamp(moment: datetime) -> str:
-    """UTC in whole seconds, as every published answer writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _outcome(found: Findings, errors: int) -> Outcome:
+    if isinstance(found.error, RunInProgress):
+        return Outcome.SKIPPED
+    if found.error:
+        return Outcome.FAILED
+    return Outcome.PARTIAL if errors or found.deferred or found.open_problems.held else Outcome.OK
+
+
+def _novel_counts(found: Findings, novels: Mapping[NovelStatus, int], refused: int, succeeded: int) -> NovelCounts:
+    changed = {status.value: novels.get(status, 0) for status in CHANGED}
+    return NovelCounts(
+        **changed,
+        removed=found.removal.removed,
+        unchanged=succeeded - sum(changed.values()),
+        refused=refused,
+        held=found.open_problems.held,
+        deferred=found.deferred,
+        in_flight=novels.get(NovelStatus.IN_FLIGHT, 0),
+        missing=found.removal.missing,
+    )
+
+
+def _error(error: NovelSyncError | None) -> list[Problem]:
+    return [Problem("", ProblemKind.UNAVAILABLE, error.message, error.hint)] if error else []

@@ -1,30 +1,56 @@
-"""Whether the tables are the storage, text by text: what a run that reads and hashes everything would change."""
+"""Whether the tables are the storage, text by text: what a run that reads and hashes everything would change. Pure."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
+
+from novelsync.models.report import NovelDiff, Report, ReportedProblem
 from novelsync.planning.diff import HELD
-from novelsync.running.report import Report, published_problem
 
 
-def verified(report: Report) -> Mapping[str, Any]:
-    """The answer of ``verify``; ``report``: of a rehearsal with `SyncOptions.reread` that came to its end."""
-    said = report.as_dict()
-    differences = [change for change in report.changes if change.mark != HELD]
-    novels = said["novels"]
-    not_equal = len(differences) + sum(novels[word] for word in ("refused", "held", "missing", "deferred", "in_flight"))
-    return {
-        "equal": not not_equal,
-        "database": report.database,
-        "novels": said["novels_processed"],
-        "chapters": said["chapters_processed"],
-        "differences": [change.as_dict() for change in differences],
-        "held": {"novels": novels["held"], "chapters": said["chapters"]["held"]},
-        "missing": novels["missing"],
-        "refused": novels["refused"],
-        "not_compared": novels["deferred"] + novels["in_flight"],
-        "problems": [published_problem(problem) for problem in report.problems],
-        "problems_total": said["problems_total"],
-        "bytes_read": report.bytes_read,
-        "duration": said["duration"],
-    }
+class HeldCounts(msgspec.Struct, frozen=True):
+    """What is held, and so differs on purpose."""
+
+    novels: int
+    chapters: int
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """The answer of ``verify``."""
+
+    equal: bool
+    database: str
+    novels: int
+    chapters: int
+    differences: Sequence[NovelDiff]
+    held: HeldCounts
+    missing: int
+    refused: int
+    not_compared: int
+    problems: Sequence[ReportedProblem]
+    problems_total: int
+    bytes_read: int
+    duration: float
+    """Seconds."""
+
+
+def verification_of(report: Report) -> Verification:
+    """``report``: of a dry run with `SyncOptions.reread` that came to its end."""
+    differences = [change for change in report.changes or () if change.mark != HELD]
+    counts = report.novels
+    not_compared = counts.deferred + counts.in_flight
+    return Verification(
+        equal=not (differences or counts.refused or counts.held or counts.missing or not_compared),
+        database=report.database,
+        novels=report.novels_processed,
+        chapters=report.chapters_processed,
+        differences=differences,
+        held=HeldCounts(counts.held, report.chapters.held),
+        missing=counts.missing,
+        refused=counts.refused,
+        not_compared=not_compared,
+        problems=report.problems,
+        problems_total=report.problems_total,
+        bytes_read=report.bytes_read,
+        duration=report.duration,
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -59,8 +60,10 @@ class CloudScheduler:
     def state(self) -> Schedule:
         job = self._call("get_job")
         running = job.state == Job.State.ENABLED
-        # Google's type is a datetime that also knows nanoseconds.
-        return Schedule(running, job.schedule_time if running and "schedule_time" in job else None)
+        if not running or "schedule_time" not in job:
+            return Schedule(running, None)
+        # Google's type is a datetime that also knows nanoseconds, and no JSON encoder knows it.
+        return Schedule(running, datetime.fromtimestamp(job.schedule_time.timestamp(), UTC))
 
     def run_now(self) -> None:
         try:

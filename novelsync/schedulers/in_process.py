@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from novelsync.models.report import Report
 from novelsync.models.status import Schedule
-from novelsync.running.report import Report
 
 LOOK_SECONDS: Final = 30
 """So often the clock is looked at. No timer is set for the hour, because timers stand still while a laptop sleeps."""

@@ -18,7 +18,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
 from novelsync.errors import NovelSyncError, StorageUnavailable, Unavailable
-from novelsync.models.run import NovelMessage, NovelResult, NovelStatus
+from novelsync.models.results import NovelResult, NovelStatus
+from novelsync.models.run import NovelMessage
 from novelsync.text.formatting import one_line
 from novelsync.wiring import Parts, parts_of_this_process
 
@@ -88,7 +89,7 @@ def asked(kind: str, data: Any) -> Asked:
             if "eventType" in attributes:
                 return _written(_OF_NOTIFICATIONS.get(attributes["eventType"], ""), _Notification, attributes)
             asks = msgspec.json.decode(b64decode(message.data, validate=True), type=NovelMessage)
-            uuid.UUID(asks.run_id)
+            uuid.UUID(asks.context.run_id or "")
             _storable(asks.slug)
             return asks
         return _written(kind, _Object, data)
@@ -133,7 +134,7 @@ def receive(event: CloudEvent, find_parts: Callable[..., Parts] = parts_of_this_
 
 def _carry_out(parts: Parts, wanted: Asked) -> None:
     if isinstance(wanted, NovelMessage):
-        with structlog.contextvars.bound_contextvars(run_id=wanted.run_id):
+        with structlog.contextvars.bound_contextvars(run_id=wanted.context.run_id):
             _tell(wanted.slug, parts.sync_service.answer_message(wanted, parts.messages))
         return
     slug = parts.storage.slug_of(wanted.bucket, wanted.name)

@@ -11,7 +11,7 @@ import pytest
 from bench import plain
 from novelsync.adoption.existing_tables import ExistingNovel
 from novelsync.adoption.proposal import pair_by_title
-from novelsync.models.book import NovelFields
+from novelsync.models.source import NovelFields
 from tests.conftest import Run, Tables
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels
 from tests.support.library import REAL_NOVELS, Library, chapter, chapters

@@ -55,7 +55,7 @@ def main() -> None:
             preexec_fn=memory(MEMORY),
         )
         said = done.stdout.decode(errors="replace")
-        held_chapters = len(list(corpus.iterdir()))
+        kept = len(list(corpus.iterdir()))
     executions, peak = (
         re.search(rf"stat::{key}:\s*(\d+)", said) for key in ("number_of_executed_units", "peak_rss_mb")
     )
@@ -65,7 +65,7 @@ def main() -> None:
     if done.returncode:
         raise SystemExit(f"ESCAPED; what did it is in {FOUND}:\n{said[-5_000:]}")
     reached = re.findall(r"cov: (\d+) ft: (\d+)", said)[-1]
-    print(f"{held_chapters:,} files in the corpus, which reach {reached[0]} places of the reader in {reached[1]} ways")
+    print(f"{kept:,} files in the corpus, which reach {reached[0]} places of the reader in {reached[1]} ways")
     print("nothing escaped")
 
 

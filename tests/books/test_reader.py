@@ -13,7 +13,7 @@ import pytest
 from novelsync.books.reader import read_book
 from novelsync.books.schema import BookFile
 from novelsync.errors import BookRefused
-from novelsync.models.book import EMPTY_HASH, UNSET, Book
+from novelsync.models.source import EMPTY_HASH, UNSET, Book
 from tests.support.library import REAL_NOVELS
 
 
@@ -591,12 +591,12 @@ def test_memory_is_the_file_and_one_chapter() -> None:
     tracemalloc.start()
     try:
         book = read_book(data)
-        held_chapters, peak = tracemalloc.get_traced_memory()
+        kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert [chapter.content_bytes for chapter in book.chapters] == [1_000_001] * 10 + [1_000_002] * 10
     assert peak < 4_500_000
-    assert held_chapters < 100_000
+    assert kept < 100_000
 
 
 def test_a_text_outlives_the_callers_bytes() -> None:

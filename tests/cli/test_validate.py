@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from novelsync.books.lint import lint_book
 from novelsync.books.reader import read_book
-from novelsync.cli.validate import Verdict, schema, validate
+from novelsync.cli.validate import FileVerdict, schema, validate
 from novelsync.errors import BookRefused, ConfigurationError
 from tests.books.test_reader import ACCEPTED, REFUSED
 from tests.conftest import Run
@@ -24,7 +24,7 @@ SAMPLES = ROOT / "storage" / "novels"
 CHECK = Draft202012Validator(schema())
 
 
-def verdicts(path: Path, max_file_bytes: int = 1_000_000_000) -> list[Verdict]:
+def verdicts(path: Path, max_file_bytes: int = 1_000_000_000) -> list[FileVerdict]:
     return list(validate(path, max_file_bytes))
 
 

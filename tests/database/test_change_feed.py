@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from novelsync.database.client import SqlClient
-from novelsync.database.postgres import PostgresTransport
+from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.hours import AT_ONCE, hours_pass, synced

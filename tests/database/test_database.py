@@ -11,19 +11,22 @@ import pytest
 
 from novelsync.database import client as functions
 from novelsync.database.client import SqlClient
+from novelsync.database.functions import STAGE
 from novelsync.database.migrations import migrations
-from novelsync.database.postgres import PostgresTransport
 from novelsync.database.requests import stage_requests
-from novelsync.database.supabase import SupabaseTransport
+from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.errors import DatabaseUnavailable, LeaseLost, PayloadTooLarge, RunInProgress, WriteRejected
-from novelsync.models.book import UNSET, Book, BookChapter, NovelFields
 from novelsync.models.problems import Problem, ProblemKind
-from novelsync.models.source import SourceFile
+from novelsync.models.results import NovelResult, NovelStatus
+from novelsync.models.source import UNSET, Book, BookChapter, NovelFields, SourceFile
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes
+from novelsync.running.novel_syncer import request_id
 from tests.conftest import RecordingTransport, Tables, databases, make_service
 from tests.support.library import Library, chapters, found, text_of
 from tests.support.postgrest import ABSENT, StandIn, postgrest_binary
+from tests.support.reports import a_report
 
 ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
 
@@ -66,7 +69,7 @@ def plan(
     said = {"author": UNSET, "description": UNSET, "cover_url": UNSET, "status": UNSET, "warnings": ()} | fields
     book = Book(slug.title(), chapters=chapters, **said)
     known = database.known_novels({slug: "never seen"}).get(slug)
-    return plan_novel(SourceFile(slug, version, 1), f"sum of {version}", book, known)
+    return plan_novel(SourceFile(slug, version, 1), f"sum of {version}", book, known, request_id=request_id())
 
 
 def put(database: SqlClient, slug: str, *chapters: BookChapter, version: str = "1", **fields: Any) -> None:
@@ -84,7 +87,7 @@ def test_only_one_run_has_the_lease(database: SqlClient) -> None:
 
 
 def test_a_lease_that_was_given_back_can_be_taken(database: SqlClient) -> None:
-    database.finish(begin(database), "ok", {})
+    database.finish(begin(database), a_report())
     begin(database)
 
 
@@ -146,7 +149,7 @@ def test_a_renewal_passes_a_write_that_is_under_way(database: SqlClient, databas
 
 
 def test_what_a_run_leaves_is_handed_to_the_next_one_once(database: SqlClient) -> None:
-    database.finish(begin(database), "ok", {"outcome": "ok"}, digest="digest", resume_at="emma")
+    database.finish(begin(database), a_report(), digest="digest", resume_at="emma")
     second = str(uuid.uuid4())
     begun = database.begin(second, "cli", "a test", 0)
     assert (begun.digest, begun.resume_at) == ("digest", "emma")
@@ -155,7 +158,7 @@ def test_what_a_run_leaves_is_handed_to_the_next_one_once(database: SqlClient) -
 
 
 def test_a_write_outside_a_run_makes_the_digest_void(database: SqlClient) -> None:
-    database.finish(begin(database), "ok", {}, digest="digest")
+    database.finish(begin(database), a_report(), digest="digest")
     put(database, "emma")
     assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
 
@@ -163,35 +166,35 @@ def test_a_write_outside_a_run_makes_the_digest_void(database: SqlClient) -> Non
 def test_a_write_outside_while_a_run_goes_on_makes_its_digest_void(database: SqlClient) -> None:
     run = begin(database)
     put(database, "emma")
-    database.finish(run, "ok", {}, digest="digest")
+    database.finish(run, a_report(), digest="digest")
     assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest is None
 
 
 def test_a_digest_lasts_through_quiet_runs(database: SqlClient) -> None:
     put(database, "emma")
-    database.finish(begin(database), "ok", {}, digest="digest")
+    database.finish(begin(database), a_report(), digest="digest")
     for _ in range(2):
         run = str(uuid.uuid4())
         assert database.begin(run, "cli", "a test", 60).digest == "digest"
-        database.finish(run, "ok", {}, digest="digest", quiet=True)
+        database.finish(run, a_report(), digest="digest", quiet=True)
 
 
 def test_a_digest_is_withheld_while_something_waits_though_no_file_changed(database: SqlClient, tables: Tables) -> None:
     def digest() -> str | None:
         tables.connection.execute("update novelsync.files set outside_at = null")
-        database.finish(begin(database), "ok", {}, digest="digest")
+        database.finish(begin(database), a_report(), digest="digest")
         run = str(uuid.uuid4())
         begun = database.begin(run, "cli", "a test", 60)
-        database.finish(run, "ok", {})
+        database.finish(run, a_report())
         return begun.digest
 
     problem = Problem("cut", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 0, problem, "1")])
+    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 0, problem, "1", request_id=request_id())])
     put(database, "emma")
     assert digest() == "digest", "a refused file waits for nothing but its change"
-    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 1, problem, "")])
+    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 1, problem, "", request_id=request_id())])
     assert digest() is None, "one that could not be read is looked at again"
-    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 2, problem, "1")])
+    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 2, problem, "1", request_id=request_id())])
     tables.connection.execute("delete from novels")
     assert digest() is None, "rows that were deleted by hand come back"
 
@@ -199,7 +202,7 @@ def test_a_digest_is_withheld_while_something_waits_though_no_file_changed(datab
 def test_a_run_gives_back_its_own_lease_only(database: SqlClient) -> None:
     first = begin(database, seconds=0)
     begin(database)
-    database.finish(first, "failed", {})
+    database.finish(first, a_report("failed", "away"))
     with pytest.raises(RunInProgress):
         begin(database)
 
@@ -207,11 +210,11 @@ def test_a_run_gives_back_its_own_lease_only(database: SqlClient) -> None:
 def test_runs_older_than_30_days_are_forgotten_when_one_ends(database: SqlClient, tables: Tables) -> None:
     runs = [begin(database)]
     for age in ("30 days 1 minute", "29 days"):
-        database.finish(runs[-1], "ok", {})
+        database.finish(runs[-1], a_report())
         aged = "update novelsync.runs set finished_at = now() - %s::interval where run_id = %s"
         tables.connection.execute(aged, [age, runs[-1]])
         runs.append(begin(database))
-    database.finish(runs[-1], "ok", {})
+    database.finish(runs[-1], a_report())
     assert tables.rows("select run_id::text from novelsync.runs order by finished_at") == [(run,) for run in runs[1:]]
 
 
@@ -227,10 +230,10 @@ def test_a_database_tells_what_it_is(database: SqlClient, way: str, tables: Tabl
 
 def test_a_run_that_died_counts_as_failed(database: SqlClient) -> None:
     begin(database, seconds=0)
-    database.finish(begin(database), "ok", {"outcome": "ok", "duration": 1.5})
+    database.finish(begin(database), a_report(duration=1.5))
     said = database.status()
     assert [run.outcome for run in said.last_runs] == ["ok", "failed"]
-    assert said.metrics["sync_success_rate"] == 0.5
+    assert said.metrics.sync_success_rate == 0.5
 
 
 # Writing ------------------------------------------------------------------------
@@ -328,13 +331,14 @@ def test_what_takes_too_long_is_halved_until_it_passes(
 
 def test_a_novel_for_which_its_run_waits_no_longer_is_not_written(database: SqlClient, tables: Tables) -> None:
     run_id = begin(database)
-    assert database.ask(run_id, ["emma", "anne"]) == 2
-    answered = {slug: replace(plan(database, slug, [found("One")]), answer={"slug": slug}) for slug in ("emma", "anne")}
+    assert database.hand_out(run_id, ["emma", "anne"]) == 2
+    results = {slug: NovelResult(slug, NovelStatus.CREATED) for slug in ("emma", "anne")}
+    answered = {slug: replace(plan(database, slug, [found("One")]), result=result) for slug, result in results.items()}
     assert database.write(run_id, [answered["emma"]]) == [WriteOutcome.WRITTEN]
-    assert database.ask(run_id, [], close=True) == 0
+    assert database.hand_out(run_id, [], close=True) == 0
     with pytest.raises(LeaseLost):
         database.write(run_id, [answered["anne"]])
-    assert list(database.answers(run_id)) == [{"slug": "emma"}]
+    assert list(database.answers(run_id)) == [results["emma"]]
     assert [database.message_state(run_id, slug) for slug in ("emma", "anne")] == ["answered", "over"]
     assert tables.rows("select slug from novels") == [("emma",)]
 
@@ -383,8 +387,8 @@ def test_all_kinds_of_change_come_in_one_write(database: SqlClient, tables: Tabl
     assert removed == [("Chapter 5", text_of("5"))], "its text stays"
     assert tables.rows("select chapter_count from novels") == [(6,)]
     untouched = before["chapters"] & tables.places()["chapters"]
-    held_chapters = {ids["Chapter 2"], ids["Chapter 6"]}
-    assert {row[0] for row in untouched} == held_chapters, "they alone keep their places and all they say"
+    kept = {ids["Chapter 2"], ids["Chapter 6"]}
+    assert {row[0] for row in untouched} == kept, "they alone keep their places and all they say"
 
 
 def test_every_hash_is_of_the_stored_text(database: SqlClient, tables: Tables) -> None:
@@ -424,9 +428,9 @@ def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: Sq
     put(database, "emma", found("One", content=ONE), warnings=["mended"])
     before = tables.places()
     known = database.known_novels({"emma": "sum of 1"})["emma"]
-    assert database.write(None, [plan_same_bytes(SourceFile("emma", "2", 1), "sum of 1", known.revision)]) == [
-        "written"
-    ]
+    assert database.write(
+        None, [plan_same_bytes(SourceFile("emma", "2", 1), "sum of 1", known.revision, request_id=request_id())]
+    ) == ["written"]
     assert tables.places() == before
     assert [f.version for f in database.known_files()] == ["2"]
     assert [problem.message for problem in database.open_problems().problems] == ["mended"]
@@ -438,7 +442,7 @@ def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: Sq
 def test_problems_stand_until_the_next_write_says_otherwise(database: SqlClient) -> None:
     put(database, "emma", warnings=["one", "two"])
     problem = Problem("persuasion", ProblemKind.REFUSED, "cut", "mend it")
-    database.write(None, [plan_refusal(SourceFile("persuasion", "1", 1), 0, problem, "1")])
+    database.write(None, [plan_refusal(SourceFile("persuasion", "1", 1), 0, problem, "1", request_id=request_id())])
     open_problems = database.open_problems()
     assert open_problems.counts == {"warning": 1, "refused": 1}
     assert open_problems.problems == [problem, Problem("emma", ProblemKind.WARNING, "one; two")]
@@ -449,7 +453,7 @@ def test_problems_stand_until_the_next_write_says_otherwise(database: SqlClient)
 
 def test_a_refused_file_is_remembered_by_its_version_and_not_stored(database: SqlClient, tables: Tables) -> None:
     problem = Problem("emma", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(SourceFile("emma", "1", 1), 0, problem, "1")])
+    database.write(None, [plan_refusal(SourceFile("emma", "1", 1), 0, problem, "1", request_id=request_id())])
     assert [(f.version, f.stored, f.refused) for f in database.known_files()] == [("1", False, True)]
     assert tables.rows("select * from novels") == []
 
@@ -458,7 +462,7 @@ def test_a_refusal_keeps_what_is_stored(database: SqlClient, tables: Tables) -> 
     put(database, "emma", found("One", content=ONE))
     before = tables.places()
     problem = Problem("emma", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(SourceFile("emma", "2", 1), 1, problem, "2")])
+    database.write(None, [plan_refusal(SourceFile("emma", "2", 1), 1, problem, "2", request_id=request_id())])
     assert tables.places() == before
 
 
@@ -480,7 +484,7 @@ def test_absence_is_noted_and_taken_back(database: SqlClient) -> None:
 def test_only_what_was_never_stored_is_forgotten(database: SqlClient) -> None:
     put(database, "emma")
     problem = Problem("cut", ProblemKind.REFUSED, "cut")
-    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 0, problem, "1")])
+    database.write(None, [plan_refusal(SourceFile("cut", "1", 1), 0, problem, "1", request_id=request_id())])
     database.mark_missing(begin(database), [], [], ["emma", "cut"])
     assert [f.slug for f in database.known_files()] == ["emma"]
 
@@ -563,10 +567,10 @@ def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: Sq
         for who in ("first", "second")
     )
     requests = [dict(request) for request in stage_requests(None, first, functions.CALL_BYTES)]
-    database._call("novelsync_stage", requests[0])
+    database._call(STAGE, requests[0])
     assert database.write(None, [second]) == [WriteOutcome.STALE]
     for request in requests[1:]:
-        assert database._call("novelsync_stage", request) == {"outcome": "staged"}
+        assert database._call(STAGE, request) == {"outcome": "staged"}
     assert database.write(None, [first]) == [WriteOutcome.WRITTEN]
     assert tables.titles("emma") == [f"first {n}" for n in range(1, 5)]
     assert database.write(None, [second]) == [WriteOutcome.STALE]
@@ -578,7 +582,7 @@ def test_parts_behind_the_first_may_come_in_any_order_and_twice(database: SqlCli
     write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 6)])
     first, *others = stage_requests(None, write, functions.CALL_BYTES)
     for request in (first, *reversed(others), others[0], first):
-        assert database._call("novelsync_stage", request) == {"outcome": "staged"}
+        assert database._call(STAGE, request) == {"outcome": "staged"}
     assert database._write(None, [write], 1 + len(others)) == [WriteOutcome.WRITTEN]
     assert tables.titles("emma") == [f"Chapter {n}" for n in range(1, 6)]
     assert tables.rows("select * from novelsync.staged_parts") == []
@@ -605,7 +609,7 @@ def test_each_text_of_a_large_novel_travels_in_one_part(database: SqlClient, tab
 def test_no_part_comes_in_before_the_first(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
     _, second, *_ = stage_requests(None, write, functions.CALL_BYTES)
-    assert database._call("novelsync_stage", second) == {"outcome": "stale"}
+    assert database._call(STAGE, second) == {"outcome": "stale"}
     assert tables.rows("select * from chapters") == []
 
 

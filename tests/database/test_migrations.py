@@ -11,7 +11,7 @@ import pytest
 
 from novelsync.database.client import SCHEMA, SqlClient
 from novelsync.database.migrations import as_script, migrate, migrations
-from novelsync.database.postgres import PostgresTransport
+from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables, make_service

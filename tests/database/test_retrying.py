@@ -19,17 +19,19 @@ from structlog.testing import capture_logs
 
 from novelsync.database import client as functions
 from novelsync.database.client import SqlClient
-from novelsync.database.postgres import PostgresTransport
-from novelsync.database.retrying import AT_ONCE, PATIENCE, RUN_PATIENCE, RetryingTransport
-from novelsync.database.sqlstates import error_of_state
-from novelsync.database.supabase import SupabaseTransport
+from novelsync.database.functions import BY_NAME
+from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.database.transports.retrying import PATIENCE, RUN_PATIENCE, Patience, RetryingTransport
+from novelsync.database.transports.sqlstates import error_of_state
+from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError, RunInProgress, WriteRejected
 from novelsync.planning.guards import Limits
-from novelsync.running import novel_syncer as transfer
+from novelsync.running import local_executor
 from tests.conftest import RecordingTransport, Tables, databases, make_service
 from tests.support.library import Library, chapter, chapters, text_of
 from tests.support.postgres_proxy import Fate, PostgresProxy
 from tests.support.postgrest import ABSENT, CUT, Answer, Request, StandIn, postgrest_binary
+from tests.support.reports import a_report
 from tests.support.waiting import Time, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +86,7 @@ def transport(request: pytest.FixtureRequest, database_url: str, loss: Loss) -> 
 @pytest.fixture
 def database(transport: RecordingTransport) -> Iterator[SqlClient]:
     time = Time()
-    database = SqlClient(RetryingTransport(transport, stopped=time, clock=time))
+    database = SqlClient.patient(transport, stopped=time, clock=time)
     yield database
     database.close()
 
@@ -136,7 +138,7 @@ def test_an_answer_that_is_lost_after_the_work_was_done_makes_no_difference(
     if function == "stage":  # every novel is a large one
         monkeypatch.setattr(functions, "CALL_BYTES", 500)
         monkeypatch.setattr(functions, "PARTS_AT_ONCE", 1)  # or else ids depend on chance
-        monkeypatch.setattr(transfer, "BATCH_NOVELS", 1)
+        monkeypatch.setattr(local_executor, "BATCH_NOVELS", 1)
     untouched = Library(library.folder.with_name("untouched"))
     with databases(server) as make:
         url = make("migrated")
@@ -194,7 +196,7 @@ def test_a_quiet_hour_stays_quiet_though_the_answer_to_begin_was_lost(
 
 
 def test_a_run_that_dies_after_its_answer_was_lost_leaves_no_digest(database: SqlClient, loss: Loss) -> None:
-    database.finish(begun(database), "ok", {}, digest="digest")
+    database.finish(begun(database), a_report(), digest="digest")
     loss.functions = {"novelsync_begin"}
     second = str(uuid.uuid4())
     assert database.begin(second, "cli", "a test", 0).digest == "digest"
@@ -206,7 +208,7 @@ def test_a_run_that_dies_after_its_answer_was_lost_leaves_no_digest(database: Sq
 
 def test_a_begin_that_arrives_after_its_run_has_ended_takes_nothing(database: SqlClient) -> None:
     run = begun(database)
-    database.finish(run, "ok", {}, digest="digest")
+    database.finish(run, a_report(), digest="digest")
     with pytest.raises(RunInProgress, match="which has ended"):
         database.begin(run, "cli", "a test", 60)
     assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest == "digest"
@@ -219,7 +221,7 @@ def test_a_run_that_finishes_twice_ended_when_it_ended(
     loss.functions = {"novelsync_finish"}
     ended: list[Any] = []
     transport.before = lambda function: ended.append(tables.rows("select finished_at, report from novelsync.runs"))
-    database.finish(run, "ok", {"n": 1}, digest="digest")
+    database.finish(run, a_report(bytes_read=1), digest="digest")
     assert len(ended) == 2
     assert ended[1] == tables.rows("select finished_at, report from novelsync.runs")
     assert database.begin(str(uuid.uuid4()), "cli", "a test", 60).digest == "digest"
@@ -255,8 +257,8 @@ def test_a_gateway_that_stumbles_at_every_step_keeps_no_run_from_ending_well(
             return Answer(left.pop(0), b"<html>", {"Content-Type": "text/html"}) if left else None
 
         stand_in.answer = answer
-        transport = RetryingTransport(SupabaseTransport(stand_in.url, stand_in.secret_key), stopped=time, clock=time)
-        with closing(SqlClient(transport)) as database, capture_logs() as logs:
+        transport = SupabaseTransport(stand_in.url, stand_in.secret_key)
+        with closing(SqlClient.patient(transport, stopped=time, clock=time)) as database, capture_logs() as logs:
             report = make_service(library, database).sync_all_novels()
     assert report.success, report.as_dict()
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
@@ -278,8 +280,8 @@ def test_a_backend_that_is_ended_in_the_middle_of_a_write_is_made_up_for(
         "create trigger stumble before insert on chapters for each statement execute function stumble()"
     )
     time = Time()
-    transport = RetryingTransport(PostgresTransport(database_url), stopped=time, clock=time)
-    with closing(SqlClient(transport)) as database:
+    transport = PostgresTransport(database_url)
+    with closing(SqlClient.patient(transport, stopped=time, clock=time)) as database:
         assert make_service(library, database).sync_all_novels().success
     assert len(time.waits) == 2
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
@@ -363,14 +365,13 @@ def test_waits_grow_and_are_never_the_same_twice() -> None:
         assert least <= wait <= least + 1
 
 
-def in_a_run(failing: Failing, time: Time, time_budget: float | None = None) -> RetryingTransport:
-    """A road on which a run has just begun, and from now on everything fails."""
-    failing.times = 0
-    transport = RetryingTransport(failing, stopped=time, clock=time, time_budget=time_budget)
-    transport.call("novelsync_begin", {"run_id": "run", "seconds": 60})
+def in_a_run(failing: Failing, time: Time, patience: Patience | None = None) -> RetryingTransport:
+    """A transport over which a run has just begun, and from now on everything fails."""
+    patience = patience or Patience(clock=time)
+    patience.lease_taken("run", time() + 60)
     failing.times = float("inf")
     failing.calls.clear()
-    return transport
+    return RetryingTransport(failing, patience, stopped=time)
 
 
 def spent(transport: RetryingTransport, time: Time, function: str, **request: Any) -> float:
@@ -390,19 +391,22 @@ def test_a_call_of_a_run_is_given_up_on_after_half_a_minute() -> None:
 
 def test_what_no_run_waits_for_is_given_up_on_after_a_few_seconds() -> None:
     time = Time()
-    transport = in_a_run(Failing(), time)
+    patience = Patience(clock=time)
+    transport = in_a_run(Failing(), time, patience)
     assert 1 <= spent(transport, time, "novelsync_write", run_id=None) <= PATIENCE
     assert 1 <= spent(transport, time, "novelsync_begin", run_id="another", seconds=60) <= PATIENCE
     assert spent(transport, time, "novelsync_finish", run_id="run") > PATIENCE
+    patience.lease_released()
     assert 1 <= spent(transport, time, "novelsync_read") <= PATIENCE, "the run is over"
 
 
 def test_nothing_is_tried_again_beyond_the_time_budget() -> None:
     time = Time()
-    transport = in_a_run(Failing(), time, time_budget=100)
+    patience = Patience(time_budget=100, clock=time)
+    transport = in_a_run(Failing(), time, patience)
     for renewed_at in (45, 90):
         time.now = 1000 + renewed_at
-        transport._note("novelsync_renew", {"run_id": "run", "seconds": 60}, {"held": True}, time.now)
+        patience.lease_renewed("run", time.now + 60)
     assert spent(transport, time, "novelsync_write", run_id="run") <= 10
     time.now = 1101
     assert spent(transport, time, "novelsync_write", run_id="run") == 0
@@ -423,11 +427,10 @@ def test_a_run_whose_lease_may_have_lapsed_makes_no_further_attempt() -> None:
 def test_a_renewed_lease_gives_time_again() -> None:
     time = Time()
     failing = Failing()
-    transport = in_a_run(failing, time)
+    patience = Patience(clock=time)
+    transport = in_a_run(failing, time, patience)
     time.now += 50
-    failing.times = 0
-    transport.call("novelsync_renew", {"run_id": "run", "seconds": 60})
-    failing.times = float("inf")
+    patience.lease_renewed("run", time.now + 60)
     time.now += 20
     assert spent(transport, time, "novelsync_write", run_id="run") > 20
 
@@ -458,11 +461,11 @@ def test_a_stop_from_another_thread_ends_a_wait_at_once() -> None:
     assert failing.calls == ["novelsync_read"]
 
 
-@pytest.mark.parametrize("function", sorted(AT_ONCE))
+@pytest.mark.parametrize("function", sorted(name for name, function in BY_NAME.items() if not function.repeated))
 def test_who_wants_to_know_how_things_are_now_waits_for_nothing(function: str) -> None:
     time = Time()
     failing = Failing()
-    assert spent(RetryingTransport(failing, stopped=time, clock=time), time, function) == 0
+    assert spent(RetryingTransport(failing, Patience(clock=time), stopped=time), time, function) == 0
     assert failing.calls == [function]
 
 
@@ -471,20 +474,20 @@ def test_what_does_not_pass_is_given_up_on_at_once(kind: type[NovelSyncError]) -
     time = Time()
     failing = Failing(kind("away"))
     with pytest.raises(kind):
-        RetryingTransport(failing, stopped=time, clock=time).call("novelsync_read", {})
+        RetryingTransport(failing, Patience(clock=time), stopped=time).call("novelsync_read", {})
     assert time.waits == []
 
 
 def test_a_run_that_is_over_budget_is_given_a_few_seconds_to_be_recorded() -> None:
     time = Time()
     failing = Failing()
-    transport = in_a_run(failing, time, time_budget=10)
+    transport = in_a_run(failing, time, Patience(time_budget=10, clock=time))
     time.now = 1011
     failing.times = 2
     transport.call("novelsync_finish", {"run_id": "run"})
     assert failing.calls == ["novelsync_finish"] * 3
 
-    transport = in_a_run(failing, time, time_budget=10)
+    transport = in_a_run(failing, time, Patience(time_budget=10, clock=time))
     time.now += 61
     assert 1 <= spent(transport, time, "novelsync_finish", run_id="run") <= PATIENCE, (
         "even if its lease may have lapsed"
@@ -518,8 +521,8 @@ def test_who_is_asked_to_come_back_later_does_if_it_can_wait_so_long(
             return Answer(429, b"<html>", {"Content-Type": "text/html", "Retry-After": asked.pop()})
 
         stand_in.answer = answer
-        transport = RetryingTransport(SupabaseTransport(stand_in.url, stand_in.secret_key), stopped=time, clock=time)
-        with closing(SqlClient(transport)) as database:
+        transport = SupabaseTransport(stand_in.url, stand_in.secret_key)
+        with closing(SqlClient.patient(transport, stopped=time, clock=time)) as database:
             assert make_service(library, database).sync_all_novels().success
     (wait,) = time.waits
     assert least <= wait <= most
@@ -528,14 +531,14 @@ def test_who_is_asked_to_come_back_later_does_if_it_can_wait_so_long(
 def test_each_repetition_is_one_line_of_the_log() -> None:
     time = Time()
     with capture_logs() as logs:
-        RetryingTransport(Failing(times=2), stopped=time, clock=time).call("novelsync_read", {})
+        RetryingTransport(Failing(times=2), Patience(clock=time), stopped=time).call("novelsync_read", {})
     said = {"event": "database_call_repeated", "log_level": "warning", "function": "novelsync_read", "reason": "away"}
     assert logs == [{**said, "attempt": n, "wait": round(wait, 1)} for n, wait in enumerate(time.waits, start=2)]
     assert len(logs) == 2
 
 
 @pytest.mark.parametrize(
-    ("states", "passing"),
+    ("states", "transient"),
     [
         ("08000 08003 08006 08P01 53200 53300 57P01 57P02 57P03 40001 40P01 55P03", True),
         ("25006 53100 53400 57014 57P04 58030 23505 22P02 42501 42P01 PT409 P0001 XX000", False),

@@ -8,10 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from novelsync.database.client import SqlClient, Transport
+from novelsync.database.client import SqlClient
 from novelsync.database.migrations import migrate
-from novelsync.database.postgres import PostgresTransport
-from novelsync.database.supabase import SupabaseTransport
+from novelsync.database.transports import Transport
+from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.errors import (
     ConfigurationError,
     DatabaseNotReady,
@@ -21,7 +22,7 @@ from novelsync.errors import (
     WriteRejected,
 )
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, databases, make_service
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels, opened_files
 from tests.support.hours import synced
@@ -45,7 +46,7 @@ def transport(supabase: StandIn) -> RecordingTransport:
 
 
 def real_service(database: SqlClient) -> SyncService:
-    return SyncService(LocalStorage(str(REAL_NOVELS)), database, workers=4, max_file_bytes=100_000_000)
+    return SyncService(LocalStorage(str(REAL_NOVELS)), database, SyncConfig(workers=4, max_file_bytes=100_000_000))
 
 
 @needs_real_novels
@@ -91,7 +92,7 @@ def test_the_same_library_over_every_road_gives_identical_tables(
 
 def make_service_over(database: SqlClient) -> SyncService:
     # One worker, so that ids are given out in one order.
-    return SyncService(LocalStorage(str(SAMPLES)), database, workers=1, max_file_bytes=1_000_000)
+    return SyncService(LocalStorage(str(SAMPLES)), database, SyncConfig(workers=1, max_file_bytes=1_000_000))
 
 
 def test_either_kind_of_key_opens(supabase: StandIn) -> None:

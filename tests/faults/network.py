@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Final, TypeAlias
 
-from novelsync.database.client import Transport
-from novelsync.database.postgres import PostgresTransport
-from novelsync.database.supabase import SupabaseTransport
+from novelsync.database.transports import Transport
+from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.database.transports.supabase import SupabaseTransport
 from tests.support.postgres_proxy import Fate, PostgresProxy
 from tests.support.postgrest import CUT, Answer, Request, StandIn, postgrest_binary
 

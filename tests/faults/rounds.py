@@ -41,15 +41,15 @@ def files_change(world: World, crawler: Crawler, transport: str, kind: str, dice
             world.run(transport, dice.choice([DEFAULT_LIMITS, UNGUARDED]))
 
 
-def killed(world: World, transport: str, dice: random.Random, is_default: float) -> bool:
+def killed(world: World, transport: str, dice: random.Random, usual: float) -> bool:
     """
     SIGKILL at any moment of a run's work. False: it was too late for that.
 
-    ``is_default``: seconds from the lease to the end of an undisturbed run; there is nothing to lose before.
+    ``usual``: seconds from the lease to the end of an undisturbed run; there is nothing to lose before.
     """
     with world.process(transport) as process:
         world.working(process)
-        time.sleep(dice.uniform(0, is_default))
+        time.sleep(dice.uniform(0, usual))
         killed = world.kill(process)
         world.findings.struck[KILLED, transport] += killed
         return killed
@@ -93,12 +93,12 @@ def overtaken(world: World, transport: str) -> Ended:
 
 
 def restarted(
-    world: World, server: PostgresServer, transport: str, mode: str, dice: random.Random, is_default: float
+    world: World, server: PostgresServer, transport: str, mode: str, dice: random.Random, usual: float
 ) -> Ended:
     """Postgres is restarted at any moment of a run's work."""
     with world.process(transport) as process:
         world.working(process)
-        time.sleep(dice.uniform(0, is_default))
+        time.sleep(dice.uniform(0, usual))
         under_way = process.poll() is None
         server.restart(mode)
         world.findings.struck[f"Postgres restarted, {mode}", transport] += under_way

@@ -99,13 +99,13 @@ class Soak:
             for path in sorted(library.glob("*/book_info.json")):
                 world.expect(path.parent.name, json.loads(path.read_bytes()))
             whole = sum(len(version.chapters) for version in world.in_storage.values())
-            is_default = {}
+            usual = {}
             for transport in ROADS:
-                is_default[transport] = rounds.usual_seconds(world, transport)
+                usual[transport] = rounds.usual_seconds(world, transport)
                 world.empty()
             while self.killings.kills < times:
                 transport = next(transports)
-                if rounds.killed(world, transport, dice, is_default[transport]):
+                if rounds.killed(world, transport, dice, usual[transport]):
                     self._count_kill(world, library, whole)
                 world.lease_lapses()
                 world.empty()

@@ -15,12 +15,11 @@ from typing import Any
 import psycopg
 
 from novelsync.database.client import SqlClient
-from novelsync.database.postgres import PostgresTransport
-from novelsync.database.retrying import RetryingTransport
+from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.models.report import Report
 from novelsync.models.run import SyncOptions
 from novelsync.planning.guards import Limits
-from novelsync.running.report import Report
-from novelsync.running.verification import verified
+from novelsync.running.verification import verification_of
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables, make_service
 from tests.faults.network import Network
@@ -129,8 +128,7 @@ class World:
     def run(self, transport: str, limits: Limits = UNGUARDED) -> Report:
         """A run in this process, over the network; its waits pass at once."""
         time = Time()
-        patient = RetryingTransport(self.network.transport(transport), stopped=time, clock=time)
-        with closing(SqlClient(patient)) as database:
+        with closing(SqlClient.patient(self.network.transport(transport), stopped=time, clock=time)) as database:
             report = make_service(self.library, database, limits=limits).sync_all_novels()
         self.findings.runs[report.outcome] += 1
         return report
@@ -195,9 +193,9 @@ class World:
         self.judge()
 
     def _verify(self, service: SyncService) -> None:
-        said = verified(service.dry_run(options=SyncOptions(reread=True)))
-        if not said["equal"]:
-            self.findings.lost.append(f"verify finds {said}")
+        found = verification_of(service.dry_run(options=SyncOptions(reread=True)))
+        if not found.equal:
+            self.findings.lost.append(f"verify finds {found}")
 
     def judge(self) -> None:
         """What no word of ours is taken for: rows are compared with files, and with what they were."""

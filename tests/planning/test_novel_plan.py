@@ -1,15 +1,15 @@
 """The smallest write that makes the tables equal to the file."""
 
-import random
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
-from novelsync.models.book import UNSET, Book, BookChapter, NovelFields
-from novelsync.models.source import SourceFile
+from novelsync.models.source import UNSET, Book, BookChapter, NovelFields, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel
-from novelsync.planning.novel_plan import plan_novel
+from novelsync.planning import novel_plan
 from tests.support.library import found, known, text_of
 
+plan_novel = partial(novel_plan.plan_novel, request_id="a request's")
 ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
 NOVEL = SourceFile("emma", "v2", 100)
 FIELDS = NovelFields("Emma", "Jane Austen", "A novel", "https://example.com/emma.jpg", "ongoing")
@@ -29,14 +29,14 @@ def test_an_equal_file_moves_only_the_bookkeeping() -> None:
     write = plan_novel(NOVEL, "sum", book(found("One", 1, "/1", ONE)), stored(known("1", "One", 1, "/1", ONE)))
     assert not write.visible
     assert (write.version, write.checksum, write.revision) == ("v2", "sum", 7)
-    assert (write.fields, write.created, write.changed, write.moved) == (None, [], [], [])
+    assert (write.fields, write.chapters.created, write.chapters.changed, write.chapters.moved) == (None, [], [], [])
 
 
 def test_everything_of_a_new_novel_is_created() -> None:
     write = plan_novel(NOVEL, "sum", book(found("One"), found("Two"), author="Jane"), None)
     assert (write.is_new, write.visible, write.chapter_count) == (True, True, 2)
     assert write.fields == NovelFields("Emma", author="Jane")
-    assert [created.position for created in write.created] == [1, 2]
+    assert [created.position for created in write.chapters.created] == [1, 2]
 
 
 def test_a_chapter_in_front_moves_the_others_and_sends_one_text() -> None:
@@ -46,15 +46,15 @@ def test_a_chapter_in_front_moves_the_others_and_sends_one_text() -> None:
         book(found("Zero", content=THREE), found("One", content=ONE), found("Two", content=TWO)),
         stored(known("1", "One", content=ONE, position=1), known("2", "Two", content=TWO, position=2)),
     )
-    assert [(created.position, created.chapter.title) for created in write.created] == [(1, "Zero")]
-    assert [(moved.row.id, moved.position) for moved in write.moved] == [("1", 2), ("2", 3)]
-    assert write.text_bytes == len(THREE)
+    assert [(created.position, created.chapter.title) for created in write.chapters.created] == [(1, "Zero")]
+    assert [(moved.row.id, moved.position) for moved in write.chapters.moved] == [("1", 2), ("2", 3)]
+    assert write.chapters.text_bytes == len(THREE)
 
 
 def test_a_new_title_sends_no_text() -> None:
     write = plan_novel(NOVEL, "sum", book(found("First", content=ONE)), stored(known("1", "One", content=ONE)))
-    assert [(changed.row.id, changed.new_text) for changed in write.changed] == [("1", False)]
-    assert write.text_bytes == 0
+    assert [(changed.row.id, changed.new_text) for changed in write.chapters.changed] == [("1", False)]
+    assert write.chapters.text_bytes == 0
 
 
 def test_a_chapter_that_is_not_fetched_yet_keeps_its_text() -> None:
@@ -78,10 +78,14 @@ def test_what_is_kept_though_the_file_no_longer_has_it_stays_behind_what_it_stoo
     file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (8, 2, 9)]
     write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
     # 1 stood first, 3 to 7 behind 2; the new order is 1, 8, 2, 3, 4, 5, 6, 7, 9.
-    moved = [(moved.row.id, moved.position) for moved in write.moved]
+    moved = [(moved.row.id, moved.position) for moved in write.chapters.moved]
     assert moved == [("8", 2), ("2", 3), ("3", 4), ("4", 5), ("5", 6), ("6", 7), ("7", 8)]
-    assert [created.position for created in write.created] == [9]
-    assert ([row.id for row in write.held_chapters], write.removed, write.chapter_count) == (list("134567"), [], 9)
+    assert [created.position for created in write.chapters.created] == [9]
+    assert ([row.id for row in write.chapters.held], write.chapters.removed, write.chapter_count) == (
+        list("134567"),
+        [],
+        9,
+    )
     assert [problem.kind for problem in write.problems or ()] == ["held"]
 
 
@@ -90,16 +94,21 @@ def test_other_chapters_in_the_place_of_all_that_are_stored_overwrite_none_of_th
     rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 11)]
     file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(11, 21)]
     write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
-    assert (len(write.held_chapters), len(write.created), write.changed, write.removed) == (10, 10, [], [])
+    assert (len(write.chapters.held), len(write.chapters.created), write.chapters.changed, write.chapters.removed) == (
+        10,
+        10,
+        [],
+        [],
+    )
     accepted = plan_novel(NOVEL, "sum", book(*file), stored(*rows), accepted=True)
-    assert (len(accepted.removed), len(accepted.created), accepted.changed) == (10, 10, [])
+    assert (len(accepted.chapters.removed), len(accepted.chapters.created), accepted.chapters.changed) == (10, 10, [])
 
 
 def test_other_chapters_in_the_place_of_many_overwrite_none_of_them() -> None:
     rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 11)]
     file = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (1, 2, 3, 4, 5, 16, 17, 18, 19, 20)]
     write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
-    assert ([row.id for row in write.held_chapters], len(write.created), write.changed) == (
+    assert ([row.id for row in write.chapters.held], len(write.chapters.created), write.chapters.changed) == (
         ["6", "7", "8", "9", "10"],
         5,
         [],
@@ -111,14 +120,14 @@ def test_a_few_chapters_that_changed_in_everything_but_their_place_keep_their_id
     file = [found(f"Part {n}", n + 100, f"/new/{n}", text_of(str(n))) for n in range(1, 11)]
     file[4:8] = [found(f"Part {n}", n + 100, f"/new/{n}", text_of(f"edited {n}")) for n in range(5, 9)]
     write = plan_novel(NOVEL, "sum", book(*file), stored(*rows))
-    assert [change.row.id for change in write.changed] == [str(n) for n in range(1, 11)]
-    assert (write.created, write.held_chapters, write.removed) == ([], [], [])
+    assert [change.row.id for change in write.chapters.changed] == [str(n) for n in range(1, 11)]
+    assert (write.chapters.created, write.chapters.held, write.chapters.removed) == ([], [], [])
 
 
 def test_untitled_chapters_that_are_edited_keep_their_ids_however_many_they_are() -> None:
     rows = [known(str(n), content=text_of(str(n)), position=n) for n in range(1, 11)]
     write = plan_novel(NOVEL, "sum", book(*(found(content=text_of(f"new {n}")) for n in range(10))), stored(*rows))
-    assert [change.row.id for change in write.changed] == [str(n) for n in range(1, 11)]
+    assert [change.row.id for change in write.chapters.changed] == [str(n) for n in range(1, 11)]
 
 
 def test_what_is_held_is_not_overwritten_by_what_comes_to_its_place() -> None:
@@ -129,28 +138,25 @@ def test_what_is_held_is_not_overwritten_by_what_comes_to_its_place() -> None:
     had[8:8] = [found("A note", 900, "/note", text_of("note"))]
     had[9:9] = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in range(10, 14)]
     write = plan_novel(NOVEL, "sum", book(*had), held)
-    assert [created.chapter.title for created in write.created] == ["A note"]
-    assert ([row.id for row in write.removed], write.changed) == (["9"], [])
+    assert [created.chapter.title for created in write.chapters.created] == ["A note"]
+    assert ([row.id for row in write.chapters.removed], write.chapters.changed) == (["9"], [])
 
 
 def test_what_the_file_no_longer_has_is_removed() -> None:
     rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 6)]
     write = plan_novel(NOVEL, "sum", book(found("Chapter 5", 5, "/5", text_of("5"))), stored(*rows))
-    assert [row.id for row in write.removed] == ["1", "2", "3", "4"]
-    assert [(moved.row.id, moved.position) for moved in write.moved] == [("5", 1)]
-    assert (write.held_chapters, write.chapter_count, write.problems) == ([], 1, [])
+    assert [row.id for row in write.chapters.removed] == ["1", "2", "3", "4"]
+    assert [(moved.row.id, moved.position) for moved in write.chapters.moved] == [("5", 1)]
+    assert (write.chapters.held, write.chapter_count, write.problems) == ([], 1, [])
 
 
 def test_a_chapter_comes_back_under_its_old_id() -> None:
     rows = [known("1", "One", content=ONE), known("2", "Two", content=TWO, removed=True)]
     write = plan_novel(NOVEL, "sum", book(found("One", content=ONE), found("Two", content=TWO)), stored(*rows))
-    assert [(changed.row.id, changed.position, changed.new_text) for changed in write.changed] == [("2", 2, False)]
-    assert write.created == []
-
-
-def test_every_plan_has_a_request_id_of_its_own() -> None:
-    one, two = (plan_novel(NOVEL, "sum", book(), None) for _ in range(2))
-    assert one.request_id != two.request_id
+    assert [(changed.row.id, changed.position, changed.new_text) for changed in write.chapters.changed] == [
+        ("2", 2, False)
+    ]
+    assert write.chapters.created == []
 
 
 def volumes(count: int, fetched: int, *, edited: bool = False) -> list[BookChapter]:
@@ -174,17 +180,17 @@ def as_stored(file: list[BookChapter]) -> KnownNovel:
 
 def test_a_volume_whose_texts_arrive_keeps_its_ids_while_the_next_is_listed() -> None:
     write = plan_novel(NOVEL, "sum", book(*volumes(3, fetched=2)), as_stored(volumes(2, fetched=1)))
-    assert [changed.row.id for changed in write.changed] == ["5", "6", "7", "8"]
-    assert [created.position for created in write.created] == [9, 10, 11, 12]
-    assert (write.moved, write.removed, write.held_chapters) == ([], [], [])
+    assert [changed.row.id for changed in write.chapters.changed] == ["5", "6", "7", "8"]
+    assert [created.position for created in write.chapters.created] == [9, 10, 11, 12]
+    assert (write.chapters.moved, write.chapters.removed, write.chapters.held) == ([], [], [])
 
 
 def test_all_texts_of_volumes_may_arrive_or_change_while_a_chapter_is_added() -> None:
     for before, after in ((volumes(3, fetched=0), volumes(3, fetched=3)), (volumes(3, 3), volumes(3, 3, edited=True))):
         write = plan_novel(NOVEL, "sum", book(*after, found("Chapter 5", 5, content=ONE)), as_stored(before))
-        assert [changed.row.id for changed in write.changed] == [str(n) for n in range(1, 13)]
-        assert [created.position for created in write.created] == [13]
-        assert write.held_chapters == []
+        assert [changed.row.id for changed in write.chapters.changed] == [str(n) for n in range(1, 13)]
+        assert [created.position for created in write.chapters.created] == [13]
+        assert write.chapters.held == []
 
 
 def test_rows_without_a_text_are_nothing_to_be_held() -> None:
@@ -192,19 +198,11 @@ def test_rows_without_a_text_are_nothing_to_be_held() -> None:
     rows = stored(*(known(str(n), f"C{n}", position=n + 1) for n in range(10)))
     after = [found(f"Chapter {n}", content=text_of(str(n))) for n, _ in enumerate(before)]
     write = plan_novel(NOVEL, "sum", book(*after), rows)
-    assert (len(write.changed), write.held_chapters, write.created) == (10, [], [])
+    assert (len(write.chapters.changed), write.chapters.held, write.chapters.created) == (10, [], [])
 
 
 def test_a_novel_of_few_chapters_may_be_revised_in_all_it_has() -> None:
     rows = stored(known("1", "The tale", content=ONE))
     write = plan_novel(NOVEL, "sum", book(found("The Tale (revised)", content=TWO)), rows)
-    assert [(changed.row.id, changed.new_text) for changed in write.changed] == [("1", True)]
-    assert (write.held_chapters, write.created) == ([], [])
-
-
-def test_request_ids_differ_whoever_seeds_the_shared_random_numbers() -> None:
-    ids = []
-    for _ in range(2):
-        random.seed(1)
-        ids.append(plan_novel(NOVEL, "sum", book(found("One")), None).request_id)
-    assert ids[0] != ids[1]
+    assert [(changed.row.id, changed.new_text) for changed in write.chapters.changed] == [("1", True)]
+    assert (write.chapters.held, write.chapters.created) == ([], [])

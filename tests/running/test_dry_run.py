@@ -3,12 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
+
 from novelsync.database.client import SqlClient
+from novelsync.models.report import Report
 from novelsync.models.run import SyncOptions
 from novelsync.planning.diff import diff_of
-from novelsync.running.report import Report
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables
 from tests.support.hours import AT_ONCE, everything, fill, nonzero, synced
 from tests.support.library import Library, chapter, chapters
@@ -58,13 +60,11 @@ def test_a_dry_run_says_what_the_run_then_does_and_writes_nothing(
 
     service = SyncService(
         LocalStorage(str(library.folder)),
-        Recording(),
-        workers=1,
-        max_file_bytes=10**8,
-        limits=AT_ONCE,  # type: ignore[arg-type]
+        Recording(),  # type: ignore[arg-type]
+        SyncConfig(workers=1, max_file_bytes=10**8, limits=AT_ONCE),
     )
     done = synced(service, "partial")
-    written = {change.slug: change.as_dict() for write in recorded if (change := diff_of(write))}
+    written = {change.slug: msgspec.to_builtins(change) for write in recorded if (change := diff_of(write))}
     rehearsal = {change["slug"]: change for change in planned["changes"]}
     assert rehearsal.pop("novel-007")["mark"] == "-"
     assert rehearsal == written

@@ -64,11 +64,11 @@ Hour: TypeAlias = tuple[Sequence[Edit], bool]
 """Edits, and whether a person accepts what is held."""
 
 
-def examples(is_default: int, thorough: int) -> settings:
+def examples(usual: int, thorough: int) -> settings:
     """The same ones each time; in the profile "thorough" (see `tests.conftest`) more, and others each time."""
     if settings.get_current_profile_name() == "thorough":
         return settings(max_examples=thorough)
-    return settings(max_examples=is_default, deadline=None, derandomize=True, print_blob=True)
+    return settings(max_examples=usual, deadline=None, derandomize=True, print_blob=True)
 
 
 def hours_of(kinds: Collection[str]) -> st.SearchStrategy[list[Hour]]:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from novelsync.database.client import SqlClient
-from novelsync.database.postgres import PostgresTransport
+from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.errors import (
     ConfigurationError,
     DatabaseUnavailable,
@@ -22,11 +22,11 @@ from novelsync.errors import (
     StorageUnavailable,
 )
 from novelsync.gcp.pubsub import PubSubPublisher
-from novelsync.models.run import NovelMessage
+from novelsync.models.run import NovelMessage, RunContext
 from novelsync.models.source import SourceFile
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels
 from tests.support.hours import AT_ONCE, fill, messages, published, synced
@@ -80,7 +80,7 @@ def hands(library: Library, other_database: SqlClient) -> Iterator[Hands]:
 @pytest.fixture
 def service(library: Library, database: SqlClient, hands: Hands) -> SyncService:
     return make_service(
-        library, database, fan_out=PubSubExecutor(hands, database, monotonic=hands.monotonic, every=0.02)
+        library, database, executor=PubSubExecutor(hands, database, monotonic=hands.monotonic, poll_seconds=0.02)
     )
 
 
@@ -209,7 +209,7 @@ def test_a_run_whose_messages_cannot_be_handed_over_reports_what_was_done_before
     fill(library, 5)
     hands.publish = publish  # type: ignore[method-assign]
     report = service.sync_all_novels()
-    assert (report.outcome, report.novels["created"], report.deferred) == ("failed", 3, 2)
+    assert (report.outcome, report.novels.created, report.novels.deferred) == ("failed", 3, 2)
     assert len(published(tables)) == 3
 
 
@@ -224,13 +224,13 @@ def test_one_novels_trouble_is_reported_as_a_run_by_itself_does_and_keeps_no_rem
 
     fill(library, 12)
     troubled = Troubled(str(library.folder))
-    other = SyncService(troubled, other_database, workers=1, max_file_bytes=10**8)
+    other = SyncService(troubled, other_database, SyncConfig(workers=1, max_file_bytes=10**8))
     with closing(Hands(other, other_database)) as hands:
         service = make_service(
             library,
             database,
             limits=AT_ONCE,
-            fan_out=PubSubExecutor(hands, database, monotonic=hands.monotonic, every=0.02),
+            executor=PubSubExecutor(hands, database, monotonic=hands.monotonic, poll_seconds=0.02),
         )
         synced(service, "partial")
         library.remove("novel-007")
@@ -315,13 +315,13 @@ def test_a_renamed_folder_keeps_its_ids_and_what_a_person_asked_for_travels_alon
     assert synced(service, accept=frozenset({"novel-005"}))["chapters"]["removed"] == 6
     hands.published.clear()
     synced(service, reread=True)
-    assert all(message.reread for message in hands.published)
+    assert all(message.context.options.reread for message in hands.published)
     assert len(hands.published) == 12
 
 
 def test_a_dry_run_and_a_single_novel_publish_nothing(library: Library, service: SyncService, hands: Hands) -> None:
     fill(library, 2)
-    assert service.dry_run().novels["created"] == 2
+    assert service.dry_run().novels.created == 2
     assert service.sync_some_novels(["novel-000"], "cli").success
     assert hands.published == []
 
@@ -332,22 +332,22 @@ def test_status_tells_how_many_are_open(
     fill(library, 3)
     goes_on = threading.Event()
     hands.fate = lambda message: goes_on.wait(60) and hands.deliver(message)
-    patient = make_service(library, other_database, fan_out=PubSubExecutor(hands, other_database))
+    patient = make_service(library, other_database, executor=PubSubExecutor(hands, other_database))
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(patient.sync_all_novels)
-        wait_until(lambda: other_database.status().open_messages == 3)
+        wait_until(lambda: (run_ := other_database.status().running) and run_.open_messages == 3)
         goes_on.set()
         assert run.result(60).success
-    assert other_database.status().open_messages == 0
+    assert other_database.status().running is None
 
 
 def test_who_is_told_to_stop_waits_no_longer(library: Library, hands: Hands, other_database: SqlClient) -> None:
     fill(library, 3)
     stopped = threading.Event()
     hands.fate = lambda message: stopped.set()
-    fan_out = PubSubExecutor(hands, other_database, stopped=stopped)
-    report = make_service(library, other_database, fan_out=fan_out, stopped=stopped).sync_all_novels()
-    assert (report.outcome, report.deferred, report.problems) == ("partial", 3, [])
+    executor = PubSubExecutor(hands, other_database)
+    report = make_service(library, other_database, executor=executor, stopped=stopped).sync_all_novels()
+    assert (report.outcome, report.novels.deferred, report.problems) == ("partial", 3, [])
 
 
 def test_nothing_is_handed_out_beyond_the_time_budget(
@@ -358,13 +358,13 @@ def test_nothing_is_handed_out_beyond_the_time_budget(
     service = make_service(
         library,
         other_database,
-        fan_out=PubSubExecutor(hands, other_database, every=0),
+        executor=PubSubExecutor(hands, other_database, poll_seconds=0),
         time_budget=150,
         monotonic=lambda: next(clock),
     )
     hands.fate = lambda message: None
     report = service.sync_all_novels()
-    assert (report.outcome, report.deferred) == ("partial", 3)
+    assert (report.outcome, report.novels.deferred) == ("partial", 3)
     assert len(hands.published) == 3, "one look at the clock was before its end"
 
 
@@ -406,8 +406,10 @@ def over_pubsub(
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
 
     def make(topic: str, folder: Path = library.folder) -> SyncService:
-        fan_out = PubSubExecutor(PubSubPublisher(topic), database)
-        return SyncService(LocalStorage(str(folder)), database, workers=1, max_file_bytes=10**8, fan_out=fan_out)
+        executor = PubSubExecutor(PubSubPublisher(topic), database)
+        return SyncService(
+            LocalStorage(str(folder)), database, SyncConfig(workers=1, max_file_bytes=10**8), executor=executor
+        )
 
     return make
 
@@ -458,7 +460,7 @@ def test_what_cannot_be_carried_over_comes_five_times_and_is_then_a_dead_letter(
     with served("novel_changed", log, NOVELSYNC_LOG_FORMAT="json", **unready) as http:
         policy = {"deadLetterTopic": dead, "maxDeliveryAttempts": 5}
         emulator.push(topic, f"{http.base_url}/", "tried", deadLetterPolicy=policy, **RETRIES)
-        sent = b'{"run_id": "00000000-0000-0000-0000-000000000001", "slug": "emma"}'
+        sent = b'{"slug": "emma", "context": {"run_id": "00000000-0000-0000-0000-000000000001"}}'
         emulator.publish(topic, sent)
         emulator.publish(topic, b"poison")
         (letter,) = wait_until(lambda: emulator.fetched(letters), 120)
@@ -481,4 +483,4 @@ def test_a_topic_that_is_not_there_and_a_pubsub_that_is_away_are_told_apart(
 
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
     with pytest.raises(PublisherUnavailable, match="could not be handed over"):
-        PubSubPublisher(TOPIC, patience=0.5).publish([NovelMessage("1", "emma")])
+        PubSubPublisher(TOPIC, patience=0.5).publish([NovelMessage("emma", RunContext("1"))])

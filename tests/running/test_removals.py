@@ -9,7 +9,7 @@ import pytest
 from novelsync.database.client import SqlClient
 from novelsync.planning.guards import Limits
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
 from tests.support.library import Library, chapter, chapters, text_of
@@ -77,7 +77,7 @@ def test_what_turns_up_at_the_last_look_stays(library: Library, database: SqlCli
     fill(library, 20)
     synced(make_service(library, database))
     before = tables.places()
-    late = SyncService(Late(str(library.folder)), database, workers=1, max_file_bytes=10**6, limits=AT_ONCE)
+    late = SyncService(Late(str(library.folder)), database, SyncConfig(workers=1, max_file_bytes=10**6, limits=AT_ONCE))
     assert nonzero(synced(late)["novels"]) == {"unchanged": 19, "missing": 1}
     assert tables.places() == before
 
@@ -165,7 +165,7 @@ def test_syncing_one_novel_removes_none(library: Library, prompt: SyncService, t
     fill(library, 3)
     synced(prompt)
     library.remove("novel-001")
-    assert prompt.sync_some_novels(["novel-001", "novel-000"], "cli").removed == 0
+    assert prompt.sync_some_novels(["novel-001", "novel-000"], "cli").novels.removed == 0
     assert published(tables) == ["novel-000", "novel-001", "novel-002"]
 
 

@@ -9,7 +9,7 @@ from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable
 from novelsync.models.source import SourceFile
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
 from tests.support.library import Library, chapter, chapters, text_of
@@ -187,7 +187,7 @@ def test_what_a_listing_missed_does_not_go_on_in_its_copy(
     ids = ids_of(tables, "novel-007")
     copied(library, "novel-007", "second-edition")
     synced(service)
-    synced(SyncService(Late(str(library.folder)), database, workers=1, max_file_bytes=10**6))
+    synced(SyncService(Late(str(library.folder)), database, SyncConfig(workers=1, max_file_bytes=10**6)))
     assert ids_of(tables, "novel-007") == ids
     assert nonzero(synced(service)["novels"]) == {"unchanged": 21}
 

@@ -16,11 +16,11 @@ import pytest
 
 from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable, StorageUnavailable
+from novelsync.models.report import Report
 from novelsync.models.source import SourceFile
 from novelsync.running.lease import LeaseKeeper
-from novelsync.running.report import Report
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.library import REAL_NOVELS, Library, chapter, chapters, text_of
 
@@ -45,7 +45,7 @@ def nonzero(counts: dict[str, int]) -> dict[str, int]:
 @needs_real_novels
 def test_every_field_of_the_real_novels_is_stored_byte_for_byte(database: SqlClient, tables: Tables) -> None:
     storage = LocalStorage(str(REAL_NOVELS))
-    report = synced(SyncService(storage, database, workers=4, max_file_bytes=100_000_000))
+    report = synced(SyncService(storage, database, SyncConfig(workers=4, max_file_bytes=100_000_000)))
     assert report.as_dict()["novels"]["created"] == 20
     assert_equal_to_files(tables, REAL_NOVELS)
     assert tables.rows("select count(*) from chapters") == [(713,)]
@@ -306,7 +306,7 @@ def test_a_refused_file_is_not_read_again_and_still_reported(
 def test_a_refused_file_that_is_being_mended_is_counted_once(library: Library, database: SqlClient) -> None:
     now = 10**18
     storage = LocalStorage(str(library.folder), clock_ns=lambda: now)
-    service = SyncService(storage, database, workers=1, max_file_bytes=1_000_000)
+    service = SyncService(storage, database, SyncConfig(workers=1, max_file_bytes=1_000_000))
     library.write_raw("emma", b"[]")
     synced(service, "partial")
     now = library.write_raw("emma", b'{"title": "Em').stat().st_mtime_ns
@@ -350,7 +350,7 @@ def test_a_young_file_that_does_not_parse_is_in_flight_and_no_problem(
 ) -> None:
     now = 0
     storage = LocalStorage(str(library.folder), clock_ns=lambda: now)
-    service = SyncService(storage, database, workers=1, max_file_bytes=1_000_000)
+    service = SyncService(storage, database, SyncConfig(workers=1, max_file_bytes=1_000_000))
     now = library.write_raw("emma", b'{"title": "Em').stat().st_mtime_ns + 1_900_000_000
     report = synced(service).as_dict()
     assert (report["novels"]["in_flight"], report["problems"]) == (1, [])
@@ -368,7 +368,7 @@ def test_a_file_that_changes_while_it_is_read_is_in_flight_and_read_next_time(
             return super().read(novel)
 
     library.write("emma", chapters(1))
-    service = SyncService(Hasty(str(library.folder)), database, workers=1, max_file_bytes=1_000_000)
+    service = SyncService(Hasty(str(library.folder)), database, SyncConfig(workers=1, max_file_bytes=1_000_000))
     assert nonzero(synced(service).as_dict()["novels"]) == {"in_flight": 1}
     assert nonzero(synced(service).as_dict()["novels"]) == {"created": 1}
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
@@ -527,7 +527,7 @@ def test_a_listing_that_breaks_off_ends_the_run_and_touches_nothing(
     synced(service)
     library.write("a", chapters(2))
     before = tables.places()
-    broken = SyncService(Broken(str(library.folder)), database, workers=1, max_file_bytes=1_000_000)
+    broken = SyncService(Broken(str(library.folder)), database, SyncConfig(workers=1, max_file_bytes=1_000_000))
     report = synced(broken, "failed")
     assert (report.problems[0].message, report.problems[0].hint) == ("the disk is gone", "mount it")
     assert tables.places() == before
@@ -544,7 +544,7 @@ def test_five_novels_in_a_row_that_cannot_be_read_end_the_run(library: Library, 
 
     for n in range(1, 10):
         library.write(f"novel-{n}", chapters(1))
-    service = SyncService(Failing(str(library.folder)), database, workers=1, max_file_bytes=1_000_000)
+    service = SyncService(Failing(str(library.folder)), database, SyncConfig(workers=1, max_file_bytes=1_000_000))
     failing = {"novel-2", "novel-3", "novel-4", "novel-5", "novel-7", "novel-8"}
     report = synced(service, "partial").as_dict()
     assert (report["novels_success"], report["novels_error"], report["problems_total"]) == (3, 6, 6)

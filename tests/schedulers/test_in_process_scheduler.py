@@ -9,7 +9,7 @@ import pytest
 
 from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable, RunInProgress
-from novelsync.running.report import Report
+from novelsync.models.report import Report
 from novelsync.scheduler_service import SchedulerService
 from novelsync.schedulers.in_process import InProcessScheduler
 from novelsync.sync_service import SyncService

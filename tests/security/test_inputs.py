@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from novelsync.database.client import SqlClient
-from novelsync.database.supabase import SupabaseTransport
+from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.sync_service import SyncService
 from novelsync.web import routes as http
 from tests.conftest import Tables, make_service

@@ -12,12 +12,12 @@ from google.cloud import storage as google
 
 from novelsync.contracts import Storage
 from novelsync.database.client import SqlClient
-from novelsync.database.postgres import PostgresTransport
+from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.errors import StorageUnavailable
 from novelsync.planning.guards import Limits
 from novelsync.storage.gcs import GcsStorage
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import Tables
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels
 from tests.support.bucket import Bucket, failure
@@ -34,7 +34,7 @@ class Kept:
 
 
 @pytest.fixture(params=["folder", "bucket", "emulator"])
-def held_chapters(request: pytest.FixtureRequest, library: Library) -> Iterator[Kept]:
+def kept(request: pytest.FixtureRequest, library: Library) -> Iterator[Kept]:
     if request.param == "folder":
         yield Kept(LocalStorage(str(library.folder)), library.write_raw, library.remove)
     elif request.param == "bucket":
@@ -73,54 +73,52 @@ class emulated:  # noqa: N801 — reads as a statement
         self._server.stop()
 
 
-def test_novels_are_listed_by_the_bytes_of_their_slugs_with_a_slash(held_chapters: Kept) -> None:
+def test_novels_are_listed_by_the_bytes_of_their_slugs_with_a_slash(kept: Kept) -> None:
     for slug in ("ä", "a", "a-b", "a0", "Z", "số-đỏ"):
-        held_chapters.write(slug, b"{}")
-    assert [novel.slug for novel in held_chapters.storage.listing()] == ["Z", "a-b", "a", "a0", "số-đỏ", "ä"]
+        kept.write(slug, b"{}")
+    assert [novel.slug for novel in kept.storage.listing()] == ["Z", "a-b", "a", "a0", "số-đỏ", "ä"]
 
 
-def test_an_empty_storage_lists_nothing(held_chapters: Kept) -> None:
-    assert list(held_chapters.storage.listing()) == []
+def test_an_empty_storage_lists_nothing(kept: Kept) -> None:
+    assert list(kept.storage.listing()) == []
 
 
-def test_a_novel_is_read_byte_for_byte(held_chapters: Kept) -> None:
+def test_a_novel_is_read_byte_for_byte(kept: Kept) -> None:
     data = b"\xef\xbb\xbf{\r\n\x00\xff}"
-    held_chapters.write("emma", data)
-    (novel,) = held_chapters.storage.listing()
+    kept.write("emma", data)
+    (novel,) = kept.storage.listing()
     assert novel.size == len(data)
-    assert held_chapters.storage.read(novel) == data
+    assert kept.storage.read(novel) == data
 
 
-def test_a_novel_that_is_written_anew_has_another_version(held_chapters: Kept) -> None:
-    held_chapters.write("emma", b"1")
-    (before,) = held_chapters.storage.listing()
-    held_chapters.write("emma", b"2")
-    (after,) = held_chapters.storage.listing()
+def test_a_novel_that_is_written_anew_has_another_version(kept: Kept) -> None:
+    kept.write("emma", b"1")
+    (before,) = kept.storage.listing()
+    kept.write("emma", b"2")
+    (after,) = kept.storage.listing()
     assert before.version != after.version
-    assert held_chapters.storage.read(after) == b"2"
+    assert kept.storage.read(after) == b"2"
 
 
-def test_a_novel_that_vanished_since_it_was_listed_is_in_flight(held_chapters: Kept) -> None:
-    held_chapters.write("emma", b"{}")
-    (novel,) = held_chapters.storage.listing()
-    held_chapters.remove("emma")
-    assert held_chapters.storage.read(novel) is None
+def test_a_novel_that_vanished_since_it_was_listed_is_in_flight(kept: Kept) -> None:
+    kept.write("emma", b"{}")
+    (novel,) = kept.storage.listing()
+    kept.remove("emma")
+    assert kept.storage.read(novel) is None
 
 
-def test_one_novel_is_found_as_it_is_listed(held_chapters: Kept) -> None:
-    held_chapters.write("emma", b"{}")
-    (novel,) = held_chapters.storage.listing()
-    assert held_chapters.storage.find("emma") == novel
-    assert held_chapters.storage.find("persuasion") is None
+def test_one_novel_is_found_as_it_is_listed(kept: Kept) -> None:
+    kept.write("emma", b"{}")
+    (novel,) = kept.storage.listing()
+    assert kept.storage.find("emma") == novel
+    assert kept.storage.find("persuasion") is None
 
 
 @needs_real_novels
-def test_the_real_novels_are_the_same_through_every_storage(
-    held_chapters: Kept, database: SqlClient, tables: Tables
-) -> None:
+def test_the_real_novels_are_the_same_through_every_storage(kept: Kept, database: SqlClient, tables: Tables) -> None:
     for path in REAL_NOVELS.glob("*/book_info.json"):
-        held_chapters.write(path.parent.name, path.read_bytes())
-    report = SyncService(held_chapters.storage, database, workers=4, max_file_bytes=10**8).sync_all_novels()
+        kept.write(path.parent.name, path.read_bytes())
+    report = SyncService(kept.storage, database, SyncConfig(workers=4, max_file_bytes=10**8)).sync_all_novels()
     assert report.success, report.as_dict()
     assert_equal_to_files(tables, REAL_NOVELS)
 
@@ -137,7 +135,7 @@ def test_a_folder_and_a_bucket_leave_the_same_rows_behind(
         for storage in (LocalStorage(str(library.folder)), GcsStorage("gs://novels", bucket.client)):
             url = make_database("migrated")
             database = SqlClient(PostgresTransport(url))
-            assert SyncService(storage, database, workers=1, max_file_bytes=10**8).sync_all_novels().success
+            assert SyncService(storage, database, SyncConfig(workers=1, max_file_bytes=10**8)).sync_all_novels().success
             database.close()
             tables = Tables(url)
             columns = "n.slug, n.title, n.author, n.chapter_count, c.position, c.number, c.title, c.content, c.url"
@@ -150,7 +148,9 @@ def test_a_folder_and_a_bucket_leave_the_same_rows_behind(
 def test_a_listing_that_fails_on_its_last_page_removes_nothing(database: SqlClient, tables: Tables) -> None:
     with Bucket(page_size=4) as bucket:
         storage = GcsStorage("gs://novels", bucket.client, patience=0.1)
-        service = SyncService(storage, database, workers=1, max_file_bytes=10**8, limits=Limits(removals=1, grace=0))
+        service = SyncService(
+            storage, database, SyncConfig(workers=1, max_file_bytes=10**8, limits=Limits(removals=1, grace=0))
+        )
         for n in range(10):
             bucket.put(f"novel-{n}/book_info.json", b'{"title": "x", "chapters": []}')
         assert service.sync_all_novels().success

@@ -53,7 +53,7 @@ class Bucket(AbstractContextManager["Bucket"]):
                 address = urlsplit(self.path)
                 query = {name: values[0] for name, values in parse_qs(address.query).items()}
                 bucket.requests.append(self.path)
-                status, body = bucket.answer(address.path, query) or bucket.is_default(address.path, query)
+                status, body = bucket.answer(address.path, query) or bucket.usual(address.path, query)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -71,7 +71,7 @@ class Bucket(AbstractContextManager["Bucket"]):
         self._server.shutdown()
         self._server.server_close()
 
-    def is_default(self, path: str, query: dict[str, str]) -> Answer:
+    def usual(self, path: str, query: dict[str, str]) -> Answer:
         if not path.startswith((f"/storage/v1/b/{self.name}/o", f"/download/storage/v1/b/{self.name}/o")):
             return failure(404, "The specified bucket does not exist.")
         name = unquote(path.partition("/o/")[2])

@@ -51,7 +51,7 @@ class CloudJobs(AbstractContextManager["CloudJobs"]):
                 name, _, act = self.path.partition("?")[0].removeprefix("/v1/").partition(":")
                 act = act if method == "POST" else "get"
                 jobs.requests.append(act)
-                status, answer = jobs.answer(act) or jobs.is_default(name, act)
+                status, answer = jobs.answer(act) or jobs.usual(name, act)
                 body = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -70,7 +70,7 @@ class CloudJobs(AbstractContextManager["CloudJobs"]):
         self._server.shutdown()
         self._server.server_close()
 
-    def is_default(self, name: str, act: str) -> Answer:
+    def usual(self, name: str, act: str) -> Answer:
         if name != JOB:
             return failure(404, "NOT_FOUND", "Job not found.")
         if act != "get":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from novelsync.database.client import SqlClient
-from novelsync.database.postgres import PostgresTransport
+from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.models.run import SyncOptions
 from novelsync.planning.guards import Limits
 from tests.conftest import Tables, make_service

@@ -8,8 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import count
 
-from novelsync.models.book import UNSET, Book, BookChapter, NovelFields, url_hash
-from novelsync.models.source import SourceFile
+from novelsync.models.source import UNSET, Book, BookChapter, NovelFields, SourceFile, url_hash
 from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.models.writing import NovelWrite
 from novelsync.planning.novel_plan import plan_novel
@@ -29,18 +28,18 @@ class Table:
 
     def sync(self, chapters: Sequence[Chapter], accepted: bool = False) -> None:
         book = Book("A novel", UNSET, UNSET, UNSET, UNSET, [_in_book(chapter) for chapter in chapters])
-        self._apply(plan_novel(_FILE, "checksum", book, self._known, accepted=accepted))
+        self._apply(plan_novel(_FILE, "checksum", book, self._known, request_id="", accepted=accepted))
 
     def _apply(self, write: NovelWrite) -> None:
         rows = {str(row.id): row for row in self.rows}
-        for new in write.created:
+        for new in write.chapters.created:
             row = Row(next(self._ids), new.position, "", None, "", "", removed=False)
             rows[str(row.id)] = _with(row, new.position, new.chapter, new_text=True)
-        for change in write.changed:
+        for change in write.chapters.changed:
             rows[change.row.id] = _with(rows[change.row.id], change.position, change.chapter, new_text=change.new_text)
-        for move in write.moved:
+        for move in write.chapters.moved:
             rows[move.row.id] = replace(rows[move.row.id], position=move.position)
-        for gone in write.removed:
+        for gone in write.chapters.removed:
             rows[gone.id] = replace(rows[gone.id], removed=True)
         self.rows = sorted(rows.values(), key=lambda row: (row.position, row.id))
         known = [_known(row) for row in sorted(self.rows, key=lambda row: row.removed)]

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from novelsync.books.reader import read_book
 from novelsync.errors import BookRefused
-from novelsync.models.book import EMPTY_HASH, Book, BookChapter
+from novelsync.models.source import EMPTY_HASH, Book, BookChapter
 
 MOST_CHARACTERS = 5_000
 """Of what a refusal says: it is stored, and shown on one page with a hundred others."""

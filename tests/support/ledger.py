@@ -146,5 +146,5 @@ def _is(row: Row, chapter: Chapter, before: Mapping[int, Row]) -> bool:
         return False
     if row.text == chapter.text:
         return True
-    held_chapters = row.id in before and row.text == before[row.id].text
-    return held_chapters and 5 * len(chapter.text.encode()) < len(row.text.encode())
+    kept = row.id in before and row.text == before[row.id].text
+    return kept and 5 * len(chapter.text.encode()) < len(row.text.encode())

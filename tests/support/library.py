@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from novelsync.models.book import BookChapter, url_hash
+from novelsync.models.source import BookChapter, url_hash
 from novelsync.models.stored import KnownChapter
 
 REAL_NOVELS = Path(__file__).parents[3] / "shared" / "novels"

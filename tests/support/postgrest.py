@@ -172,8 +172,8 @@ class StandIn:
         with closing(_OverSocket(self._socket, timeout)) as connection:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
-            held_chapters = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}
-            return Answer(response.status, response.read(), held_chapters)
+            kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}
+            return Answer(response.status, response.read(), kept)
 
     def _start_postgrest(self) -> subprocess.Popen[bytes]:
         if not (binary := postgrest_binary()):

@@ -115,9 +115,9 @@ class Verdict:
                 self._told |= set(were) - self.undecidable.keys()
                 continue
             # One that has kept its label is never taken for another because of it.
-            held_chapters = set(were).intersection(are)
-            self._hinted |= held_chapters
-            self._give_up({*were, *are} - held_chapters, "a label went from one chapter to another")
+            kept = set(were).intersection(are)
+            self._hinted |= kept
+            self._give_up({*were, *are} - kept, "a label went from one chapter to another")
 
     def _ask_places(self) -> set[int]:
         """Those that stand between two that are told, as before, and in the same company."""

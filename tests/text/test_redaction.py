@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import structlog
 
-from novelsync.database.postgres import PostgresTransport, password_in
+from novelsync.database.transports.postgres import PostgresTransport, password_in
 from novelsync.errors import ConfigurationError, NovelSyncError
 from novelsync.text import redaction
 from novelsync.text.formatting import one_line

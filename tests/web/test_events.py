@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from novelsync.database.client import SqlClient
-from novelsync.models.run import NovelMessage
+from novelsync.models.run import NovelMessage, RunContext, SyncOptions
 from novelsync.storage.gcs import GcsStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from novelsync.web.events import DELETED, FINALIZED, PUBLISHED, IgnoredEvent, MalformedEvent, ObjectWritten, asked
 from tests.conftest import Tables
 from tests.support.bucket import Bucket, failure
@@ -56,8 +57,11 @@ def test_eventarc_and_a_buckets_own_notification_say_the_same() -> None:
 
 
 def test_a_runs_message_is_told_from_a_notification() -> None:
-    sent = f'{{"run_id": "{RUN}", "slug": "emma", "former": "anne"}}'.encode()
-    assert asked(PUBLISHED, message(sent)) == NovelMessage(RUN, "emma", former="anne")
+    sent = RunContext(RUN, SyncOptions(accept=frozenset({"emma", "anne"})), {"emma": "anne", "x": "y"}).message("emma")
+    context = RunContext(
+        RUN, SyncOptions(accept=frozenset({"emma"})), {"emma": "anne"}, taken=frozenset({"anne", "y"}), by_message=True
+    )
+    assert asked(PUBLISHED, message(msgspec.json.encode(sent))) == NovelMessage("emma", context)
 
 
 @pytest.mark.parametrize(
@@ -88,11 +92,12 @@ POISON: list[tuple[str, Any]] = [
     (PUBLISHED, {"message": {"data": "?"}}),
     (PUBLISHED, message(b"")),
     (PUBLISHED, message(b"\xff{")),
-    (PUBLISHED, message(b'{"run_id": 1, "slug": "emma"}')),
+    (PUBLISHED, message(b'{"slug": "emma", "context": {"run_id": 1}}')),
     (PUBLISHED, message(b'{"slug": "emma"}')),
-    (PUBLISHED, message(b'{"run_id": "x", "slug": "emma"}')),
-    (PUBLISHED, message(f'{{"run_id": "{RUN}", "slug": ""}}'.encode())),
-    (PUBLISHED, message(f'{{"run_id": "{RUN}", "slug": "a\\u0000b"}}'.encode())),
+    (PUBLISHED, message(b'{"slug": "emma", "context": {}}')),
+    (PUBLISHED, message(b'{"slug": "emma", "context": {"run_id": "x"}}')),
+    (PUBLISHED, message(f'{{"slug": "", "context": {{"run_id": "{RUN}"}}}}'.encode())),
+    (PUBLISHED, message(f'{{"slug": "a\\u0000b", "context": {{"run_id": "{RUN}"}}}}'.encode())),
     (FINALIZED, {"bucket": "novels", "name": "library/\ud800/book_info.json", "generation": "1"}),
     (PUBLISHED, message(b"[" * 100_000)),
     (PUBLISHED, message(eventType="OBJECT_FINALIZE")),
@@ -156,7 +161,7 @@ def function(bucket: Bucket, tmp_path: Path, database_url: str) -> Iterator[Func
 def service(bucket: Bucket, database: SqlClient) -> SyncService:
     """Whole runs over the same bucket."""
     storage = GcsStorage("gs://novels/library", bucket.client)
-    return SyncService(storage, database, workers=2, max_file_bytes=10**8)
+    return SyncService(storage, database, SyncConfig(workers=2, max_file_bytes=10**8))
 
 
 def test_a_written_object_is_in_the_tables_when_the_event_is_answered(function: Function, tables: Tables) -> None:

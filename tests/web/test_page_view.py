@@ -1,58 +1,67 @@
 """What the page says, and where the bars stand: no browser, no database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from novelsync.models.report import NovelCounts, ReportedProblem
+from novelsync.models.results import Outcome
+from novelsync.models.status import Pending, RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem
+from novelsync.models.status import Verdict as VerdictWord
 from novelsync.text.hints import as_command_line
 from novelsync.web.page.chart import bars
 from novelsync.web.page.notice import notice
 from novelsync.web.page.render import notice_page, status_page
 from novelsync.web.page.view import Action, Actions, View, moment, size, text, took, view
+from tests.support.reports import NO_METRICS, NOON, a_report
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ONE = datetime(2026, 1, 1, 13, tzinfo=UTC)
 BUTTONS = Actions(Action("/sync"), Action("/start"), Action("/stop"))
 
 
-def run(outcome: str = "ok", minutes_ago: int = 10, duration: float | None = 1.0, **counts: int) -> dict[str, Any]:
-    ended = (NOON - timedelta(minutes=minutes_ago)).isoformat()
-    told = {"created": 0, "updated": 0, "removed": 0} | counts
+def run(outcome: str = "ok", minutes_ago: int = 10, duration: float | None = 1.0, **counts: int) -> RunSummary:
+    told: dict[str, Any] = {"created": 0, "updated": 0, "removed": 0} | counts
     if duration is None:
         told = dict.fromkeys(told)
-    return {"outcome": outcome, "trigger": "cli", "end_time": ended, "duration": duration, "novels_processed": 1} | told
+    ended = NOON - timedelta(minutes=minutes_ago)
+    return RunSummary(Outcome(outcome), "cli", ended, duration, 1, **told)
 
 
-def status(**changes: Any) -> dict[str, Any]:
-    return {
-        "novels_in_storage": 1,
-        "last_check": "2026-01-01T12:00:00Z",
-        "storage_path": "novels",
-        "database": "it",
-        "database_bytes": 8_000_000,
-        "database_limit": None,
-        "novels_in_database": 1,
-        "chapters_in_database": 2,
-        "removed_novels": 0,
-        "pending": {"new": 0, "changed": 0, "missing": 0},
-        "verdict": "ok",
-        "reasons": [],
-        "scheduler": None,
-        "last_run": None,
-        "metrics": {"average_duration": None},
-        "problems": [],
-        "problems_total": 0,
-        "running": None,
-        "runs": [],
-    } | changes
+def status(**changes: Any) -> Status:
+    return replace(
+        Status(
+            novels_in_storage=1,
+            last_check=NOON,
+            storage_path="novels",
+            database="it",
+            database_bytes=8_000_000,
+            database_limit=None,
+            novels_in_database=1,
+            chapters_in_database=2,
+            removed_novels=0,
+            pending=Pending(0, 0, 0),
+            verdict=VerdictWord.OK,
+            reasons=[],
+            scheduler=None,
+            last_run=None,
+            metrics=NO_METRICS,
+            problems=[],
+            problems_total=0,
+            running=None,
+            runs=[],
+        ),
+        **changes,
+    )
 
 
-def seen(ways: Actions = BUTTONS, **changes: Any) -> View:
-    return view(status(**changes), ways, as_command_line, NOON)
+def seen(actions: Actions = BUTTONS, **changes: Any) -> View:
+    return view(status(**changes), actions, as_command_line, NOON)
 
 
 def test_every_verdict_has_words_and_a_page() -> None:
-    for verdict in ("ok", "attention", "stale", "stopped", "failing", "never_run"):
+    for verdict in VerdictWord:
         said = seen(verdict=verdict, reasons=["it is so"])
         assert [piece.text for reason in said.verdict.reasons for piece in reason] == ["It is so"]
         assert said.verdict.headline in status_page(said)
@@ -67,16 +76,16 @@ def test_with_the_storage_away_nothing_is_said_to_be_well() -> None:
 
 
 def test_all_is_not_said_to_be_well_after_a_failed_run_or_before_the_next_one() -> None:
-    failed = {"outcome": "failed", "problems": [{"message": "the disk is gone"}]}
+    failed = a_report("failed", "the disk is gone")
     said = seen(last_run=failed).verdict
     assert (said.tone, said.headline) == ("fair", "The last run failed")
     assert [piece.text for reason in said.reasons for piece in reason] == ["The disk is gone"]
-    assert seen(pending={"new": 2, "changed": 0, "missing": 0}).verdict.headline == "All was well"
-    assert seen(last_run={"outcome": "ok", "problems": []}).verdict.headline == "All is well"
+    assert seen(pending=Pending(2, 0, 0)).verdict.headline == "All was well"
+    assert seen(last_run=a_report()).verdict.headline == "All is well"
 
 
 def test_nothing_that_comes_from_a_file_is_shown_as_a_command() -> None:
-    problem = {"slug": "emma", "title": "Emma", "kind": "held", "message": "the first: `rm -rf`", "hint": "`make sync`"}
+    problem = StatusProblem("emma", "held", "the first: `rm -rf`", "`make sync`", "Emma")
     (trouble,) = seen(problems=[problem], problems_total=1).troubles
     assert [piece.is_command for piece in trouble.message] == [False]
     assert [piece.is_command for piece in trouble.hint] == [True]
@@ -84,27 +93,26 @@ def test_nothing_that_comes_from_a_file_is_shown_as_a_command() -> None:
 
 def test_drift_is_explained_when_there_is_some_and_when_there_is_none() -> None:
     assert seen().drift_words.startswith("Nothing: every file is as the last run saw it")
-    said = seen(pending={"new": 2, "changed": 0, "missing": 1})
+    said = seen(pending=Pending(2, 0, 1))
     assert said.drift == [(2, "new"), (0, "changed"), (1, "missing")]
     assert said.drift_words.startswith("The next run brings in")
 
 
 def test_what_is_known_of_the_scheduler_decides_what_can_be_done_about_it() -> None:
     assert seen().schedule is None
-    running = seen(scheduler={"is_running": True, "next_job": "2026-01-01T13:00:00Z"}).schedule
+    running = seen(scheduler=SchedulerStatus(is_running=True, next_job=ONE, jobs_count=1)).schedule
     assert running is not None
-    assert (running.act, running.way.route, running.next) == ("Stop", "/stop", moment("2026-01-01T13:00:00Z"))
-    stopped = seen(scheduler={"is_running": False, "next_job": None}).schedule
+    assert (running.verb, running.action.route, running.next) == ("Stop", "/stop", moment(ONE))
+    stopped = seen(scheduler=SchedulerStatus(is_running=False, next_job=None, jobs_count=0)).schedule
     assert stopped is not None
-    assert (stopped.act, stopped.way.route, stopped.next) == ("Start", "/start", None)
-    silent = seen(scheduler={"is_running": True, "next_job": None})
+    assert (stopped.verb, stopped.action.route, stopped.next) == ("Start", "/start", None)
+    silent = seen(scheduler=SchedulerStatus(is_running=True, next_job=None, jobs_count=1))
     assert "Runs every hour." in status_page(silent)
 
 
 def test_a_run_that_gave_its_novels_to_others_says_for_how_many_it_waits() -> None:
-    running = {"holder": "here", "since": "2026-01-01T12:00:00Z", "open_messages": 1_234}
-    assert seen(running=running).running == ("here", moment("2026-01-01T12:00:00Z"), "1,234 novels")
-    assert seen(running=running | {"open_messages": 0}).running == ("here", moment("2026-01-01T12:00:00Z"), "")
+    assert seen(running=RunInFlight("here", NOON, 1_234)).running == ("here", moment(NOON), "1,234 novels")
+    assert seen(running=RunInFlight("here", NOON, 0)).running == ("here", moment(NOON), "")
 
 
 def test_a_run_that_died_is_shown_as_one() -> None:
@@ -129,13 +137,13 @@ def test_bars_stand_where_their_time_is_and_grow_with_the_square_root() -> None:
 
 
 def test_more_problems_than_are_shown_are_counted() -> None:
-    one = {"slug": "emma", "kind": "refused", "message": "it is cut", "hint": "", "title": None}
+    one = StatusProblem("emma", "refused", "it is cut", "", None)
     page = status_page(seen(problems=[one], problems_total=1_101))
     assert "And 1,100 more" in page
 
 
 def test_warnings_do_not_wait_for_anybody() -> None:
-    one = {"slug": "emma", "kind": "warning", "message": "a tag was left out", "hint": "", "title": "Emma"}
+    one = StatusProblem("emma", "warning", "a tag was left out", "", "Emma")
     page = status_page(seen(problems=[one], problems_total=1))
     assert "Waiting for you" not in page
     assert "1 about files whose novels are in" in page
@@ -164,7 +172,10 @@ def test_durations_are_said_as_people_say_them(seconds: float | None, words: str
 
 
 def test_times_of_any_zone_become_utc() -> None:
-    assert moment("2026-01-01T01:30:00.25+02:00") == ("2025-12-31T23:30:00Z", "31 December, 23:30 UTC")
+    assert moment(datetime.fromisoformat("2026-01-01T01:30:00.25+02:00")) == (
+        "2025-12-31T23:30:00Z",
+        "31 December, 23:30 UTC",
+    )
 
 
 def test_what_stands_in_backticks_is_a_command() -> None:
@@ -173,18 +184,16 @@ def test_what_stands_in_backticks_is_a_command() -> None:
 
 
 def test_an_answer_to_a_button_tells_what_the_run_did() -> None:
-    report = {"outcome": "ok", "success": True, "novels_processed": 3, "novels": {"created": 1, "in_flight": 2}}
-    said = notice(
-        200, {"message": "Sync job completed", "data": report | {"duration": 0.5}}, back="/status", again=False
-    )
+    report = a_report(novels_processed=3, novels=NovelCounts(created=1, in_flight=2), duration=0.5)
+    said = notice(200, "Sync job completed", "", report, as_command_line, back="/status", again=False)
     assert [piece.text for line in said.lines for piece in line] == ["3 novels: 1 created, 2 in flight; 0.50 s."]
     assert "Back to the status" in notice_page(said)
 
 
 def test_a_failed_run_says_why() -> None:
-    problem = {"message": "the disk is gone", "hint": "look for it"}
-    document = {"message": "Sync job failed", "data": {"outcome": "failed", "success": False, "problems": [problem]}}
-    said = notice(503, document, back="", again=False)
+    problem = ReportedProblem(None, "unavailable", "the disk is gone", "look for it")
+    report = a_report("failed", "the disk is gone", problems=[problem])
+    said = notice(503, "Sync job failed", "", report, as_command_line, back="", again=False)
     assert said.headline == "Out of reach just now"
     assert [piece.text for line in said.lines for piece in line] == ["The disk is gone", "Look for it"]
     assert "<a href" not in notice_page(said), "this function has no status to go back to"

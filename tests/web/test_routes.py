@@ -262,7 +262,9 @@ def test_a_run_in_the_background_that_another_keeps_from_starting_is_not_said_to
     serve: Serve, tables: Tables
 ) -> None:
     client = serve()
-    tables.connection.execute("update novelsync.lease set expires_at = now() + interval '1 hour' where singleton")
+    tables.connection.execute(
+        "update novelsync.lease set acquired_at = now(), expires_at = now() + interval '1 hour' where singleton"
+    )
     answer = client.post(f"{NOVELS}/background")
     assert (answer.status_code, list(answer.json())) == (200, ["success", "message", "timestamp"])
     assert answer.json()["message"] == "Sync job skipped: another run is in progress"
@@ -320,7 +322,9 @@ def test_with_a_cloud_scheduler_job_the_routes_are_about_that_job(
 def test_with_a_run_going_on_the_job_is_not_run(
     jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], tables: Tables
 ) -> None:
-    tables.connection.execute("update novelsync.lease set expires_at = now() + interval '1 hour' where singleton")
+    tables.connection.execute(
+        "update novelsync.lease set acquired_at = now(), expires_at = now() + interval '1 hour' where singleton"
+    )
     assert in_cloud("POST", f"{NOVELS}/background")[1]["message"] == "Sync job skipped: another run is in progress"
     assert jobs.runs == 0
 

@@ -7,14 +7,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
-from novelsync.models.run import NovelStatus
+from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
+from novelsync.models.results import NovelStatus
 from novelsync.sync_service import SyncService
+from novelsync.web.server import start_schedule
 from tests.conftest import Run, Tables
 from tests.support.hours import published
 from tests.support.library import Library, chapter, chapters
@@ -51,6 +54,12 @@ class Serving:
             return httpx.get(f"{self.url}/api/v1/sync/scheduler/status").is_success
         except httpx.TransportError:
             return False
+
+    def is_scheduled(self) -> bool:
+        assert self.process.poll() is None, self.ended()
+        with suppress(httpx.TransportError, ValueError, KeyError):
+            return bool(httpx.get(f"{self.url}/api/v1/sync/scheduler/status").json()["data"]["is_running"])
+        return False
 
     def interrupt(self) -> None:
         """As a terminal does: the signal goes to every process of the group."""
@@ -106,6 +115,45 @@ def test_ctrl_c_stops_the_embedded_database_too(library: Library, monkeypatch: p
     assert not Path(folder, "data", "postmaster.pid").exists()
     if (data := folder / "data").is_symlink():
         shutil.rmtree(data.resolve().parent)
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_worker_that_is_killed_comes_back_with_its_schedule() -> None:
+    with serving(*SERVE) as server:
+        wait_until(server.is_scheduled)
+        (worker,) = psutil.Process(server.process.pid).children()
+        worker.kill()
+        worker.wait(PROMPT)
+        wait_until(server.is_scheduled)
+
+
+class Started:
+    """Parts whose database is away for the first attempts."""
+
+    def __init__(self, *errors: NovelSyncError) -> None:
+        self.errors = list(errors)
+        self.count = 0
+        self.scheduler_service = self
+
+    def find(self, *, acts: bool) -> "Started":
+        if self.errors:
+            raise self.errors.pop(0)
+        return self
+
+    def start_scheduler(self) -> None:
+        self.count += 1
+
+
+def test_a_schedule_whose_database_is_away_is_started_as_soon_as_it_is_there() -> None:
+    parts, told = Started(DatabaseUnavailable("away"), DatabaseUnavailable("away")), list[str]()
+    start_schedule(told.append, 0.01, parts.find)  # type: ignore[arg-type]
+    assert (parts.count, told) == (1, [])
+
+
+def test_a_schedule_that_cannot_be_started_says_why_and_the_server_goes_on() -> None:
+    parts, told = Started(ConfigurationError("DATABASE_URL cannot be read")), list[str]()
+    start_schedule(told.append, 0.01, parts.find)  # type: ignore[arg-type]
+    assert (parts.count, told) == (0, ["the hourly sync was not started: DATABASE_URL cannot be read"])
 
 
 @pytest.mark.parametrize("arguments", [SERVE, FRAMEWORK], ids=["serve", "functions-framework"])

@@ -1,10 +1,12 @@
 """The last day's runs as the bars of a chart: where each stands, and how high. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import sqrt
-from typing import Any, Final
+from typing import Final
+
+from novelsync.models.status import RunSummary
 
 WIDTH: Final = 1440
 """A minute is one unit."""
@@ -22,17 +24,16 @@ class Bar:
     x: float
     y: float
     height: float
-    run: Mapping[str, Any]
-    """As STATUS has it."""
+    run: RunSummary
 
 
-def bars(runs: Sequence[Mapping[str, Any]], now: datetime) -> list[Bar]:
+def bars(runs: Sequence[RunSummary], now: datetime) -> list[Bar]:
     """The oldest first. Heights grow with the square root, so that one long run does not flatten all others."""
-    longest = max((run["duration"] or 0 for run in runs), default=0)
+    longest = max((run.duration or 0 for run in runs), default=0)
     drawn = []
     for run in reversed(runs):
-        minutes_ago = (now - datetime.fromisoformat(run["end_time"])).total_seconds() / 60
-        share = sqrt((run["duration"] or 0) / longest) if longest else 0
+        minutes_ago = (now - run.end_time).total_seconds() / 60
+        share = sqrt((run.duration or 0) / longest) if longest else 0
         height = round(LEAST + (HEIGHT - LEAST) * share, 1)
         x = min(max(WIDTH - minutes_ago - BAR, 0), WIDTH - BAR)
         drawn.append(Bar(round(x, 1), round(HEIGHT - height, 1), height, run))

@@ -1,10 +1,15 @@
 """What a browser is told that pressed a button, or that met an error. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+import msgspec
+
+from novelsync.models.report import Report
+from novelsync.models.results import Outcome
 from novelsync.text.formatting import counted
+from novelsync.text.hints import Say
 from novelsync.web.page.view import Text, sentence, text, took
 
 _HEADLINES: Final = {
@@ -15,7 +20,7 @@ _HEADLINES: Final = {
     409: "Nothing was started",
     503: "Out of reach just now",
 }
-_MEND: Final = "Something needs mending"
+_BROKEN: Final = "Something needs fixing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +36,24 @@ class Notice:
     """Whether it was the status itself that was asked for."""
 
 
-def notice(status: int, document: Mapping[str, Any], *, back: str, again: bool) -> Notice:
-    """``document``: an answer with a ``message``."""
-    report = document.get("data")
+def notice(status: int, message: str, hint: str, report: Report | None, say: Say, *, back: str, again: bool) -> Notice:
+    """What an answer with a ``message`` says; ``report``: of the run that it is about, if there was one."""
     if status == 200:
-        tone = "good" if report is None or report["success"] else "fair"
-        return Notice(tone, document["message"], [text(line) for line in _told(report)], back, again)
-    said = [document["message"], document.get("hint", "")]
+        tone = "good" if report is None or report.success else "fair"
+        return Notice(tone, message, [text(line) for line in _told(report)], back, again)
+    lines = [message, hint]
     if report is not None:
-        said = [line for problem in report["problems"][:1] for line in (problem["message"], problem["hint"])]
-    headline = _HEADLINES.get(status, _MEND)
-    return Notice("bad", headline, [text(sentence(line)) for line in said if line], back, again)
+        lines = [line for problem in report.problems[:1] for line in (problem.message, say(problem.hint))]
+    headline = _HEADLINES.get(status, _BROKEN)
+    return Notice("bad", headline, [text(sentence(line)) for line in lines if line], back, again)
 
 
-def _told(report: Mapping[str, Any] | None) -> list[str]:
+def _told(report: Report | None) -> list[str]:
     """What a run did."""
     if report is None:
         return []
-    if report["outcome"] == "skipped":
-        return [sentence(problem["message"]) for problem in report["problems"][:1]]
-    counts = ", ".join(f"{count:,} {word.replace('_', ' ')}" for word, count in report["novels"].items() if count)
-    novels = counted(report["novels_processed"], "novel")
-    return [f"{novels}{': ' if counts else ''}{counts}; {took(report['duration'])}."]
+    if report.outcome is Outcome.SKIPPED:
+        return [sentence(problem.message) for problem in report.problems[:1]]
+    novels = msgspec.structs.asdict(report.novels)
+    counts = ", ".join(f"{count:,} {word.replace('_', ' ')}" for word, count in novels.items() if count)
+    return [f"{counted(report.novels_processed, 'novel')}{': ' if counts else ''}{counts}; {took(report.duration)}."]

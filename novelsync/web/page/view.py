@@ -1,12 +1,15 @@
 """STATUS to what the page says, in words. Pure: the same STATUS at the same time, the same page."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from novelsync.running.report import timestamp
+from novelsync.models.report import Report, timestamp
+from novelsync.models.results import Outcome
+from novelsync.models.status import RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem
+from novelsync.models.status import Verdict as VerdictWord
 from novelsync.text.formatting import counted
 from novelsync.text.hints import Say
 from novelsync.web.page.chart import Bar, bars
@@ -107,8 +110,8 @@ class Schedule:
 
     words: str
     next: Moment | None
-    way: Action
-    act: str
+    action: Action
+    verb: str
 
 
 class Running(NamedTuple):
@@ -171,37 +174,37 @@ _VERDICTS: Final = {
 _OUTCOMES: Final = {"ok": "ok", "partial": "with problems", "failed": "failed"}
 
 
-def _running(run: Mapping[str, Any]) -> Running:
-    open_ = run["open_messages"]
-    return Running(run["holder"], moment(run["since"]), counted(open_, "novel") if open_ else "")
+def _running(run: RunInFlight) -> Running:
+    waits_for = counted(run.open_messages, "novel") if run.open_messages else ""
+    return Running(run.holder, moment(run.since), waits_for)
 
 
-def view(status: Mapping[str, Any], ways: Actions, say: Say, now: datetime) -> View:
-    """``status``: the published STATUS, its hints already as ``say`` writes them."""
-    rows = [_run(run) for run in status["runs"]]
-    problems = [_trouble(problem) for problem in status["problems"]]
+def view(status: Status, actions: Actions, say: Say, now: datetime) -> View:
+    """``say``: how hints are written where the page is read."""
+    rows = [_run(run) for run in status.runs]
+    problems = [_trouble(problem, say) for problem in status.problems]
     return View(
         verdict=_verdict(status, say),
-        running=status["running"] and _running(status["running"]),
-        sync=ways.sync,
-        storage=status["storage_path"],
-        novels_in_storage=status["novels_in_storage"],
-        last_check=status["last_check"] and moment(status["last_check"]),
-        database=status["database"],
-        novels=status["novels_in_database"],
-        chapters=status["chapters_in_database"],
-        removed=status["removed_novels"],
-        size=size(status["database_bytes"]),
-        fullness=_fullness(status["database_bytes"], status["database_limit"]),
-        drift=[(count, word) for word, count in (status["pending"] or {}).items()],
+        running=_running(status.running) if status.running else None,
+        sync=actions.sync,
+        storage=status.storage_path,
+        novels_in_storage=status.novels_in_storage,
+        last_check=_moment(status.last_check),
+        database=status.database,
+        novels=status.novels_in_database,
+        chapters=status.chapters_in_database,
+        removed=status.removed_novels,
+        size=size(status.database_bytes),
+        fullness=_fullness(status.database_bytes, status.database_limit),
+        drift=_drift(status),
         drift_words=_drift_words(status),
         troubles=[problem for problem in problems if problem.kind != "warning"],
         warnings=[problem for problem in problems if problem.kind == "warning"],
-        untold=status["problems_total"] - len(problems),
+        untold=status.problems_total - len(problems),
         chart=_chart(status, rows, now),
         runs=rows[:SHOWN_RUNS],
         runs_untold=len(rows[SHOWN_RUNS:]),
-        schedule=_schedule(status["scheduler"], ways),
+        schedule=_schedule(status.scheduler, actions),
     )
 
 
@@ -215,10 +218,14 @@ def plain(sentence: str) -> Text:
     return [Piece(sentence, is_command=False)]
 
 
-def moment(iso: str) -> Moment:
-    """Any time that the database or STATUS writes."""
-    time = datetime.fromisoformat(iso).astimezone(UTC)
+def moment(time: datetime) -> Moment:
+    """In UTC."""
+    time = time.astimezone(UTC)
     return Moment(timestamp(time), f"{time.day} {time:%B, %H:%M} UTC")
+
+
+def _moment(time: datetime | None) -> Moment | None:
+    return moment(time) if time else None
 
 
 def size(bytes_: int) -> str:
@@ -240,29 +247,29 @@ def took(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _verdict(status: Mapping[str, Any], say: Say) -> Verdict:
-    tone, headline, meaning = _VERDICTS[status["verdict"]]
-    if status["verdict"] == "ok":
+def _verdict(status: Status, say: Say) -> Verdict:
+    tone, headline, meaning = _VERDICTS[status.verdict]
+    if status.verdict is VerdictWord.OK:
         tone, headline, meaning = _qualified(status) or (tone, headline, meaning)
-    reasons = status["reasons"] or _why_it_failed(status["last_run"])
+    reasons = status.reasons or _why_it_failed(status.last_run)
     return Verdict(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in reasons])
 
 
-def _qualified(status: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def _qualified(status: Status) -> tuple[str, str, str] | None:
     """What there is to say against "All is well" while nothing has to be done about it yet."""
-    if status["last_run"] and status["last_run"]["outcome"] == "failed":
+    if status.last_run and status.last_run.outcome is Outcome.FAILED:
         return "fair", "The last run failed", "The next one tries again; readers see what was there before."
-    if status["novels_in_storage"] is None:
+    if status.pending is None:
         return "fair", "All was well", "The last run was; but now the storage cannot be looked at."
-    if any(status["pending"].values()):
+    if any(count for count, _ in _drift(status)):
         return "good", "All was well", "The storage has changed since the last run; the next one brings it in."
     return None
 
 
-def _why_it_failed(run: Mapping[str, Any] | None) -> list[str]:
-    if not run or run["outcome"] != "failed":
+def _why_it_failed(run: Report | None) -> list[str]:
+    if not run or run.outcome is not Outcome.FAILED:
         return []
-    return [problem["message"] for problem in run["problems"][:1]]
+    return [problem.message for problem in run.problems[:1]]
 
 
 def sentence(words: str) -> str:
@@ -270,11 +277,17 @@ def sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _drift_words(status: Mapping[str, Any]) -> str:
+def _drift(status: Status) -> Sequence[tuple[int, str]]:
+    """How the storage differs from what the last run saw."""
+    pending = status.pending
+    return [(pending.new, "new"), (pending.changed, "changed"), (pending.missing, "missing")] if pending else []
+
+
+def _drift_words(status: Status) -> str:
     """What the difference means for readers, or why there is none."""
-    if status["pending"] is None:
+    if status.pending is None:
         return "The storage could not be looked at, so nobody knows."
-    if any(status["pending"].values()):
+    if any(count for count, _ in _drift(status)):
         return "The next run brings in what is new or changed; what is missing stays until it has been so for a while."
     return "Nothing: every file is as the last run saw it. What is refused or held is not read again until it changes."
 
@@ -286,42 +299,43 @@ def _fullness(bytes_: int, limit: int | None) -> Fullness | None:
     return Fullness(round(min(share, 1), 3), f"{share:.0%} of {size(limit)}")
 
 
-def _trouble(problem: Mapping[str, Any]) -> Trouble:
-    slug = problem["slug"] or ""
-    title = problem["title"] or slug or "The whole library"
-    return Trouble(problem["kind"], title, slug, plain(sentence(problem["message"])), text(sentence(problem["hint"])))
+def _trouble(problem: StatusProblem, say: Say) -> Trouble:
+    slug = problem.slug or ""
+    title = problem.title or slug or "The whole library"
+    hint = text(sentence(say(problem.hint)))
+    return Trouble(problem.kind, title, slug, plain(sentence(problem.message)), hint)
 
 
-def _run(run: Mapping[str, Any]) -> Run:
-    words = {"new": run["created"], "updated": run["updated"], "removed": run["removed"]}
+def _run(run: RunSummary) -> Run:
+    words = {"new": run.created, "updated": run.updated, "removed": run.removed}
     changes = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
-    if run["duration"] is None:
+    if run.duration is None:
         changes = "died before it could report"
     return Run(
-        moment(run["end_time"]),
-        run["outcome"],
-        _OUTCOMES.get(run["outcome"], run["outcome"]),
-        run["trigger"],
+        moment(run.end_time),
+        run.outcome,
+        _OUTCOMES.get(run.outcome, run.outcome),
+        run.trigger,
         changes or "nothing changed",
-        took(run["duration"]),
+        took(run.duration),
     )
 
 
-def _chart(status: Mapping[str, Any], rows: Sequence[Run], now: datetime) -> Chart:
-    drawn = bars(status["runs"], now)
-    longest = max((run["duration"] or 0 for run in status["runs"]), default=0)
-    counts = {words: sum(run["outcome"] == outcome for run in status["runs"]) for outcome, words in _OUTCOMES.items()}
+def _chart(status: Status, rows: Sequence[Run], now: datetime) -> Chart:
+    drawn = bars(status.runs, now)
+    longest = max((run.duration or 0 for run in status.runs), default=0)
+    counts = {words: sum(run.outcome == outcome for run in status.runs) for outcome, words in _OUTCOMES.items()}
     told = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
-    average = status["metrics"]["average_duration"]
+    average = status.metrics.average_duration
     summary = f"{counted(len(rows), 'run')}: {told}" if rows else "No run has finished in the last 24 hours."
     if rows and average is not None:
-        summary += f"; {took(float(average))} on average"
+        summary += f"; {took(average)} on average"
     return Chart(list(zip(drawn, reversed(rows), strict=True)), summary, took(longest))
 
 
-def _schedule(state: Mapping[str, Any] | None, ways: Actions) -> Schedule | None:
+def _schedule(state: SchedulerStatus | None, actions: Actions) -> Schedule | None:
     if state is None:
         return None
-    if state["is_running"]:
-        return Schedule("Runs every hour", state["next_job"] and moment(state["next_job"]), ways.stop, "Stop")
-    return Schedule("Stopped: nothing runs by itself", None, ways.start, "Start")
+    if state.is_running:
+        return Schedule("Runs every hour", _moment(state.next_job), actions.stop, "Stop")
+    return Schedule("Stopped: nothing runs by itself", None, actions.start, "Start")

@@ -11,8 +11,8 @@ import msgspec
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, SupabaseException, create_client
 
-from novelsync.database.pool import ConnectionPool
-from novelsync.database.sqlstates import NOT_READY_HINT, error_of_state
+from novelsync.database.transports.pool import ConnectionPool
+from novelsync.database.transports.sqlstates import NOT_READY_HINT, error_of_state
 from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, PayloadTooLarge
 from novelsync.text.formatting import one_line
 

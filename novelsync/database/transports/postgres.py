@@ -10,8 +10,8 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.types.json import Json, set_json_loads
 
-from novelsync.database.pool import ConnectionPool
-from novelsync.database.sqlstates import error_of_state
+from novelsync.database.transports.pool import ConnectionPool
+from novelsync.database.transports.sqlstates import error_of_state
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
 from novelsync.text.formatting import one_line
 

@@ -1,0 +1,126 @@
+"""
+A transport in front of another, that repeats calls after transient trouble.
+
+How long it goes on depends on who calls: see `Patience`. What may be, `novelsync.database.functions` says.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Final
+
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
+
+from novelsync.database.functions import BY_NAME
+from novelsync.database.transports import Transport
+from novelsync.errors import NovelSyncError
+
+RUN_PATIENCE: Final = 30
+"""Seconds from a call's beginning to its last attempt, of a run that has its lease: so long, Postgres restarts."""
+
+PATIENCE: Final = 5
+"""The same of every other call, which has no work to lose: whoever asked, a scheduler or a person, can ask again."""
+
+BACKOFF: Final = wait_exponential_jitter(multiplier=0.5, max=8, jitter=1)
+"""0.5, 1, 2, 4, 8, 8 … seconds, and up to one more each time, so that threads do not come back together."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Lease:
+    """That the run of this process has. Times are the clock's."""
+
+    run_id: str
+    budget_ends: float
+    lease_ends: float
+    """At the earliest: as if the database had answered when it was asked."""
+
+
+class Patience:
+    """How long a call is repeated: as long as it can do the run any good that has the lease, or a few seconds."""
+
+    def __init__(self, time_budget: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """``time_budget``: of a run, in seconds from its beginning."""
+        self._time_budget = inf if time_budget is None else time_budget
+        self.now = clock
+        self._lease: _Lease | None = None
+
+    def lease_taken(self, run_id: str, until: float) -> None:
+        self._lease = _Lease(run_id, self.now() + self._time_budget, until)
+
+    def lease_renewed(self, run_id: str, until: float) -> None:
+        if self._lease and self._lease.run_id == run_id:
+            self._lease.lease_ends = until
+
+    def lease_released(self) -> None:
+        self._lease = None
+
+    def last_attempt(self, asked: float, request: Mapping[str, Any], *, outlasts_budget: bool) -> float:
+        """When the last attempt may begin. Asked anew each time, because the lease may have been renewed in between."""
+        lease = self._lease
+        # Calls that read name no run: while there is one, they are taken for its own.
+        if lease is None or request.get("run_id", lease.run_id) != lease.run_id:
+            return asked + PATIENCE
+        last = min(asked + RUN_PATIENCE, lease.budget_ends, lease.lease_ends)
+        return max(last, asked + PATIENCE) if outlasts_budget else last
+
+
+class RetryingTransport:
+    """A `novelsync.database.client.Transport` that repeats calls whose error is `transient`, while it may help."""
+
+    def __init__(
+        self, transport: Transport, patience: Patience | None = None, *, stopped: threading.Event | None = None
+    ) -> None:
+        """``stopped``: ends all waiting once it is set."""
+        self._transport = transport
+        self._patience = patience or Patience()
+        self._stopped = stopped or threading.Event()
+        self.name = transport.name
+        self.close = transport.close
+
+    def call(self, function: str, request: Mapping[str, Any]) -> Any:
+        policy = BY_NAME[function]
+        if not policy.repeated:
+            return self._transport.call(function, request)
+        asked = self._patience.now()
+
+        def fits(pause: float) -> bool:
+            last = self._patience.last_attempt(asked, request, outlasts_budget=policy.outlasts_budget)
+            return self._patience.now() + pause <= last
+
+        def wait(state: RetryCallState) -> float:
+            # Gateways ask for minutes where seconds would do: then our own pace is as good as giving up.
+            asked_for = _error(state).retry_after
+            return max(BACKOFF(state), asked_for if fits(asked_for) else 0)
+
+        def pause(state: RetryCallState) -> None:
+            error = _error(state)
+            log.warning(
+                "database_call_repeated",
+                function=function,
+                attempt=state.attempt_number + 1,
+                wait=round(state.upcoming_sleep, 1),
+                reason=error.message,
+            )
+            if self._stopped.wait(state.upcoming_sleep):
+                raise error
+
+        attempts = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, NovelSyncError) and error.transient),
+            wait=wait,
+            stop=lambda state: self._stopped.is_set() or not fits(state.upcoming_sleep),
+            before_sleep=pause,  # in place of the sleep, because who is told to stop makes no further attempt
+            sleep=lambda seconds: None,
+            reraise=True,
+        )
+        return attempts(self._transport.call, function, request)
+
+
+def _error(state: RetryCallState) -> NovelSyncError:
+    """Of the attempt that is to be repeated; only those with one are."""
+    error = state.outcome and state.outcome.exception()
+    return error if isinstance(error, NovelSyncError) else NovelSyncError("")

@@ -1,0 +1,88 @@
+"""What a request may bring: how much of it, and which parameters. Refuses the rest before anything is done."""
+
+import re
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any, Final
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from novelsync.models.run import SyncOptions
+
+MOST_BODY: Final = 65_536
+"""Bytes. None is needed; it is only looked into for parameters that belong elsewhere."""
+
+MOST_ADDRESS: Final = 16_384
+"""Bytes of the path and the query. Google's own limit is about this; functions-framework has none."""
+
+LONGEST_NAME: Final = 1024
+"""Bytes of UTF-8, of an object in Cloud Storage. A folder's name has at most 255."""
+
+SYNC_PARAMETERS: Final = ("dry_run", "slug", "reread", "accept", "accept_removals")
+_REPEATABLE: Final = ("slug", "accept")
+
+
+class Refused(Exception):
+    """A request that is answered with an error before anything is done."""
+
+    def __init__(self, status: int, message: str, hint: str, allow: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.hint = hint
+        self.allow = allow
+
+
+def check_size(request: Request) -> None:
+    """Reads all of the body that may be: whatever is left, functions-framework reads into memory after the answer."""
+    request.max_content_length = MOST_BODY
+    try:
+        request.get_data()
+        request.stream.read(1)  # a body in chunks is read up to the limit, and too long only then
+    except RequestEntityTooLarge as error:
+        request.stream = BytesIO()
+        raise Refused(413, f"the body has more than {MOST_BODY:,} bytes", "none is needed") from error
+    if len(request.path) + len(request.query_string) > MOST_ADDRESS:
+        raise Refused(414, f"the address has more than {MOST_ADDRESS:,} bytes", "ask for fewer novels at a time")
+
+
+def parameters(request: Request, *allowed: str) -> Any:
+    """The query's. Refuses what would quietly do the wrong thing: a misspelled one, one given twice or in the body."""
+    unknown = [name for name in request.args if name not in allowed]
+    if unknown:
+        hint = f"known here: {', '.join(allowed)}" if allowed else "there are none here"
+        raise Refused(400, f"unknown parameter: {', '.join(unknown)}", hint)
+    twice = [name for name, values in request.args.lists() if len(values) > 1 and name not in _REPEATABLE]
+    if twice:
+        raise Refused(400, f"given twice: {', '.join(twice)}", "once is enough")
+    try:
+        body = request.get_json(force=True, silent=True)
+    except RecursionError as error:
+        raise Refused(400, "the body is nested too deeply", "none is needed") from error
+    misplaced = [name for name in SYNC_PARAMETERS if name in request.form or (isinstance(body, dict) and name in body)]
+    if misplaced:
+        raise Refused(400, f"in the body: {', '.join(misplaced)}", "parameters go into the address, behind a ?")
+    return request.args
+
+
+def sync_parameters(request: Request) -> tuple[Sequence[str], SyncOptions, bool]:
+    """The slugs (none: all novels), the options, and whether it is a dry run."""
+    given = parameters(request, *SYNC_PARAMETERS)
+    slugs, removals = given.getlist("slug"), given.get("accept_removals")
+    if not all(
+        0 < len(slug.encode()) <= LONGEST_NAME and "\0" not in slug for slug in (*slugs, *given.getlist("accept"))
+    ):
+        raise Refused(400, "a slug is empty, too long, or holds a NUL", "it is the name of the novel's folder")
+    if removals is not None and (slugs or not re.fullmatch("[1-9][0-9]{0,8}", removals)):
+        hint = "the number that was shown; and only a whole run removes, so no slug beside it"
+        raise Refused(400, f"accept_removals is {removals!r}" + (" beside a slug" if slugs else ""), hint)
+    options = SyncOptions(_flag(given, "reread"), frozenset(given.getlist("accept")), removals and int(removals))
+    return slugs, options, _flag(given, "dry_run")
+
+
+def _flag(given: Any, name: str) -> bool:
+    value = given.get(name, "0")
+    if value not in ("0", "1"):
+        raise Refused(400, f"{name} is {value!r}", "it can be 1 or 0")
+    return bool(value == "1")
