@@ -23,7 +23,7 @@ from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
-SCHEMA = "20261124000000"
+SCHEMA = "20261127101000"
 """The version of the newest migration, which these functions are of."""
 
 CALL_BYTES = 3_000_000
@@ -89,7 +89,7 @@ class SqlClient:
                 f"another run is in progress: {answer['holder']}, since {answer['since']}",
                 "wait for it to end; if it was killed, its lease lapses within a minute",
             )
-        return _run_state(answer["left"], answer["digest"])
+        return _run_state(answer["run_state"], answer["digest"])
 
     def peek(self) -> RunState:
         return _run_state(self._current(self._call("novelsync_peek", {})), None)
@@ -116,7 +116,7 @@ class SqlClient:
     def known_files(self) -> Iterator[KnownFile]:
         after = ""
         while True:
-            page = self._call("novelsync_known", {"after": after, "limit": PAGE})
+            page = self._call("novelsync_known_files", {"after": after, "limit": PAGE})
             yield from map(KnownFile._make, zip(*(page[column] for column in KnownFile._fields), strict=True))
             if len(page["slug"]) < PAGE:
                 return
@@ -130,7 +130,7 @@ class SqlClient:
         if not self._is_current:
             self.peek()
         novels = [{"slug": slug, "checksum": sum_, "whole": slug in whole} for slug, sum_ in checksums.items()]
-        answers = self._call("novelsync_read", {"novels": novels, "verify": verify})
+        answers = self._call("novelsync_known_novels", {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
 
     def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
@@ -139,7 +139,7 @@ class SqlClient:
             for slug, novel in novels.items()
         ]
         former: dict[str, str] = {}
-        for pair in self._call("novelsync_renamed", {"novels": given, "missing": missing}):
+        for pair in self._call("novelsync_find_renames", {"novels": given, "missing": missing}):
             if pair["slug"] not in former and pair["former"] not in former.values():
                 former[pair["slug"]] = pair["former"]
         return former
@@ -148,7 +148,7 @@ class SqlClient:
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
     ) -> OpenProblems:
         return _open_problems(
-            self._call("novelsync_problems", {"slugs": slugs, "without": without, "present": present})
+            self._call("novelsync_open_problems", {"slugs": slugs, "without": without, "present": present})
         )
 
     def status(self) -> DatabaseStatus:
@@ -166,7 +166,7 @@ class SqlClient:
             running=running,
             last_runs=runs,
             metrics=answer["metrics"],
-            open_problems=_open_problems(answer["standing"]),
+            open_problems=_open_problems(answer["open_problems"]),
             runs=[
                 RunSummary(**run | {"finished_at": datetime.fromisoformat(run["finished_at"])})
                 for run in answer["runs"]
@@ -176,7 +176,7 @@ class SqlClient:
         )
 
     def server_info(self) -> ServerInfo:
-        answer = self._call("novelsync_doctor", {})
+        answer = self._call("novelsync_server_info", {})
         now = datetime.fromisoformat(answer["now"])
         return ServerInfo(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
 
@@ -201,14 +201,14 @@ class SqlClient:
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
     ) -> None:
         request = {"run_id": run_id, "missing": missing, "returned": returned, "forgotten": forgotten}
-        self._call("novelsync_absence", request)
+        self._call("novelsync_mark_missing", request)
 
     def remove(
         self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
     ) -> Sequence[str]:
         held_removals = held and {"novels": held.novels, "message": held.message, "hint": held.hint}
         request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
-        answer = self._call("novelsync_remove", request | {"accepted": accepted, "held": held_removals})
+        answer = self._call("novelsync_remove", request | {"accepted": accepted, "held_removals": held_removals})
         return [str(slug) for slug in answer["removed"]]
 
     def removed(self, slug: str | None, days: int) -> Removed:
@@ -224,7 +224,7 @@ class SqlClient:
     # Messages ---------------------------------------------------------------------
 
     def ask(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
-        return int(self._call("novelsync_ask", {"run_id": run_id, "slugs": slugs, "close": close})["open"])
+        return int(self._call("novelsync_hand_out", {"run_id": run_id, "slugs": slugs, "close": close})["open"])
 
     def message_state(self, run_id: str, slug: str) -> MessageState:
         return MessageState(self._call("novelsync_answer", {"run_id": run_id, "slug": slug})["state"])
@@ -313,7 +313,7 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         version=answer["version"],
         removed=answer["removed"],
         held=answer["held"],
-        held_in_a_row=answer["holds"],
+        held_in_a_row=answer["held_in_a_row"],
     )
 
 
@@ -340,6 +340,6 @@ def _open_problems(answer: Mapping[str, Any]) -> OpenProblems:
 
 
 def _run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
-    hold = left["held"] and HeldRemovals(left["held"]["novels"], left["held"]["message"], left["held"]["hint"])
-    open_problems = _open_problems(left["standing"])
+    hold = left["held_removals"] and HeldRemovals(**left["held_removals"])
+    open_problems = _open_problems(left["open_problems"])
     return RunState(digest, left["resume_at"], left["missing"], left["removed_lately"], hold, open_problems)

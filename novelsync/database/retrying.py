@@ -27,7 +27,7 @@ PATIENCE: Final = 5
 BACKOFF: Final = wait_exponential_jitter(multiplier=0.5, max=8, jitter=1)
 """0.5, 1, 2, 4, 8, 8 … seconds, and up to one more each time, so that threads do not come back together."""
 
-AT_ONCE: Final = frozenset({"novelsync_status", "novelsync_doctor", "novelsync_renew", "novelsync_purge"})
+AT_ONCE: Final = frozenset({"novelsync_status", "novelsync_server_info", "novelsync_renew", "novelsync_purge"})
 """
 Never repeated. Who asks for status or doctor wants to know how things are now; whoever keeps the lease renews it again
 anyway; and a piece of a purge that was deleted unseen would be missing from what a person is told.

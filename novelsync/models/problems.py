@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+SHOWN_PROBLEMS: Final = 100
+"""Of all that are open, the gravest; the database answers no more either."""
 
 
 class ProblemKind(StrEnum):
@@ -46,6 +50,6 @@ class OpenProblems:
     counts: Mapping[str, int]
     """Novels per kind of problem."""
     problems: Sequence[Problem]
-    """At most 100, the gravest first."""
+    """At most `SHOWN_PROBLEMS`, the gravest first."""
     held: int = 0
     """Novels that keep something storage no longer has, those whose removal is held included."""

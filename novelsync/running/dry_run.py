@@ -8,7 +8,7 @@ from typing import Any
 from novelsync.contracts import Database
 from novelsync.errors import NovelSyncError
 from novelsync.models.book import Fingerprint
-from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind
+from novelsync.models.problems import SHOWN_PROBLEMS, HeldRemovals, OpenProblems, Problem, ProblemKind
 from novelsync.models.run import RunState
 from novelsync.models.status import DatabaseStatus, Removed, ServerInfo
 from novelsync.models.stored import KnownFile, KnownNovel
@@ -90,7 +90,7 @@ class DryRunDatabase:
         held += sum(bool(problem.slug) and problem.kind is ProblemKind.HELD for problem in new)
         kinds = list(ProblemKind)
         shown = sorted([*old, *new], key=lambda problem: (kinds.index(problem.kind), problem.slug.encode()))
-        return OpenProblems({kind: count for kind, count in counts.items() if count}, shown[:100], held)
+        return OpenProblems({kind: count for kind, count in counts.items() if count}, shown[:SHOWN_PROBLEMS], held)
 
     def status(self) -> DatabaseStatus:
         return self._database.status()

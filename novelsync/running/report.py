@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from novelsync.errors import NovelSyncError
-from novelsync.models.problems import OpenProblems, Problem, ProblemKind
+from novelsync.models.problems import SHOWN_PROBLEMS, OpenProblems, Problem, ProblemKind
 from novelsync.models.run import CHANGED, NovelResult, NovelStatus, Outcome
 from novelsync.planning.diff import NovelDiff
-
-SHOWN_PROBLEMS = 100
 
 
 @dataclass(slots=True)

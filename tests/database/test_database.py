@@ -126,7 +126,7 @@ def test_the_same_run_may_begin_twice_because_an_answer_may_be_lost(database: Sq
 def test_a_takeover_waits_for_a_write_that_is_under_way(database: SqlClient, database_url: str, tables: Tables) -> None:
     run = begin(database, seconds=0)
     with psycopg.connect(database_url) as writing:
-        writing.execute("select novelsync.fence(%s::uuid)", [run])
+        writing.execute("select novelsync.assert_lease(%s::uuid)", [run])
         takeover = threading.Thread(target=begin, args=[database])
         takeover.start()
         while not tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"):
@@ -141,7 +141,7 @@ def test_a_takeover_waits_for_a_write_that_is_under_way(database: SqlClient, dat
 def test_a_renewal_passes_a_write_that_is_under_way(database: SqlClient, database_url: str) -> None:
     run = begin(database)
     with psycopg.connect(database_url) as writing:
-        writing.execute("select novelsync.fence(%s::uuid)", [run])
+        writing.execute("select novelsync.assert_lease(%s::uuid)", [run])
         assert database.renew(run, 60)
 
 

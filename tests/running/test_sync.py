@@ -693,7 +693,7 @@ def test_a_database_that_goes_away_fails_the_run_without_a_traceback(
     elsewhere = psycopg.connect(psycopg.conninfo.make_conninfo(database_url, dbname="template1"), autocommit=True)
 
     def cut(function: str) -> None:
-        if function == "novelsync_known":
+        if function == "novelsync_known_files":
             elsewhere.execute(f"alter database {name} allow_connections false")
             tables.connection.execute(
                 "select pg_terminate_backend(pid, 1000) from pg_stat_activity"
