@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from novelsync.database import sqlstates
+from novelsync import database as database_package
 from novelsync.database.client import SCHEMA, SqlClient
 from novelsync.database.migrations import FOUNDATION, READERS, as_script, migrate, migrations
 from novelsync.database.postgres import PostgresTransport
@@ -171,9 +171,9 @@ def test_every_function_is_for_service_role_alone(tables: Tables) -> None:
 
 
 def test_the_program_calls_every_function_of_the_api_and_no_other(tables: Tables) -> None:
-    folder = Path(sqlstates.__file__).parent
+    folder = Path(database_package.__file__).parent
     called = {
-        name for path in folder.glob("*.py") for name in re.findall(r'"(novelsync_\w+)"', path.read_text("utf-8"))
+        name for path in folder.rglob("*.py") for name in re.findall(r'"(novelsync_\w+)"', path.read_text("utf-8"))
     }
     assert called - {FOUNDATION} == {name for _, name, *_, public, _, _ in tables.rows(FUNCTIONS) if public}
 

@@ -122,7 +122,8 @@ RUNS = "select outcome, count(*) from novelsync.runs group by outcome"
 
 
 @pytest.mark.parametrize(
-    "function", ["begin", "known", "read", "renamed", "stage", "write", "absence", "remove", "problems", "finish"]
+    "function",
+    "begin known_files known_novels find_renames stage write mark_missing remove open_problems finish".split(),
 )
 def test_an_answer_that_is_lost_after_the_work_was_done_makes_no_difference(
     function: str,
@@ -245,7 +246,8 @@ def test_a_gateway_that_stumbles_at_every_step_keeps_no_run_from_ending_well(
     if postgrest_binary() is None:
         pytest.skip(ABSENT)
     library.write("emma", chapters(3))
-    stumbles = {"begin": [503], "known": [429, 0], "write": [502, 0, 504], "problems": [408, 503], "finish": [0, 544]}
+    stumbles = {"begin": [503], "known_files": [429, 0], "write": [502, 0, 504], "open_problems": [408, 503]}
+    stumbles |= {"finish": [0, 544]}
     expected = sum(map(len, stumbles.values()))
     time = Time()
     with StandIn(database_url) as stand_in:
@@ -540,7 +542,7 @@ def test_each_repetition_is_one_line_of_the_log() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "passing"),
+    ("states", "transient"),
     [
         ("08000 08003 08006 08P01 53200 53300 57P01 57P02 57P03 40001 40P01 55P03", True),
         ("25006 53100 53400 57014 57P04 58030 23505 22P02 42501 42P01 PT409 P0001 XX000", False),

@@ -458,7 +458,7 @@ def test_rows_that_were_deleted_by_hand_come_back(library: Library, service: Syn
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
 
 
-@pytest.mark.parametrize("function", ["begin", "known", "write", "absence", "problems", "finish"])
+@pytest.mark.parametrize("function", ["begin", "known_files", "write", "mark_missing", "open_problems", "finish"])
 def test_wherever_the_database_goes_away_the_report_adds_up(
     library: Library, service: SyncService, transport: RecordingTransport, tables: Tables, function: str
 ) -> None:
