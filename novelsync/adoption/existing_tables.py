@@ -16,7 +16,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from novelsync.database.migrations import FOUNDATION, apply_missing
+from novelsync.database.migrations import apply_missing
 from novelsync.database.postgres import connect, translated_errors
 from novelsync.errors import DatabaseNotReady, DatabaseUnavailable
 from novelsync.models.book import NovelFields, url_hash
@@ -233,7 +233,7 @@ def adopt(connection: Connection, existing: Existing | None, readers: str, pairs
             for statement in _id_types(existing):
                 _carry_out(connection, statement)
             # Makes the roles, to which the alterations grant what they need.
-            apply_missing(connection, readers, until=FOUNDATION)
+            apply_missing(connection, readers, foundation_only=True)
             for statement in existing.alterations:
                 _carry_out(connection, statement)
         apply_missing(connection, readers)
@@ -247,7 +247,7 @@ def adopt(connection: Connection, existing: Existing | None, readers: str, pairs
 
 
 def _id_types(existing: Existing) -> Iterator[str]:
-    """Made before the first migration, which would make them for ids of its own."""
+    """The types of the tables' ids, made before the first migration, which would make them for ids of its own."""
     yield "set local client_min_messages = warning"
     yield "lock table public.novels, public.chapters in access exclusive mode"
     yield "create schema if not exists novelsync"

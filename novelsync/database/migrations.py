@@ -16,9 +16,6 @@ from novelsync.errors import DatabaseNotReady
 
 FOLDER = Path(__file__).parents[2] / "supabase" / "migrations"
 
-FOUNDATION = "novelsync_foundation"
-"""The first of them: roles, schema and types, on which tables can be adopted."""
-
 READERS = ("anon", "authenticated", "none")
 
 _LEDGER = """\
@@ -58,21 +55,22 @@ def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:
         return apply_missing(connection, readers)
 
 
-def apply_missing(connection: psycopg.Connection[Any], readers: str, until: str = "") -> list[str]:
-    """The same in a transaction that is open already. ``until``: the name of the last one to apply, if not all."""
+def apply_missing(connection: psycopg.Connection[Any], readers: str, *, foundation_only: bool = False) -> list[str]:
+    """
+    The same in a transaction that is open already.
+
+    ``foundation_only``: no more than the first of them, with the roles and types on which tables are adopted.
+    """
     # Two at once would both find the ledger empty.
     connection.execute("select pg_advisory_xact_lock(hashtext('novelsync migrate'))")
     connection.execute(_NO_NOTICES + _LEDGER)
     ledger = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
-    missing = [migration for migration in migrations() if (migration.version,) not in ledger]
+    wanted = list(migrations())[: 1 if foundation_only else None]
+    missing = [migration for migration in wanted if (migration.version,) not in ledger]
     connection.execute("select set_config('novelsync.readers', %s, true)", [readers])
-    applied = []
     for migration in missing:
         _apply(connection, migration)
-        applied.append(migration.name)
-        if migration.name == until:
-            break
-    return applied
+    return [migration.name for migration in missing]
 
 
 def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:

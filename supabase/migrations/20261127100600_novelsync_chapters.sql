@@ -1,8 +1,9 @@
 -- NovelSync: the steps of a write that touch chapters. Private: novelsync_write calls them, in this order.
 --
 -- p_ids: by each novel's place in the request its row's id; null if its visible part is not to be written.
--- p_known: those of them that readers know already, whose changes are told chapter by chapter.
--- Each step's json names novels by their place, is decoded once, and streams: texts are most of a request's bytes.
+-- p_known: those of them that readers know already, whose new chapters are announced one by one.
+-- Each step's json names novels by their place and is decoded in the statement that needs it, and nowhere else, because
+-- texts are most of a request's bytes.
 
 -- p_created: novel, position, number, title, content, url, content_hash (in hex).
 create or replace function novelsync.insert_chapters(

@@ -1,4 +1,7 @@
 -- NovelSync: writing novels. First the private steps that touch novels and the bookkeeping, then novelsync_write.
+--
+-- p_novels: the whole request. p_due: those of it that are to be written.
+-- p_ids: by each novel's place in the request its row's id; null if its visible part is not to be written.
 
 -- The fields of a novel, and a novel in the request of a write: its keys are told at novelsync_write.
 do $$

@@ -547,7 +547,7 @@ def test_parts_that_came_already_are_passed_over(database: SqlClient, tables: Ta
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_what_a_dead_run_left_is_swept_by_the_next_write_of_the_novel(database: SqlClient, tables: Tables) -> None:
+def test_what_a_dead_run_left_is_discarded_by_the_next_write_of_the_novel(database: SqlClient, tables: Tables) -> None:
     file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
     database._stage(None, plan(database, "emma", file))
     tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 minutes'")
@@ -626,7 +626,7 @@ def test_a_large_novel_is_published_only_when_all_its_parts_are_there(database: 
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_what_a_dead_run_left_is_swept_by_the_next_run(database: SqlClient, tables: Tables) -> None:
+def test_what_a_dead_run_left_is_discarded_by_the_next_run(database: SqlClient, tables: Tables) -> None:
     run = begin(database, seconds=0)
     database._stage(run, plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)]))
     begin(database)
