@@ -557,6 +557,21 @@ def test_what_a_dead_run_left_is_discarded_by_the_next_write_of_the_novel(databa
 
 
 @pytest.mark.usefixtures("small_calls")
+def test_what_a_dead_run_left_of_another_novel_under_the_same_slug_is_discarded_too(
+    database: SqlClient, tables: Tables
+) -> None:
+    put(database, "emma", found("Of the novel before", content=ONE))
+    tables.connection.execute("update novels set removed_at = now()")
+    file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
+    dead = plan(database, "emma", file)
+    assert dead.afresh
+    database._stage(None, dead)
+    tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 minutes'")
+    put(database, "emma", *file, version="2")
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
+
+
+@pytest.mark.usefixtures("small_calls")
 def test_of_two_who_bring_in_the_same_large_novel_the_first_goes_on(database: SqlClient, tables: Tables) -> None:
     first, second = (
         plan(database, "emma", [found(f"{who} {n}", n, content=text_of(f"{who} {n}")) for n in range(1, 5)])
