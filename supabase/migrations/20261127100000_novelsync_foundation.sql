@@ -11,13 +11,14 @@ begin
   foreach v_table in array array['novels', 'chapters', 'chapter_changes'] loop
     -- Where tables are adopted, the types of ids are made first.
     if to_regclass('public.' || v_table) is not null
-       and to_regtype(case v_table when 'chapter_changes' then 'novelsync.chapter_change' else 'novelsync.novel_id' end) is null
-    then
+       and to_regtype(
+         case v_table when 'chapter_changes' then 'novelsync.chapter_change' else 'novelsync.novel_id' end) is null then
       raise exception 'public.% exists and was not made by NovelSync; nothing was changed', v_table
         using errcode = 'P0001',
               hint = case v_table when 'chapter_changes' then '' else
                        'take novels and chapters over with `novelsync migrate --adopt`, which keeps every id; or ' end
-                     || format('rename it (alter table public.%1$s rename to %1$s_before); or use another database', v_table);
+                     || format('rename it (alter table public.%1$s rename to %1$s_before)', v_table)
+                     || '; or use another database';
     end if;
   end loop;
 end

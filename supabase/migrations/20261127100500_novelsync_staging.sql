@@ -12,8 +12,8 @@ begin
 end
 $$;
 
--- Whether a staging's owner is dead, once this run has the lease: no other run is alive then, and what belongs to no run
--- (an event, a single novel) gets an hour.
+-- Whether what was staged is nobody's any more, once this run has the lease: no other run is alive then, and what belongs
+-- to no run (an event, a single novel) gets an hour.
 create or replace function novelsync.is_abandoned(p_staging novelsync.staging, p_run uuid) returns boolean
 language plpgsql stable security invoker set search_path = '' as $$
 begin

@@ -47,7 +47,8 @@ begin
 end
 $$;
 
--- p_changed: novel, id, position, number, title, url, content and content_hash (both null: the staged text, or as it was).
+-- p_changed: novel, id, position, number, title, url, content and content_hash (both null: the staged text, if there is
+-- one; else the text stays).
 -- p_slugs: those whose texts were staged.
 create or replace function novelsync.change_chapters(
   p_ids novelsync.novel_id[], p_slugs text[], p_changed json

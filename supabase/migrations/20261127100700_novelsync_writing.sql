@@ -110,11 +110,12 @@ begin
     where (f.novel_id is null or n.afresh) and n.visible and n.staged = 0 and p_outcomes[n.place] is null
     on conflict (slug) where removed_at is null do nothing
     returning id, slug)
-  -- Looked up by key, because a join with what was inserted is planned for a handful of rows, and there may be hundreds.
+  -- Looked up by key: a join with what was inserted would be planned for a handful of rows, and there may be hundreds.
   select jsonb_object_agg(m.slug, m.id) into v_made from made m;
   return array(
     select case when n.visible and p_outcomes[n.place] is null then
-             coalesce(case when not n.afresh then f.novel_id end, (v_made ->> n.slug)::novelsync.novel_id, s.novel_id) end
+             coalesce(case when not n.afresh then f.novel_id end,
+                      (v_made ->> n.slug)::novelsync.novel_id, s.novel_id) end
     from unnest(p_novels) n
     join novelsync.files f on f.slug = n.slug
     left join novelsync.staging s on n.staged > 0 and s.slug = n.slug
@@ -140,7 +141,8 @@ begin
     from unnest(p_due) n
          join public.novels o on o.id = p_ids[n.place]
          cross join lateral (
-           select (coalesce(n.fields, row(o.title, o.author, o.description, o.cover_url, o.status)::novelsync.novel_fields)).*
+           select (coalesce(
+             n.fields, row(o.title, o.author, o.description, o.cover_url, o.status)::novelsync.novel_fields)).*
          ) as w
     where t.id = o.id and (not n.is_new or n.staged > 0)
     returning t.id, n.is_new, n.place, o.removed_at is not null as restored,
