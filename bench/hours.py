@@ -101,9 +101,9 @@ def _edit(library: Path, change: Callable[[list[Any], Any], None]) -> int:
 
 def _per_chapter(conninfo: str, road_: CountingRoad, known: int) -> str:
     """The answer is asked for once more, because only the database knows how it spelt it."""
-    request = road_.asked["novelsync_read"]
+    request = road_.asked["novelsync_known_novels"]
     # The run has written meanwhile: one chapter more, and the file is the stored one if it is still called the same.
     body = msgspec.json.encode({"novels": [{**novel, "checksum": ""} for novel in request["novels"]]}).decode()
     with psycopg.connect(conninfo) as connection:
-        ((size,),) = connection.execute("select octet_length(novelsync_read(%s)::text)", [body]).fetchall()
+        ((size,),) = connection.execute("select octet_length(novelsync_known_novels(%s)::text)", [body]).fetchall()
     return f"{size / (known + 1):.0f}"

@@ -102,8 +102,9 @@ class Novels(Protocol):
         """
         Which of these novels is one that went missing under another slug: slug to former slug, each at most once.
 
-        ``novels``: new ones, as read; None: stored ones, seen first in the last 7 days and later than what they may be.
-        ``missing``: slugs besides those that are marked so, and were not removed more than 7 days ago.
+        ``novels``: new ones, as read; None: stored ones, seen first of late and later than what they may be.
+        ``missing``: slugs besides those that are marked so, and were removed of late if at all. How long ago that may
+        be, `public.novelsync_find_renames` says.
         """
 
     def write(

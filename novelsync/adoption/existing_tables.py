@@ -229,9 +229,13 @@ def adopt(connection: Connection, existing: Existing | None, readers: str, pairs
     with connection.transaction():
         # A site that is waiting for us waits for a few seconds, and not behind us for ever.
         connection.execute("set local lock_timeout = '5s'; set local statement_timeout = 0")
-        statements = [] if existing is None else [*_foundation(connection, existing), *existing.alterations]
-        for statement in statements:
-            _carry_out(connection, statement)
+        if existing is not None:
+            for statement in _id_types(existing):
+                _carry_out(connection, statement)
+            # Makes the roles, to which the alterations grant what they need.
+            apply_missing(connection, readers, foundation_only=True)
+            for statement in existing.alterations:
+                _carry_out(connection, statement)
         apply_missing(connection, readers)
         for slug, novel in pairs.items():
             connection.execute(
@@ -242,15 +246,13 @@ def adopt(connection: Connection, existing: Existing | None, readers: str, pairs
             connection.execute("update public.novels set slug = %s where id::text = %s", [slug, novel.id])
 
 
-def _foundation(connection: Connection, existing: Existing) -> Iterator[str]:
+def _id_types(existing: Existing) -> Iterator[str]:
+    """The types of the tables' ids, made before the first migration, which would make them for ids of its own."""
     yield "set local client_min_messages = warning"
     yield "lock table public.novels, public.chapters in access exclusive mode"
     yield "create schema if not exists novelsync"
     for table, domain in (("novels", "novel_id"), ("chapters", "chapter_id")):
         yield f"create domain novelsync.{domain} as {existing.columns[table]['id'].type}"
-    for role in ("anon", "authenticated", "service_role"):
-        if not _one(connection, "select exists (select from pg_catalog.pg_roles where rolname = %s)", role):
-            yield f"create role {role} nologin"
 
 
 def _carry_out(connection: Connection, statement: str) -> None:

@@ -68,7 +68,7 @@ from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
-SCHEMA: Final = "20261124000000"
+SCHEMA: Final = "20261127101000"
 """The version of the newest migration, which these functions are of."""
 
 CALL_BYTES: Final = 3_000_000
@@ -140,7 +140,7 @@ class SqlClient:
                 "wait for it to end; if it was killed, its lease lapses within a minute",
             )
         self._patience.lease_taken(run_id, asked + seconds)
-        return _run_state(answer["left"], answer["digest"])
+        return _run_state(answer["run_state"], answer["digest"])
 
     def peek(self) -> RunState:
         return _run_state(self._current(self._call(PEEK, {})), None)
@@ -242,7 +242,7 @@ class SqlClient:
     ) -> Sequence[str]:
         held_removals = held and {"novels": held.novels, "message": held.message, "hint": held.hint}
         request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
-        answer = self._call(REMOVE, request | {"accepted": accepted, "held": held_removals})
+        answer = self._call(REMOVE, request | {"accepted": accepted, "held_removals": held_removals})
         return [str(slug) for slug in answer["removed"]]
 
     def removed(self, slug: str | None, days: int) -> Removed:
@@ -347,7 +347,7 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         version=answer["version"],
         removed=answer["removed"],
         held=answer["held"],
-        held_in_a_row=answer["holds"],
+        held_in_a_row=answer["held_in_a_row"],
     )
 
 
@@ -374,8 +374,8 @@ def _open_problems(answer: Mapping[str, Any]) -> OpenProblems:
 
 
 def _run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
-    held = left["held"] and HeldRemovals(left["held"]["novels"], left["held"]["message"], left["held"]["hint"])
-    open_problems = _open_problems(left["standing"])
+    held = left["held_removals"] and HeldRemovals(**left["held_removals"])
+    open_problems = _open_problems(left["open_problems"])
     return RunState(digest, left["resume_at"], left["missing"], left["removed_lately"], held, open_problems)
 
 
@@ -392,7 +392,7 @@ def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
         running=running,
         last_runs=[_finished_run(run) for run in answer["last_runs"]],
         metrics=msgspec.convert(answer["metrics"], Metrics),
-        open_problems=_open_problems(answer["standing"]),
+        open_problems=_open_problems(answer["open_problems"]),
         runs=[_run_summary(run) for run in answer["runs"]],
         titles=answer["titles"],
     )

@@ -29,23 +29,23 @@ RENEW: Final = SqlFunction("novelsync_renew", repeated=False)
 # What a run has done is worth a few seconds whenever it ends; and it ends when its budget does.
 FINISH: Final = SqlFunction("novelsync_finish", outlasts_budget=True)
 
-KNOWN_FILES: Final = SqlFunction("novelsync_known")
-KNOWN_NOVELS: Final = SqlFunction("novelsync_read")
-FIND_RENAMES: Final = SqlFunction("novelsync_renamed")
-OPEN_PROBLEMS: Final = SqlFunction("novelsync_problems")
+KNOWN_FILES: Final = SqlFunction("novelsync_known_files")
+KNOWN_NOVELS: Final = SqlFunction("novelsync_known_novels")
+FIND_RENAMES: Final = SqlFunction("novelsync_find_renames")
+OPEN_PROBLEMS: Final = SqlFunction("novelsync_open_problems")
 
 WRITE: Final = SqlFunction("novelsync_write", divisible=True)
 STAGE: Final = SqlFunction("novelsync_stage", divisible=True)
-MARK_MISSING: Final = SqlFunction("novelsync_absence")
+MARK_MISSING: Final = SqlFunction("novelsync_mark_missing")
 REMOVE: Final = SqlFunction("novelsync_remove")
 
-HAND_OUT: Final = SqlFunction("novelsync_ask")
+HAND_OUT: Final = SqlFunction("novelsync_hand_out")
 ANSWER: Final = SqlFunction("novelsync_answer")
 ANSWERS: Final = SqlFunction("novelsync_answers")
 
 # Whoever asks for these wants to know how things are now.
 STATUS: Final = SqlFunction("novelsync_status", repeated=False)
-SERVER_INFO: Final = SqlFunction("novelsync_doctor", repeated=False)
+SERVER_INFO: Final = SqlFunction("novelsync_server_info", repeated=False)
 
 REMOVED: Final = SqlFunction("novelsync_removed")
 # A piece of a purge that was deleted unseen would be missing from what a person is told.

@@ -55,13 +55,18 @@ def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:
         return apply_missing(connection, readers)
 
 
-def apply_missing(connection: psycopg.Connection[Any], readers: str) -> list[str]:
-    """The same in a transaction that is open already."""
+def apply_missing(connection: psycopg.Connection[Any], readers: str, *, foundation_only: bool = False) -> list[str]:
+    """
+    The same in a transaction that is open already.
+
+    ``foundation_only``: no more than the first of them, with the roles and types on which tables are adopted.
+    """
     # Two at once would both find the ledger empty.
     connection.execute("select pg_advisory_xact_lock(hashtext('novelsync migrate'))")
     connection.execute(_NO_NOTICES + _LEDGER)
     ledger = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
-    missing = [migration for migration in migrations() if (migration.version,) not in ledger]
+    wanted = list(migrations())[: 1 if foundation_only else None]
+    missing = [migration for migration in wanted if (migration.version,) not in ledger]
     connection.execute("select set_config('novelsync.readers', %s, true)", [readers])
     for migration in missing:
         _apply(connection, migration)

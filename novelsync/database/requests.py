@@ -18,7 +18,7 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
     places = list(enumerate(writes, start=1))
     return {
         "run_id": run_id,
-        "novels": [_novel(write, staged) for write in writes],
+        "novels": [{"place": n, **_novel(write, staged)} for n, write in places],
         "created": [
             {"novel": n, "position": c.position, **_labels(c.chapter), **_content(c.chapter)}
             for n, write in places
@@ -122,7 +122,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "chapter_count": write.chapter_count,
         "chapters_added": len(write.chapters.created),
         "problems_stay": write.problems is None,
-        "holds": write.held_in_a_row,
+        "held_in_a_row": write.held_in_a_row,
         "result": write.result,
     }
 

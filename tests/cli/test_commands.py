@@ -249,7 +249,7 @@ def test_readers_are_chosen_for_the_embedded_database_too(run: Run, tmp_path: Pa
 
 def test_a_migration_says_what_it_did(run: Run, empty_database_url: str) -> None:
     first = run("migrate", "--readers", "authenticated", DATABASE_URL=empty_database_url)
-    assert "applied novelsync_tables, " in first.out
+    assert "applied novelsync_foundation, novelsync_tables, " in first.out
     assert "users who are logged in (authenticated)" in first.out
     assert "up to date" in run("migrate").out
 

@@ -96,7 +96,7 @@ def test_a_database_of_an_older_version_answers_and_is_told_what_to_do(
     run: Run, settled: Library, tables: Tables
 ) -> None:
     settled.write("emma", chapters(1))
-    tables.connection.execute("drop function public.novelsync_doctor(json)")
+    tables.connection.execute("drop function public.novelsync_server_info(json)")
     result = run("doctor")
     assert (result.code, marks(result.out)["database"], marks(result.out)["schema"]) == (2, "✓", "✗")
 

@@ -224,8 +224,10 @@ def test_an_entry_is_never_seen_before_one_with_a_smaller_id(
     synced(service)
     ((novel,),) = tables.rows("select id from novels")
     # This one has its id, 2, and takes its time to commit.
-    tell = "select novelsync.tell(null, array[row(%s, null, 'changed', '{}', null)::novelsync.chapter_change])"
-    slow.execute(tell, [novel])
+    append = (
+        "select novelsync.append_changes(null, array[row(%s, null, 'changed', '{}', null)::novelsync.chapter_change])"
+    )
+    slow.execute(append, [novel])
     library.write("emma", chapters(2))
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(service.sync_novel_to_db, "emma")

@@ -129,7 +129,7 @@ def test_the_same_run_may_begin_twice_because_an_answer_may_be_lost(database: Sq
 def test_a_takeover_waits_for_a_write_that_is_under_way(database: SqlClient, database_url: str, tables: Tables) -> None:
     run = begin(database, seconds=0)
     with psycopg.connect(database_url) as writing:
-        writing.execute("select novelsync.fence(%s::uuid)", [run])
+        writing.execute("select novelsync.assert_lease(%s::uuid)", [run])
         takeover = threading.Thread(target=begin, args=[database])
         takeover.start()
         while not tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"):
@@ -144,7 +144,7 @@ def test_a_takeover_waits_for_a_write_that_is_under_way(database: SqlClient, dat
 def test_a_renewal_passes_a_write_that_is_under_way(database: SqlClient, database_url: str) -> None:
     run = begin(database)
     with psycopg.connect(database_url) as writing:
-        writing.execute("select novelsync.fence(%s::uuid)", [run])
+        writing.execute("select novelsync.assert_lease(%s::uuid)", [run])
         assert database.renew(run, 60)
 
 
@@ -551,13 +551,28 @@ def test_parts_that_came_already_are_passed_over(database: SqlClient, tables: Ta
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_what_a_dead_run_left_is_swept_by_the_next_write_of_the_novel(database: SqlClient, tables: Tables) -> None:
+def test_what_a_dead_run_left_is_discarded_by_the_next_write_of_the_novel(database: SqlClient, tables: Tables) -> None:
     file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
     database._stage(None, plan(database, "emma", file))
     tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 minutes'")
     put(database, "emma", found("Only", content=ONE))
     assert tables.titles("emma") == ["Only"]
     assert tables.rows("select count(*) from chapters") == tables.rows("select count(*) from novels") == [(1,)]
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_what_a_dead_run_left_of_another_novel_under_the_same_slug_is_discarded_too(
+    database: SqlClient, tables: Tables
+) -> None:
+    put(database, "emma", found("Of the novel before", content=ONE))
+    tables.connection.execute("update novels set removed_at = now()")
+    file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
+    dead = plan(database, "emma", file)
+    assert dead.afresh
+    database._stage(None, dead)
+    tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 minutes'")
+    put(database, "emma", *file, version="2")
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
 
 
 @pytest.mark.usefixtures("small_calls")
@@ -630,7 +645,7 @@ def test_a_large_novel_is_published_only_when_all_its_parts_are_there(database: 
 
 
 @pytest.mark.usefixtures("small_calls")
-def test_what_a_dead_run_left_is_swept_by_the_next_run(database: SqlClient, tables: Tables) -> None:
+def test_what_a_dead_run_left_is_discarded_by_the_next_run(database: SqlClient, tables: Tables) -> None:
     run = begin(database, seconds=0)
     database._stage(run, plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)]))
     begin(database)

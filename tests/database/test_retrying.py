@@ -117,14 +117,15 @@ EVERYTHING = (
     " c.removed_at is null from novels n left join chapters c on c.novel_id = n.id order by n.id, c.id"
 )
 BOOKKEEPING = (
-    "select slug, revision, missing_since is null, removed_at is null, holds, outside_at is null"
+    "select slug, revision, missing_since is null, removed_at is null, held_in_a_row, outside_at is null"
     " from novelsync.files order by slug"
 )
 RUNS = "select outcome, count(*) from novelsync.runs group by outcome"
 
 
 @pytest.mark.parametrize(
-    "function", ["begin", "known", "read", "renamed", "stage", "write", "absence", "remove", "problems", "finish"]
+    "function",
+    "begin known_files known_novels find_renames stage write mark_missing remove open_problems finish".split(),
 )
 def test_an_answer_that_is_lost_after_the_work_was_done_makes_no_difference(
     function: str,
@@ -247,7 +248,8 @@ def test_a_gateway_that_stumbles_at_every_step_keeps_no_run_from_ending_well(
     if postgrest_binary() is None:
         pytest.skip(ABSENT)
     library.write("emma", chapters(3))
-    stumbles = {"begin": [503], "known": [429, 0], "write": [502, 0, 504], "problems": [408, 503], "finish": [0, 544]}
+    stumbles = {"begin": [503], "known_files": [429, 0], "write": [502, 0, 504], "open_problems": [408, 503]}
+    stumbles |= {"finish": [0, 544]}
     expected = sum(map(len, stumbles.values()))
     time = Time()
     with StandIn(database_url) as stand_in:
@@ -292,7 +294,7 @@ def test_a_network_that_goes_silent_and_stays_open_ends_one_call_and_not_the_nex
 ) -> None:
     with PostgresProxy(database_url) as proxy:
         transport = PostgresTransport(proxy.url, "a database", answer_seconds=0.3)
-        assert transport.call("novelsync_problems", {})["counts"] == {}
+        assert transport.call("novelsync_open_problems", {})["counts"] == {}
         proxy.fate = lambda request: Fate.SILENT
         run_id = str(uuid.uuid4())
         with pytest.raises(
@@ -302,7 +304,7 @@ def test_a_network_that_goes_silent_and_stays_open_ends_one_call_and_not_the_nex
         assert caught.value.transient
         assert tables.rows("select run_id::text from novelsync.lease") == [(run_id,)], "only the answer is missing"
         proxy.fate = lambda request: Fate.COMES
-        assert transport.call("novelsync_problems", {})["counts"] == {}, "over another connection"
+        assert transport.call("novelsync_open_problems", {})["counts"] == {}, "over another connection"
         transport.close()
 
 
@@ -312,7 +314,7 @@ def test_what_is_given_up_on_does_not_go_on_in_the_server(database_url: str, tab
     with psycopg.connect(database_url) as other:
         other.execute("lock table novelsync.problems")
         with pytest.raises(DatabaseUnavailable, match="no answer within"):
-            transport.call("novelsync_problems", {})
+            transport.call("novelsync_open_problems", {})
         wait_until(lambda: not tables.rows(waiting))
     transport.close()
 
@@ -321,7 +323,7 @@ def test_an_answer_that_takes_its_time_is_waited_for(database_url: str, tables: 
     transport = PostgresTransport(database_url, answer_seconds=60)
     with ThreadPoolExecutor() as pool, psycopg.connect(database_url) as other:
         other.execute("lock table novelsync.problems")
-        call = pool.submit(transport.call, "novelsync_problems", {})
+        call = pool.submit(transport.call, "novelsync_open_problems", {})
         wait_until(lambda: call.done() or tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"))
         assert not call.done()
         other.rollback()
@@ -359,7 +361,7 @@ def test_waits_grow_and_are_never_the_same_twice() -> None:
     failing = Failing()
     transport = in_a_run(failing, time)
     failing.times = 4
-    transport.call("novelsync_read", {})
+    transport.call("novelsync_known_novels", {})
     assert len(failing.calls) == 5
     for least, wait in zip((0.5, 1, 2, 4), time.waits, strict=True):
         assert least <= wait <= least + 1
@@ -386,7 +388,7 @@ def test_a_call_of_a_run_is_given_up_on_after_half_a_minute() -> None:
     time = Time()
     transport = in_a_run(Failing(), time)
     assert RUN_PATIENCE - 9 <= spent(transport, time, "novelsync_write", run_id="run") <= RUN_PATIENCE
-    assert RUN_PATIENCE - 9 <= spent(transport, time, "novelsync_read") <= RUN_PATIENCE
+    assert RUN_PATIENCE - 9 <= spent(transport, time, "novelsync_known_novels") <= RUN_PATIENCE
 
 
 def test_what_no_run_waits_for_is_given_up_on_after_a_few_seconds() -> None:
@@ -397,7 +399,7 @@ def test_what_no_run_waits_for_is_given_up_on_after_a_few_seconds() -> None:
     assert 1 <= spent(transport, time, "novelsync_begin", run_id="another", seconds=60) <= PATIENCE
     assert spent(transport, time, "novelsync_finish", run_id="run") > PATIENCE
     patience.lease_released()
-    assert 1 <= spent(transport, time, "novelsync_read") <= PATIENCE, "the run is over"
+    assert 1 <= spent(transport, time, "novelsync_known_novels") <= PATIENCE, "the run is over"
 
 
 def test_nothing_is_tried_again_beyond_the_time_budget() -> None:
@@ -454,11 +456,11 @@ def test_a_stop_from_another_thread_ends_a_wait_at_once() -> None:
 
     stop, waiting, failing = Stop(), threading.Event(), Failing()
     with ThreadPoolExecutor() as pool:
-        call = pool.submit(RetryingTransport(failing, stopped=stop).call, "novelsync_read", {})
+        call = pool.submit(RetryingTransport(failing, stopped=stop).call, "novelsync_known_novels", {})
         assert waiting.wait(10)
         stop.set()
         assert call.exception(10) is PASSING
-    assert failing.calls == ["novelsync_read"]
+    assert failing.calls == ["novelsync_known_novels"]
 
 
 @pytest.mark.parametrize("function", sorted(name for name, function in BY_NAME.items() if not function.repeated))
@@ -474,7 +476,7 @@ def test_what_does_not_pass_is_given_up_on_at_once(kind: type[NovelSyncError]) -
     time = Time()
     failing = Failing(kind("away"))
     with pytest.raises(kind):
-        RetryingTransport(failing, Patience(clock=time), stopped=time).call("novelsync_read", {})
+        RetryingTransport(failing, Patience(clock=time), stopped=time).call("novelsync_known_novels", {})
     assert time.waits == []
 
 
@@ -531,8 +533,13 @@ def test_who_is_asked_to_come_back_later_does_if_it_can_wait_so_long(
 def test_each_repetition_is_one_line_of_the_log() -> None:
     time = Time()
     with capture_logs() as logs:
-        RetryingTransport(Failing(times=2), Patience(clock=time), stopped=time).call("novelsync_read", {})
-    said = {"event": "database_call_repeated", "log_level": "warning", "function": "novelsync_read", "reason": "away"}
+        RetryingTransport(Failing(times=2), Patience(clock=time), stopped=time).call("novelsync_known_novels", {})
+    said = {
+        "event": "database_call_repeated",
+        "log_level": "warning",
+        "function": "novelsync_known_novels",
+        "reason": "away",
+    }
     assert logs == [{**said, "attempt": n, "wait": round(wait, 1)} for n, wait in enumerate(time.waits, start=2)]
     assert len(logs) == 2
 

@@ -423,7 +423,7 @@ def test_a_database_that_is_not_ready_is_refused_before_anything_is_touched(
     assert refused.changes() == []
 
 
-@pytest.mark.parametrize(("schema", "named"), [("20261123210100", "20261123210100"), (None, "none that says so")])
+@pytest.mark.parametrize(("schema", "named"), [("20261127100000", "20261127100000"), (None, "none that says so")])
 def test_an_older_schema_is_refused_before_anything_is_touched(
     deployed_cloud: Cloud, database: Database, schema: str | None, named: str
 ) -> None:

@@ -75,6 +75,20 @@ def test_a_folder_that_was_deleted_and_copied_an_hour_later_keeps_its_ids(
     assert tables.ids("again") == ids
 
 
+@pytest.mark.parametrize(("days", "outcome"), [(6, "renamed"), (8, "created")])
+def test_a_folder_that_comes_back_under_another_name_keeps_its_ids_for_a_week(
+    library: Library, prompt: SyncService, tables: Tables, days: int, outcome: str
+) -> None:
+    fill(library, 20)
+    synced(prompt)
+    aside = library.folder.with_name("aside")
+    (library.folder / "novel-001").rename(aside)
+    assert synced(prompt)["novels"]["removed"] == 1
+    hours_pass(tables, 24 * days)
+    aside.rename(library.folder / "again")
+    assert synced(prompt)["novels"][outcome] == 1
+
+
 def test_a_copy_of_which_the_original_stays_is_a_novel_of_its_own(
     library: Library, service: SyncService, tables: Tables
 ) -> None:
@@ -159,7 +173,7 @@ def test_renames_are_found_in_a_later_run_if_the_first_could_not(
     elif trouble == "it was killed":
 
         def cut(function: str) -> None:
-            if function == "novelsync_renamed":
+            if function == "novelsync_find_renames":
                 raise DatabaseUnavailable("it is away")
 
         transport.before = cut

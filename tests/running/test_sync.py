@@ -458,7 +458,7 @@ def test_rows_that_were_deleted_by_hand_come_back(library: Library, service: Syn
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
 
 
-@pytest.mark.parametrize("function", ["begin", "known", "write", "absence", "problems", "finish"])
+@pytest.mark.parametrize("function", ["begin", "known_files", "write", "mark_missing", "open_problems", "finish"])
 def test_wherever_the_database_goes_away_the_report_adds_up(
     library: Library, service: SyncService, transport: RecordingTransport, tables: Tables, function: str
 ) -> None:
@@ -693,7 +693,7 @@ def test_a_database_that_goes_away_fails_the_run_without_a_traceback(
     elsewhere = psycopg.connect(psycopg.conninfo.make_conninfo(database_url, dbname="template1"), autocommit=True)
 
     def cut(function: str) -> None:
-        if function == "novelsync_known":
+        if function == "novelsync_known_files":
             elsewhere.execute(f"alter database {name} allow_connections false")
             tables.connection.execute(
                 "select pg_terminate_backend(pid, 1000) from pg_stat_activity"

@@ -1,48 +1,4 @@
 -- NovelSync: the readers' tables, who may read them, and the bookkeeping.
---
--- Safe to run again: what exists is left alone, and so is every policy and
--- grant once made, because from then on they belong to the site.
-
-do $$
-begin
-  if to_regclass('novelsync.files') is null and to_regtype('novelsync.novel_id') is null
-     and (to_regclass('public.novels') is not null or to_regclass('public.chapters') is not null) then
-    raise exception 'public.novels or public.chapters exists and was not made by NovelSync; nothing was changed'
-      using errcode = 'P0001',
-            hint = 'take them over with `novelsync migrate --adopt`, which keeps every id; or rename them'
-                   ' (alter table public.novels rename to novels_before); or use another database';
-  end if;
-end
-$$;
-
--- Supabase has these roles. Elsewhere they are made without login, so that grants and policies mean the same.
-do $$
-declare
-  v_role text;
-begin
-  foreach v_role in array array['anon', 'authenticated', 'service_role'] loop
-    if not exists (select from pg_catalog.pg_roles where rolname = v_role) then
-      execute format('create role %I nologin', v_role);
-    end if;
-  end loop;
-end
-$$;
-
-create schema if not exists novelsync;
-revoke all on schema novelsync from public;
-grant usage on schema novelsync to service_role;
-
--- The functions name the ids' types only through these, so that tables whose ids are uuid or text can be served too.
-do $$
-begin
-  if to_regtype('novelsync.novel_id') is null then
-    create domain novelsync.novel_id as bigint;
-  end if;
-  if to_regtype('novelsync.chapter_id') is null then
-    create domain novelsync.chapter_id as bigint;
-  end if;
-end
-$$;
 
 -- Readers' tables -----------------------------------------------------------
 --
@@ -52,9 +8,14 @@ $$;
 do $$
 declare
   v_readers constant text := coalesce(nullif(current_setting('novelsync.readers', true), ''), 'anon');
+  v_roles constant text := case v_readers
+    when 'anon' then 'anon, authenticated' when 'authenticated' then 'authenticated' when 'none' then '' end;
 begin
   if to_regclass('public.novels') is not null then
     return;
+  end if;
+  if v_roles is null then
+    raise exception 'novelsync.readers is %, it must be anon, authenticated or none', quote_literal(v_readers);
   end if;
 
   create table public.novels (
@@ -109,27 +70,19 @@ begin
   create policy "novelsync writes" on public.novels for all to service_role using (true) with check (true);
   create policy "novelsync writes" on public.chapters for all to service_role using (true) with check (true);
 
-  if v_readers = 'anon' then
-    grant select on public.novels, public.chapters to anon, authenticated;
-    create policy "readers see published novels" on public.novels
-      for select to anon, authenticated using (removed_at is null);
-    create policy "readers see published chapters" on public.chapters
-      for select to anon, authenticated
-      using (removed_at is null and exists (select from public.novels n where n.id = novel_id and n.removed_at is null));
-  elsif v_readers = 'authenticated' then
-    grant select on public.novels, public.chapters to authenticated;
-    create policy "readers see published novels" on public.novels
-      for select to authenticated using (removed_at is null);
-    create policy "readers see published chapters" on public.chapters
-      for select to authenticated
-      using (removed_at is null and exists (select from public.novels n where n.id = novel_id and n.removed_at is null));
-  elsif v_readers <> 'none' then
-    raise exception 'novelsync.readers is %, it must be anon, authenticated or none', quote_literal(v_readers);
+  if v_roles <> '' then
+    execute format('grant select on public.novels, public.chapters to %s', v_roles);
+    execute format('create policy "readers see published novels" on public.novels'
+                   ' for select to %s using (removed_at is null)', v_roles);
+    -- By "exists", which asks for one novel by its id, where "in" would gather all that are published.
+    execute format('create policy "readers see published chapters" on public.chapters for select to %s'
+                   ' using (removed_at is null and exists ('
+                   'select from public.novels n where n.id = novel_id and n.removed_at is null))', v_roles);
   end if;
 end
 $$;
 
--- Bookkeeping, in a schema that the REST API does not expose ------------------
+-- Bookkeeping ---------------------------------------------------------------
 
 -- What was last seen of each slug. revision counts the writes and is what a plan is checked against.
 create table if not exists novelsync.files (
@@ -140,12 +93,22 @@ create table if not exists novelsync.files (
   revision bigint not null default 0,
   request_id uuid,
   missing_since timestamptz,
-  outside_at timestamptz
+  outside_at timestamptz,
+  first_seen timestamptz not null default now(),
+  first_run uuid,
+  removed_at timestamptz,
+  removal_accepted boolean not null default false,
+  held_in_a_row integer not null default 0
 );
 comment on column novelsync.files.version is 'as last dealt with; empty: to be looked at again, whatever the file is';
 comment on column novelsync.files.outside_at is 'when it was last written, if that was not by a run';
+comment on column novelsync.files.removed_at is 'when its novel was taken from the readers because the storage lost it';
+comment on column novelsync.files.removal_accepted is 'a person asked for that, so it does not count towards the guard';
+comment on column novelsync.files.held_in_a_row is 'how many files in a row lacked chapters that were held';
 create index if not exists files_unsettled on novelsync.files (slug) where version = '' or novel_id is null;
 create index if not exists files_outside_at on novelsync.files (outside_at) where outside_at is not null;
+create index if not exists files_missing_since on novelsync.files (missing_since) where missing_since is not null;
+create index if not exists files_removed_at on novelsync.files (removed_at) where removed_at is not null;
 -- Cloud Storage lists whole object names, so "a-b/..." comes before "a/...".
 create index if not exists files_listing_order on novelsync.files ((slug || '/'));
 
@@ -179,19 +142,26 @@ create table if not exists novelsync.lease (
   expires_at timestamptz not null default '-infinity',
   digest text,
   digest_since timestamptz,
-  resume_at text
+  resume_at text,
+  held_removals json
 );
 comment on column novelsync.lease.digest_since is 'start of the run whose listing the digest is of, quiet ones apart';
+comment on column novelsync.lease.held_removals is 'those that would be too many at once: {novels, message, hint}';
 insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000') on conflict do nothing;
 
--- Large novels on their way in: new chapters wait unpublished in public.chapters, replaced texts here.
+-- Large novels on their way in: new chapters wait unpublished in public.chapters, replaced texts in staged_texts.
 create table if not exists novelsync.staging (
   slug text collate "C" primary key,
   request_id uuid not null,
   run_id uuid,
   novel_id novelsync.novel_id,
-  parts integer not null default 0,
   touched_at timestamptz not null default now()
+);
+-- Which parts have come in, one row each, so that several can come in at once.
+create table if not exists novelsync.staged_parts (
+  slug text collate "C" not null references novelsync.staging (slug) on delete cascade,
+  part integer not null,
+  primary key (slug, part)
 );
 create table if not exists novelsync.staged_texts (
   slug text collate "C" not null references novelsync.staging (slug) on delete cascade,
@@ -201,4 +171,12 @@ create table if not exists novelsync.staged_texts (
   primary key (slug, chapter_id)
 );
 
-grant select, insert, update, delete on all tables in schema novelsync to service_role;
+-- Which novels a run handed out to others, and what those answered.
+create table if not exists novelsync.messages (
+  run_id uuid not null,
+  slug text collate "C" not null,
+  result json,
+  primary key (run_id, slug)
+);
+comment on column novelsync.messages.result is 'null: not answered yet';
+create index if not exists messages_open on novelsync.messages (run_id) where result is null;

@@ -1,2 +1,0 @@
--- Nothing is left to do here: 20261124000000_novelsync_functions.sql defines every function anew.
--- The file stays, because ledgers have its version, and the Supabase CLI wants to find it.

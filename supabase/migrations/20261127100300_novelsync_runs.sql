@@ -1,0 +1,179 @@
+-- NovelSync: runs and their lease: only one run writes at a time.
+--
+-- For this file and those that follow: every function of the API takes one unnamed json argument, which the REST API
+-- fills with the request's body as it is, and answers one json. Never overload one: a function whose arguments have the
+-- names of the body's keys would be called in its place.
+-- plpgsql, because the REST API shares prepared plans across roles, and an inlined SQL function loses its "revoke".
+-- No function ever raises 40001, which the REST API would retry for ever.
+
+-- Refuses a write of a run whose lease has passed on. Null: not part of a run (an event, a single novel).
+create or replace function novelsync.assert_lease(p_run uuid) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  if p_run is null then
+    return;
+  end if;
+  perform from novelsync.lease where run_id = p_run for key share;
+  if not found then
+    raise exception 'run % no longer holds the lease', p_run using errcode = 'PT409';
+  end if;
+end
+$$;
+
+-- The open problems: at most 100, the gravest first, how many there are of each kind, and how many novels are held: each
+-- that keeps something its file no longer has, and all whose removal would have been too much at once.
+-- In: slugs (only theirs; null: all, and the held removals), without (not theirs),
+-- present (also of these, though they are marked as missing). Out: counts, held, problems.
+create or replace function public.novelsync_open_problems(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_slugs text[];
+  v_without constant text[] := array(select json_array_elements_text($1 -> 'without'));
+  v_present constant text[] := array(select json_array_elements_text($1 -> 'present'));
+  v_removals json;
+begin
+  if $1 ->> 'slugs' is not null then
+    v_slugs := array(select json_array_elements_text($1 -> 'slugs'));
+  else
+    v_removals := (select l.held_removals from novelsync.lease l where l.singleton);
+  end if;
+  return (
+    with listed as materialized (
+      select p.slug, p.kind, p.message, p.hint, 1 as novels
+      from novelsync.problems p join novelsync.files f on f.slug = p.slug
+      where (f.missing_since is null or p.slug = any (v_present))
+        and (v_slugs is null or p.slug = any (v_slugs)) and p.slug <> all (v_without)
+      union all
+      select '', 'held', v_removals ->> 'message', v_removals ->> 'hint', (v_removals ->> 'novels')::integer
+      where v_removals is not null)
+    select json_build_object(
+      'counts', (
+        select coalesce(json_object_agg(k.kind, k.n), '{}')
+        from (select o.kind, count(*) as n from listed o group by o.kind) k),
+      'held', (select coalesce(sum(o.novels), 0) from listed o where o.kind = 'held'),
+      'problems', (
+        select coalesce(json_agg(json_build_object(
+          'slug', o.slug, 'kind', o.kind, 'message', o.message, 'hint', o.hint)), '[]')
+        from (
+          select * from listed o
+          order by array_position(array['refused', 'held'], o.kind) nulls last, o.slug
+          limit 100) o)));
+end
+$$;
+
+-- What the last run left for the next one, the digest apart; changes nothing.
+create or replace function public.novelsync_peek(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+begin
+  return json_build_object(
+    'schema', novelsync.version(),
+    'resume_at', (select resume_at from novelsync.lease where singleton),
+    'missing', (select count(*) from novelsync.files where missing_since is not null and removed_at is null),
+    'removed_lately', (
+      select count(*) from novelsync.files where removed_at > now() - interval '24 hours' and not removal_accepted),
+    'held_removals', (select held_removals from novelsync.lease where singleton),
+    'open_problems', public.novelsync_open_problems('{}'));
+end
+$$;
+
+-- Starts a run. In: run_id, trigger, holder, seconds, schema (a newer one than this database's starts nothing).
+-- Out: acquired; if not: holder, since; if so: the digest, and as run_state what novelsync_peek says.
+-- The digest is handed out to one run, as often as that run asks, because an answer may be lost. A run that dies leaves
+-- none, so that the next one looks at everything. And it is withheld where there is something to do though no file
+-- changed: a novel to be looked at again, one whose rows somebody deleted, one that was written outside of runs.
+create or replace function public.novelsync_begin(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+  v_lease novelsync.lease;
+  v_quiet boolean;
+begin
+  select * into v_request
+  from json_to_record($1) as r(run_id uuid, trigger text, holder text, seconds integer, schema text);
+  if v_request.schema > novelsync.version() then
+    return json_build_object('schema', novelsync.version());
+  end if;
+  select * into v_lease from novelsync.lease where singleton for no key update;
+  if v_lease.run_id <> v_request.run_id and v_lease.expires_at > clock_timestamp() then
+    return json_build_object('schema', novelsync.version(), 'acquired', false,
+                             'holder', v_lease.holder, 'since', v_lease.acquired_at);
+  end if;
+  -- A call that was given up on may arrive after the run that made it again has ended.
+  if exists (select from novelsync.runs r where r.run_id = v_request.run_id and r.report is not null) then
+    return json_build_object('schema', novelsync.version(), 'acquired', false,
+                             'holder', 'this very run, which has ended', 'since', v_lease.acquired_at);
+  end if;
+  if v_lease.run_id not in ('00000000-0000-0000-0000-000000000000', v_request.run_id) then
+    v_lease.digest := null;
+  end if;
+
+  -- Changing the key waits for the writes of whoever held it before.
+  update novelsync.lease
+  set run_id = v_request.run_id, holder = v_request.holder, acquired_at = clock_timestamp(),
+      digest = v_lease.digest,
+      expires_at = clock_timestamp() + make_interval(secs => v_request.seconds)
+  where singleton;
+
+  update novelsync.runs set finished_at = clock_timestamp(), outcome = 'failed'
+  where finished_at is null and run_id <> v_request.run_id;
+  insert into novelsync.runs (run_id, trigger) values (v_request.run_id, v_request.trigger) on conflict do nothing;
+  delete from novelsync.messages where run_id <> v_request.run_id;
+  perform novelsync.discard_abandoned(v_request.run_id);
+
+  v_quiet := not exists (select from novelsync.files where outside_at >= v_lease.digest_since)
+    and not exists (
+      select from novelsync.files f
+      where (f.version = '' or f.novel_id is null) and f.missing_since is null
+        and (f.version = '' or not exists (
+          select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')));
+
+  return json_build_object(
+    'schema', novelsync.version(),
+    'acquired', true,
+    'digest', case when v_quiet then v_lease.digest end,
+    'run_state', public.novelsync_peek('{}'));
+end
+$$;
+
+-- Keeps the lease. In: run_id, seconds, resume_at (where the next run begins, should this one die; null: as before).
+-- Out: held, false if the lease has passed on.
+create or replace function public.novelsync_renew(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+begin
+  select * into v_request from json_to_record($1) as r(run_id uuid, seconds integer, resume_at text);
+  update novelsync.lease
+  set expires_at = clock_timestamp() + make_interval(secs => v_request.seconds),
+      resume_at = coalesce(v_request.resume_at, resume_at)
+  where run_id = v_request.run_id;
+  return json_build_object('held', found);
+end
+$$;
+
+-- Ends a run: stores its report and gives the lease back. Runs and changes of more than 30 days ago are forgotten.
+-- In: run_id, outcome, report, digest, quiet (it was the digest that begin had handed out), resume_at. Out: released.
+create or replace function public.novelsync_finish(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+begin
+  select * into v_request
+  from json_to_record($1) as r(
+    run_id uuid, outcome text, report json, digest text, quiet boolean, resume_at text);
+
+  -- Once: asked again after a lost answer, the run ended when it ended.
+  update novelsync.runs
+  set finished_at = clock_timestamp(), outcome = v_request.outcome, report = v_request.report
+  where run_id = v_request.run_id and report is null;
+  delete from novelsync.runs where finished_at < now() - interval '30 days';
+  delete from public.chapter_changes where changed_at < now() - interval '30 days';
+
+  update novelsync.lease
+  set run_id = '00000000-0000-0000-0000-000000000000', expires_at = '-infinity', holder = '',
+      digest = v_request.digest, resume_at = v_request.resume_at,
+      digest_since = case when v_request.quiet then digest_since else acquired_at end
+  where run_id = v_request.run_id;
+  return json_build_object('released', found);
+end
+$$;

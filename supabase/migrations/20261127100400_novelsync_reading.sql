@@ -1,0 +1,141 @@
+-- NovelSync: what a run asks before it writes. Nothing here changes anything.
+
+-- A page of the bookkeeping in the order in which storages list. In: after (a slug with a slash behind it, or ''), limit.
+-- Out: arrays by column, because rows of objects cost twice as much.
+create or replace function public.novelsync_known_files(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+begin
+  select * into v_request from json_to_record($1) as r("after" text, "limit" integer);
+  return (
+    select json_build_object(
+      'slug', coalesce(json_agg(f.slug), '[]'),
+      'version', coalesce(json_agg(f.version), '[]'),
+      'revision', coalesce(json_agg(f.revision), '[]'),
+      'stored', coalesce(json_agg(f.novel_id is not null and f.removed_at is null), '[]'),
+      'removed', coalesce(json_agg(f.novel_id is not null and f.removed_at is not null), '[]'),
+      'missing_for', coalesce(json_agg(extract(epoch from now() - f.missing_since)), '[]'),
+      'refused', coalesce(json_agg(exists (
+        select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')), '[]'))
+    from (
+      select * from novelsync.files
+      where (slug || '/') > v_request."after" collate "C"
+      order by (slug || '/')
+      limit v_request."limit"
+    ) f);
+end
+$$;
+
+-- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
+-- Out: one entry per slug that the bookkeeping has. Its chapters come along if a checksum is given that is not the known
+-- one, if the novel is removed, or if "whole" asks for them: arrays by column, the published ones first (so many are
+-- published), and by id the texts of under 2,000 bytes. As arrays, because json_agg puts a blank behind each comma.
+-- verify: hashes are taken from the texts themselves; the hash of a row that does not match its text is empty.
+-- By index only: while statistics are older than a first import, the planner takes the table for empty.
+create or replace function public.novelsync_known_novels(json) returns json
+language plpgsql stable security invoker
+set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
+declare
+  v_verify constant boolean := coalesce(($1 ->> 'verify')::boolean, false);
+begin
+  return (
+    select coalesce(json_agg(json_build_object(
+      'slug', f.slug,
+      'revision', f.revision,
+      'version', f.version,
+      'same', f.checksum = r.checksum and f.novel_id is not null,
+      'removed', coalesce(n.removed_at is not null, false),
+      'held_in_a_row', f.held_in_a_row,
+      'held', exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'held'),
+      'chapter_count', coalesce(n.chapter_count, 0),
+      'shown_as', coalesce(n.slug, f.slug),
+      'novel', case when w.whole and n.id is not null then
+        json_build_object('title', n.title, 'author', n.author, 'description', n.description,
+                          'cover_url', n.cover_url, 'status', n.status) end,
+      'chapters', case when w.whole and n.id is not null then (
+        select json_build_object(
+          'id', coalesce(array_to_json(array_agg(c.id::text)), '[]'),
+          'position', coalesce(array_to_json(array_agg(c.position)), '[]'),
+          'number', coalesce(array_to_json(array_agg(c.number::text)), '[]'),
+          'title', coalesce(array_to_json(array_agg(c.title)), '[]'),
+          'url_hash', coalesce(array_to_json(array_agg(
+            case when c.url = '' then '' else encode(substr(sha256(convert_to(c.url, 'UTF8')), 1, 9), 'base64') end)), '[]'),
+          'content_hash', coalesce(array_to_json(array_agg(case
+            when v_verify and sha256(convert_to(c.content, 'UTF8')) <> c.content_hash then ''
+            else rtrim(encode(c.content_hash, 'base64'), '=') end)), '[]'),
+          'content_bytes', coalesce(array_to_json(array_agg(octet_length(c.content))), '[]'),
+          'short_texts', coalesce(json_object_agg(c.id::text, c.content) filter (where octet_length(c.content) < 2000), '{}'),
+          'published', count(*) filter (where c.removed_at is null))
+        from (
+          select * from public.chapters c
+          where c.novel_id = f.novel_id and c.removed_at is distinct from 'infinity'
+          order by c.removed_at is not null, c.position, c.id
+        ) c) end)), '[]')
+    from json_to_recordset($1 -> 'novels') as r(slug text, checksum text, whole boolean)
+    join novelsync.files f on f.slug = r.slug
+    left join public.novels n on n.id = f.novel_id
+    cross join lateral (
+      select coalesce(r.whole or f.checksum <> r.checksum or (r.checksum is not null and n.removed_at is not null), false)
+    ) as w(whole));
+end
+$$;
+
+-- Which novels that the storage no longer has are there under another name: same bytes, or more than half of their texts.
+-- In: novels, a list of {slug, checksum, texts (hashes in hex)} as read; null: novels that are stored already, first seen
+-- within the window and by a later run than those they may be. missing: slugs besides those marked as missing.
+-- Out: a list of {slug, former}, the surest first; each slug may come more than once.
+-- One that was removed counts within the window, so that it may be missing under both names for a while.
+create or replace function public.novelsync_find_renames(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_since constant timestamptz := now() - interval '7 days';  -- the window
+  v_given constant boolean := $1 ->> 'novels' is not null;
+  v_missing constant text[] := array(select json_array_elements_text($1 -> 'missing'));
+begin
+  return (
+    with gone as materialized (
+      select f.slug, f.novel_id, f.checksum, f.first_seen, f.first_run
+      from novelsync.files f
+      where f.novel_id is not null and (f.missing_since is not null or f.slug = any (v_missing))
+        and (f.removed_at is null or f.removed_at > v_since)
+    ), heirs as materialized (
+      select h.slug, h.checksum, null::novelsync.novel_id as novel_id, 'infinity'::timestamptz as first_seen,
+             null::uuid as first_run
+      from json_to_recordset(case when v_given then $1 -> 'novels' else '[]' end) as h(slug text, checksum text)
+      union all
+      select f.slug, f.checksum, f.novel_id, f.first_seen, f.first_run
+      from novelsync.files f
+      where not v_given and f.novel_id is not null and f.removed_at is null
+        and f.missing_since is null and f.slug <> all (v_missing)
+        and f.first_seen > greatest(v_since, (select min(g.first_seen) from gone g))
+        and not exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')
+    ), gone_texts as materialized (
+      select distinct g.slug, c.content_hash
+      from gone g join public.chapters c on c.novel_id = g.novel_id
+      where exists (select from heirs) and c.removed_at is null and octet_length(c.content) > 0
+    ), totals as (
+      select t.slug, count(*) as texts from gone_texts t group by t.slug
+    ), heir_texts as (
+      select distinct h.slug, decode(t.hash, 'hex') as content_hash
+      from json_to_recordset(case when v_given then $1 -> 'novels' else '[]' end) as h(slug text, texts json),
+           json_array_elements_text(h.texts) as t(hash)
+      union all
+      select distinct h.slug, c.content_hash
+      from heirs h join public.chapters c on c.novel_id = h.novel_id
+      where c.removed_at is null and octet_length(c.content) > 0
+    ), alike as (
+      select h.slug, g.slug as former, false as same, count(*) as texts
+      from gone_texts g join heir_texts h on h.content_hash = g.content_hash join totals t on t.slug = g.slug
+      group by h.slug, g.slug, t.texts
+      having 2 * count(*) > t.texts
+      union all
+      select h.slug, g.slug, true, 0 from gone g join heirs h on h.checksum = g.checksum where g.checksum <> ''
+    )
+    select coalesce(json_agg(json_build_object('slug', a.slug, 'former', a.former)
+                             order by a.same desc, a.texts desc, a.former, a.slug), '[]')
+    from alike a join gone g on g.slug = a.former join heirs h on h.slug = a.slug
+    where a.slug <> a.former and g.first_seen < h.first_seen
+      and (g.first_run is null or h.first_run is null or g.first_run <> h.first_run));
+end
+$$;

@@ -1,0 +1,155 @@
+-- NovelSync: the steps of a write that touch chapters. Private: novelsync_write calls them, in this order.
+--
+-- p_ids: by each novel's place in the request its row's id; null if its visible part is not to be written.
+-- p_known: those of them that readers know already, whose new chapters are announced one by one.
+-- Each step's json names novels by their place and is decoded in the statement that needs it, and nowhere else, because
+-- texts are most of a request's bytes.
+
+-- p_created: novel, position, number, title, content, url, content_hash (in hex).
+create or replace function novelsync.insert_chapters(
+  p_ids novelsync.novel_id[], p_known novelsync.novel_id[], p_created json
+) returns novelsync.chapter_change[]
+language plpgsql security invoker set search_path = '' as $$
+declare
+  v_changes novelsync.chapter_change[];
+begin
+  with made as (
+    insert into public.chapters (novel_id, position, number, title, content, url, content_hash)
+    select p_ids[c.novel], c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex')
+    from json_to_recordset(p_created) as c(
+      novel integer, position integer, number numeric, title text, content text, url text, content_hash text)
+    where p_ids[c.novel] is not null
+    returning novel_id, id, position)
+  select array_agg(row(m.novel_id, m.id, 'added', '{}', null)::novelsync.chapter_change order by m.novel_id, m.position)
+  into v_changes
+  from made m where m.novel_id = any (p_known);
+  return v_changes;
+end
+$$;
+
+-- Publishes the new chapters of those large novels that are to be written.
+create or replace function novelsync.publish_staged_chapters(
+  p_ids novelsync.novel_id[], p_known novelsync.novel_id[], p_slugs text[]
+) returns novelsync.chapter_change[]
+language plpgsql security invoker set search_path = '' as $$
+declare
+  v_changes novelsync.chapter_change[];
+begin
+  with published as (
+    update public.chapters c set removed_at = null
+    from novelsync.staging s
+    where s.slug = any (p_slugs) and c.novel_id = s.novel_id and c.removed_at = 'infinity' and s.novel_id = any (p_ids)
+    returning c.novel_id, c.id, c.position)
+  select array_agg(row(p.novel_id, p.id, 'added', '{}', null)::novelsync.chapter_change order by p.position)
+  into v_changes
+  from published p where p.novel_id = any (p_known);
+  return v_changes;
+end
+$$;
+
+-- p_changed: novel, id, position, number, title, url, content and content_hash (both null: the staged text, if there is
+-- one; else the text stays).
+-- p_slugs: those whose texts were staged.
+create or replace function novelsync.change_chapters(
+  p_ids novelsync.novel_id[], p_slugs text[], p_changed json
+) returns novelsync.chapter_change[]
+language plpgsql security invoker set search_path = '' as $$
+declare
+  v_expected bigint;
+  v_found bigint;
+  v_changes novelsync.chapter_change[];
+begin
+  with wanted as materialized (
+    select c.*
+    from json_to_recordset(p_changed) as c(
+      novel integer, id novelsync.chapter_id, position integer, number numeric, title text, url text, content text,
+      content_hash text)
+    where p_ids[c.novel] is not null
+  ), changed as (
+    update public.chapters t
+    set position = c.position, number = c.number, title = c.title, url = c.url,
+        content = coalesce(c.content, s.content, t.content),
+        content_hash = coalesce(decode(c.content_hash, 'hex'), s.content_hash, t.content_hash),
+        updated_at = now(), removed_at = null,
+        content_updated_at = case when c.content is null and s.content is null then t.content_updated_at else now() end
+    from wanted c
+         left join novelsync.staged_texts s on s.slug = any (p_slugs) and s.chapter_id = c.id
+         join public.chapters o on o.id = c.id
+    where t.id = o.id and t.novel_id = p_ids[c.novel]
+    returning t.novel_id, t.id, t.position,
+      case when o.removed_at is null then 'changed' else 'restored' end as kind,
+      array_remove(array[
+        case when o.title is distinct from t.title then 'title' end,
+        case when o.number is distinct from t.number then 'number' end,
+        case when o.url is distinct from t.url then 'url' end,
+        case when c.content is not null or s.content is not null then 'content' end,
+        case when o.position <> t.position then 'position' end], null) as fields)
+  select (select count(*) from wanted), count(*),
+         array_agg(row(c.novel_id, c.id, c.kind, c.fields, null)::novelsync.chapter_change
+                   order by c.novel_id, c.position)
+  into v_expected, v_found, v_changes
+  from changed c;
+  if v_found <> v_expected then
+    raise exception '% of % chapters to change are no longer in the table', v_expected - v_found, v_expected;
+  end if;
+  return v_changes;
+end
+$$;
+
+-- p_moved: novel, ids and their new positions. Returns the places of the novels whose order is another one now.
+create or replace function novelsync.move_chapters(p_ids novelsync.novel_id[], p_moved json) returns integer[]
+language plpgsql security invoker set search_path = '' as $$
+declare
+  v_expected bigint;
+  v_found bigint;
+  v_places integer[];
+begin
+  -- Materialized, or every row of the join drags both arrays along: gigabytes for 20,000 chapters.
+  with wanted as materialized (
+    select m.novel, i.id, i.position
+    from json_to_recordset(p_moved) as m(novel integer, ids novelsync.chapter_id[], positions integer[]),
+         unnest(m.ids, m.positions) as i(id, position)
+    where p_ids[m.novel] is not null
+  ), moved as (
+    update public.chapters t set position = w.position, updated_at = now()
+    from wanted w where t.id = w.id and t.novel_id = p_ids[w.novel]
+    returning w.novel)
+  select (select count(*) from wanted), count(*), array_agg(distinct m.novel) into v_expected, v_found, v_places
+  from moved m;
+  if v_found <> v_expected then
+    raise exception '% of % chapters to move are no longer in the table', v_expected - v_found, v_expected;
+  end if;
+  return v_places;
+end
+$$;
+
+-- Takes chapters from the readers; their rows and texts stay. p_removed: novel, ids.
+create or replace function novelsync.remove_chapters(
+  p_ids novelsync.novel_id[], p_removed json
+) returns novelsync.chapter_change[]
+language plpgsql security invoker set search_path = '' as $$
+declare
+  v_expected bigint;
+  v_found bigint;
+  v_changes novelsync.chapter_change[];
+begin
+  -- Materialized for the same reason.
+  with wanted as materialized (
+    select r.novel, i.id
+    from json_to_recordset(p_removed) as r(novel integer, ids novelsync.chapter_id[]), unnest(r.ids) as i(id)
+    where p_ids[r.novel] is not null
+  ), gone as (
+    update public.chapters t set removed_at = now(), updated_at = now()
+    from wanted w where t.id = w.id and t.novel_id = p_ids[w.novel]
+    returning t.novel_id, t.id, t.position)
+  select (select count(*) from wanted), count(*),
+         array_agg(row(g.novel_id, g.id, 'removed', '{}', null)::novelsync.chapter_change
+                   order by g.novel_id, g.position)
+  into v_expected, v_found, v_changes
+  from gone g;
+  if v_found <> v_expected then
+    raise exception '% of % chapters to remove are no longer in the table', v_expected - v_found, v_expected;
+  end if;
+  return v_changes;
+end
+$$;

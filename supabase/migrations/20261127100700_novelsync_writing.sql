@@ -1,0 +1,284 @@
+-- NovelSync: writing novels. First the private steps that touch novels and the bookkeeping, then novelsync_write.
+--
+-- p_novels: the whole request. p_due: those of it that are to be written.
+-- p_ids: by each novel's place in the request its row's id; null if its visible part is not to be written.
+
+-- The fields of a novel, and a novel in the request of a write: its keys are told at novelsync_write.
+do $$
+begin
+  if to_regtype('novelsync.novel_fields') is null then
+    create type novelsync.novel_fields as (title text, author text, description text, cover_url text, status text);
+  end if;
+  if to_regtype('novelsync.novel_write') is null then
+    create type novelsync.novel_write as (
+      place integer, slug text, request_id uuid, revision bigint, version text, checksum text, visible boolean,
+      staged integer, fields novelsync.novel_fields, is_new boolean, chapter_count integer, chapters_added integer,
+      problems_stay boolean, held_in_a_row integer, result json, former text, former_revision bigint, afresh boolean
+    );
+  end if;
+end
+$$;
+
+-- Makes the rows that are missing and locks all, in one order, so that two writers never wait for each other.
+create or replace function novelsync.lock_files(p_novels novelsync.novel_write[]) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  insert into novelsync.files (slug)
+  select n.slug from unnest(p_novels) n
+  where not exists (select from novelsync.files f where f.slug = n.slug)
+  order by n.slug collate "C"
+  on conflict do nothing;
+  perform from novelsync.files f
+  where f.slug in (select unnest(array[n.slug, n.former]) from unnest(p_novels) n)
+  order by f.slug for update;
+end
+$$;
+
+-- Refuses a write that answers a message for which its run waits no longer: the run's report would lack the answer.
+create or replace function novelsync.lock_messages(p_run uuid, p_novels novelsync.novel_write[]) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  perform from novelsync.messages m
+  where m.run_id = p_run and m.slug in (select n.slug from unnest(p_novels) n where n.result is not null)
+  for share;
+  if exists (
+    select from unnest(p_novels) n
+    where n.result is not null and not exists (
+      select from novelsync.messages m where m.run_id = p_run and m.slug = n.slug)) then
+    raise exception 'run % no longer waits for this', p_run using errcode = 'PT409';
+  end if;
+end
+$$;
+
+-- By place: "written" if this very request was carried out before, "stale" if it was planned on what is no longer so,
+-- null if the novel is to be written.
+create or replace function novelsync.check_revisions(p_novels novelsync.novel_write[]) returns text[]
+language plpgsql stable security invoker set search_path = '' as $$
+begin
+  return array(
+    select case when f.request_id = n.request_id then 'written'
+                when f.revision <> n.revision then 'stale'
+                when n.former is not null and not exists (
+                  select from novelsync.files o
+                  where o.slug = n.former and o.revision = n.former_revision and o.novel_id is not null) then 'stale'
+                when n.staged > 0 and not exists (
+                  select from novelsync.staging s
+                  where s.slug = n.slug and s.request_id = n.request_id
+                    and n.staged = (select count(*) from novelsync.staged_parts p where p.slug = s.slug)) then 'stale'
+           end
+    from unnest(p_novels) n join novelsync.files f on f.slug = n.slug
+    order by n.place);
+end
+$$;
+
+-- Renamed folders: the older rows go on under the new slug, and those of a copy that came in under it are removed.
+create or replace function novelsync.take_over_former(p_due novelsync.novel_write[]) returns novelsync.chapter_change[]
+language plpgsql security invoker set search_path = '' as $$
+declare
+  v_changes novelsync.chapter_change[];
+begin
+  with gone as (
+    update public.novels t set removed_at = now(), updated_at = now()
+    from unnest(p_due) n join novelsync.files f on f.slug = n.slug
+    where n.former is not null and t.id = f.novel_id and t.removed_at is null
+    returning t.id)
+  select array_agg(row(g.id, null, 'removed', '{}', null)::novelsync.chapter_change) into v_changes from gone g;
+  with left_behind as (
+    delete from novelsync.files f using unnest(p_due) n
+    where f.slug = n.former
+    returning f.slug, f.novel_id, f.first_seen, f.first_run)
+  update novelsync.files f set novel_id = o.novel_id, first_seen = o.first_seen, first_run = o.first_run
+  from unnest(p_due) n join left_behind o on o.slug = n.former
+  where f.slug = n.slug;
+  return v_changes;
+end
+$$;
+
+-- Makes the rows of new novels; those of staged ones are there. Returns by place the id of each novel's row, null where
+-- its visible part is not to be written, or cannot be, because a row of the site's own has the slug.
+create or replace function novelsync.create_novels(
+  p_novels novelsync.novel_write[], p_outcomes text[]
+) returns novelsync.novel_id[]
+language plpgsql security invoker set search_path = '' as $$
+declare
+  v_made jsonb;
+begin
+  with made as (
+    insert into public.novels (slug, title, author, description, cover_url, status, chapter_count, last_chapter_at)
+    select n.slug, (n.fields).*, n.chapter_count, case when n.chapter_count > 0 then now() end
+    from unnest(p_novels) n join novelsync.files f on f.slug = n.slug
+    where (f.novel_id is null or n.afresh) and n.visible and n.staged = 0 and p_outcomes[n.place] is null
+    on conflict (slug) where removed_at is null do nothing
+    returning id, slug)
+  -- Looked up by key: a join with what was inserted would be planned for a handful of rows, and there may be hundreds.
+  select jsonb_object_agg(m.slug, m.id) into v_made from made m;
+  return array(
+    select case when n.visible and p_outcomes[n.place] is null then
+             coalesce(case when not n.afresh then f.novel_id end,
+                      (v_made ->> n.slug)::novelsync.novel_id, s.novel_id) end
+    from unnest(p_novels) n
+    join novelsync.files f on f.slug = n.slug
+    left join novelsync.staging s on n.staged > 0 and s.slug = n.slug
+    order by n.place);
+end
+$$;
+
+-- Writes the rows of novels that were there before this call, or were staged; those of others were just made.
+-- p_reordered: places of novels whose chapters moved. A new novel is one entry, however many chapters it has.
+create or replace function novelsync.update_novels(
+  p_due novelsync.novel_write[], p_ids novelsync.novel_id[], p_reordered integer[]
+) returns novelsync.chapter_change[]
+language plpgsql security invoker set search_path = '' as $$
+declare
+  v_changes novelsync.chapter_change[];
+begin
+  with changed as (
+    update public.novels t
+    set slug = n.slug, title = w.title, author = w.author, description = w.description, cover_url = w.cover_url,
+        status = w.status, chapter_count = n.chapter_count, updated_at = now(),
+        last_chapter_at = case when n.chapters_added > 0 then now() else t.last_chapter_at end,
+        removed_at = null
+    from unnest(p_due) n
+         join public.novels o on o.id = p_ids[n.place]
+         cross join lateral (
+           select (coalesce(
+             n.fields, row(o.title, o.author, o.description, o.cover_url, o.status)::novelsync.novel_fields)).*
+         ) as w
+    where t.id = o.id and (not n.is_new or n.staged > 0)
+    returning t.id, n.is_new, n.place, o.removed_at is not null as restored,
+      array_remove(array[
+        case when o.slug is distinct from t.slug then 'slug' end,
+        case when o.title is distinct from t.title then 'title' end,
+        case when o.author is distinct from t.author then 'author' end,
+        case when o.description is distinct from t.description then 'description' end,
+        case when o.cover_url is distinct from t.cover_url then 'cover_url' end,
+        case when o.status is distinct from t.status then 'status' end,
+        case when n.place = any (p_reordered) then 'order' end], null) as fields
+  ), entries as (
+    select 1 as rank, c.place, row(c.id, null, case when c.restored then 'restored' else 'changed' end, c.fields, null)
+                               ::novelsync.chapter_change as entry
+    from changed c where not c.is_new and (c.restored or cardinality(c.fields) > 0)
+    union all
+    select 2, n.place, row(p_ids[n.place], null, 'added', '{}', n.chapter_count)::novelsync.chapter_change
+    from unnest(p_due) n where n.is_new and p_ids[n.place] is not null)
+  select array_agg(e.entry order by e.rank, e.place) into v_changes from entries e;
+  return v_changes;
+end
+$$;
+
+-- Remembers what was written.
+create or replace function novelsync.settle_files(
+  p_run uuid, p_due novelsync.novel_write[], p_ids novelsync.novel_id[]
+) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  update novelsync.files f
+  set novel_id = coalesce(p_ids[n.place], f.novel_id), version = n.version, checksum = n.checksum,
+      revision = f.revision + 1, request_id = n.request_id, missing_since = null,
+      removed_at = case when p_ids[n.place] is null then f.removed_at end,
+      removal_accepted = f.removal_accepted and p_ids[n.place] is null,
+      held_in_a_row = coalesce(n.held_in_a_row, f.held_in_a_row),
+      first_seen = case when n.afresh and p_ids[n.place] is not null then now() else f.first_seen end,
+      first_run = case when f.revision = 0 and n.former is null or n.afresh and p_ids[n.place] is not null
+                       then p_run else f.first_run end,
+      outside_at = case when p_run is null then clock_timestamp() end
+  from unnest(p_due) n
+  where f.slug = n.slug;
+
+  delete from novelsync.staging s using unnest(p_due) n
+  where n.staged > 0 and s.slug = n.slug and s.novel_id = any (p_ids);
+
+  -- The first answer stands: where the message came twice at once, the second saw a novel that was in already.
+  update novelsync.messages m set result = n.result
+  from unnest(p_due) n
+  where m.run_id = p_run and m.slug = n.slug and m.result is null and n.result is not null;
+end
+$$;
+
+-- p_problems: novel, slug, kind, message, hint: the open problems from now on, in place of those there were before.
+create or replace function novelsync.replace_problems(p_due novelsync.novel_write[], p_problems json) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  delete from novelsync.problems p using unnest(p_due) n where p.slug = n.slug and not n.problems_stay;
+  insert into novelsync.problems (slug, kind, message, hint)
+  select p.slug, p.kind, p.message, p.hint
+  from json_to_recordset(p_problems) as p(novel integer, slug text, kind text, message text, hint text)
+  where p.novel in (select n.place from unnest(p_due) n);
+end
+$$;
+
+-- Writes some novels, all of them or, if anything is raised, none. Each is whole or not at all for readers.
+--
+-- In: run_id, and lists in which every other entry names its novel by its place in the first:
+--   novels    place (from 1, in order), slug, request_id, revision, version, checksum,
+--             visible (false: only the bookkeeping moves),
+--             staged (parts that novelsync_stage brought in; 0: none),
+--             fields (null: unchanged, else title, author, description, cover_url, status),
+--             is_new, chapter_count, chapters_added, problems_stay, held_in_a_row (null: as before),
+--             result (what is answered to the run's message about this novel; null: there is none),
+--             former, former_revision: the slug under which it was stored before its folder was renamed; its rows go on
+--             under the new one, and those of a copy that came in under the new one are taken from the readers,
+--             afresh: what was removed under this slug was another novel, and is left
+--   created   chapters that are new
+--   changed   chapters whose title, number, url or text changed; content null: the text stays
+--   moved     ids and their new positions, where nothing else changed
+--   removed   ids that are taken from the readers
+--   problems  the novel's open problems from now on (unless its problems_stay is true)
+-- Out: per novel "written" (also if this very request was carried out before), "stale" (somebody else wrote it since it
+-- was planned) or "taken" (a row of the site's own has the slug); nothing was done of the last two.
+create or replace function public.novelsync_write(json) returns json
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+  v_novels novelsync.novel_write[];  -- decoded once, and taken from here by every step
+  v_outcomes text[];                 -- by place: written, stale, taken, or null while it is to be written
+  v_due novelsync.novel_write[];     -- those that are to be written
+  v_ids novelsync.novel_id[];        -- by place, where the visible part is to be written
+  v_known novelsync.novel_id[];      -- of these, those that are not new
+  v_staged text[];                   -- slugs to publish
+  v_reordered integer[];
+  v_changes novelsync.chapter_change[];
+begin
+  select * into v_request from json_to_record($1) as r(
+    run_id uuid, novels novelsync.novel_write[], created json, changed json, moved json, removed json, problems json);
+  v_novels := v_request.novels;
+
+  perform novelsync.assert_lease(v_request.run_id);
+  perform novelsync.lock_files(v_novels);
+  perform novelsync.lock_messages(v_request.run_id, v_novels);
+  v_outcomes := novelsync.check_revisions(v_novels);
+  -- What was staged for a write that went stale is of no use to anybody.
+  if 'stale' = any (v_outcomes) then
+    perform novelsync.discard_staging(array(
+      select s.slug from unnest(v_novels) n join novelsync.staging s on s.slug = n.slug and s.request_id = n.request_id
+      where n.staged > 0 and v_outcomes[n.place] = 'stale'));
+  end if;
+
+  v_due := array(select n from unnest(v_novels) n where v_outcomes[n.place] is null);
+  v_changes := novelsync.take_over_former(v_due);
+  v_ids := novelsync.create_novels(v_novels, v_outcomes);
+  v_outcomes := array(
+    select case when n.visible and v_ids[n.place] is null then coalesce(v_outcomes[n.place], 'taken')
+                else v_outcomes[n.place] end
+    from unnest(v_novels) n order by n.place);
+  v_due := array(select n from unnest(v_due) n where v_outcomes[n.place] is null);
+  v_known := array(select v_ids[n.place] from unnest(v_due) n where not n.is_new);
+  v_staged := array(select n.slug from unnest(v_due) n where n.staged > 0);
+
+  v_changes := v_changes || novelsync.insert_chapters(v_ids, v_known, v_request.created);
+  if cardinality(v_staged) > 0 then
+    v_changes := v_changes || novelsync.publish_staged_chapters(v_ids, v_known, v_staged);
+  end if;
+  v_changes := v_changes || novelsync.change_chapters(v_ids, v_staged, v_request.changed);
+  v_reordered := novelsync.move_chapters(v_ids, v_request.moved);
+  v_changes := v_changes || novelsync.remove_chapters(v_ids, v_request.removed);
+  v_changes := v_changes || novelsync.update_novels(v_due, v_ids, v_reordered);
+  perform novelsync.settle_files(v_request.run_id, v_due, v_ids);
+  perform novelsync.replace_problems(v_due, v_request.problems);
+
+  -- Here, and not at commit, so that what is wrong with the data is this call's error.
+  set constraints public.chapters_position immediate;
+  perform novelsync.append_changes(v_request.run_id, v_changes);
+  return (select json_agg(coalesce(o, 'written') order by place) from unnest(v_outcomes) with ordinality as u(o, place));
+end
+$$;
