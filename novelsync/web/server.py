@@ -3,11 +3,11 @@
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from novelsync import wiring
 
-SOURCE = Path(__file__).parents[2] / "main.py"
+SOURCE: Final = Path(__file__).with_name("functions.py")
 
 
 def serve(host: str, port: int) -> None:
