@@ -9,6 +9,7 @@ READY := .venv/ready
 .PHONY: help sync status serve stop check test soak fuzz bench bench-others screenshots clean
 
 help:
+	@echo "make         needs no other set-up; . .venv/bin/activate afterwards, and novelsync is a command"
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
 	@echo "make status  show whether all is well"
 	@echo "make serve   answer over HTTP as the deployed functions do   (ARGS='--port 8080')"
@@ -20,7 +21,7 @@ help:
 	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
 	@echo "make screenshots   the pictures in docs/, taken anew; needs a Chromium"
 
-$(READY): requirements.txt requirements-dev.txt
+$(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name it: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "setting up .venv with $$($(PYTHON) --version) …"
 	@$(PYTHON) -m venv .venv

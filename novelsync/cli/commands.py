@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from novelsync import __version__
 from novelsync.adoption import existing_tables
 from novelsync.adoption.proposal import propose
 from novelsync.cli.doctor import examine
@@ -102,6 +103,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON documen
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Mirror a folder of web novels into a site's database."""
 

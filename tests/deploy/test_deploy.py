@@ -407,7 +407,7 @@ def test_what_belongs_to_others_is_refused_before_anything_is_touched(
 @pytest.mark.parametrize(
     ("status", "says", "do"),
     [
-        (404, "has not been migrated", "python -m novelsync migrate --print"),
+        (404, "has not been migrated", "novelsync migrate --print"),
         (540, "is paused", "restore it"),
         (500, "answers with status 500", "dashboard"),
     ],
@@ -431,7 +431,7 @@ def test_an_older_schema_is_refused_before_anything_is_touched(
     refused = deployed_cloud.deploy()
     assert (refused.code, refused.changes()) == (1, [])
     assert f"its newest migration is {named}, and {NEWEST} is needed" in refused.err
-    assert "python -m novelsync migrate --print" in refused.err
+    assert "novelsync migrate --print" in refused.err
 
 
 def test_a_newer_schema_is_none_of_its_business(deployed_cloud: Cloud, database: Database) -> None:
