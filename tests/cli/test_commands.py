@@ -218,7 +218,7 @@ def test_serve_syncs_every_hour_by_itself_and_its_port_is_its_own(run: Run) -> N
     assert status
     assert status["jobs_count"] == 1
     assert second.code == 2
-    assert "cannot be listened at" in second.err
+    assert "cannot listen on" in second.err
 
 
 @pytest.mark.usefixtures("settled")
@@ -293,7 +293,7 @@ BAD = {
     "an unknown command": ({}, ["snyc"], 2, "No such command"),
     "an unknown option": ({}, ["sync", "--faster"], 2, "No such option"),
     "a port that cannot be": ({}, ["serve", "--port", "99999"], 2, "99999 is not in the range"),
-    "a host that is none": ({}, ["serve", "--host", "::nowhere"], 2, "cannot be listened at"),
+    "a host that is none": ({}, ["serve", "--host", "::nowhere"], 2, "cannot listen on"),
     "nothing to validate": ({}, ["validate", "/nowhere"], 2, "there is no /nowhere"),
 }
 

@@ -656,7 +656,7 @@ def test_a_run_that_failed_is_shown_and_exits_with_1(cloud: Cloud, database: Dat
     assert "the run ended as 'failed'" in deployed.err
     assert "https://novelsync-status-abc.a.run.app/api/v1/sync/novels/status" in deployed.err
     assert deployed.err.splitlines()[-1] == (
-        "  → mend it; then: gcloud scheduler jobs run novelsync-hourly --location=europe-west1 --project=my-project"
+        "  → fix it; then: gcloud scheduler jobs run novelsync-hourly --location=europe-west1 --project=my-project"
     )
 
 

@@ -289,7 +289,7 @@ def test_a_button_whose_database_went_away_says_so_in_place(serve: Serve, look: 
     page = look(serve())
     tables.connection.execute("alter function novelsync_begin(json) rename to away")
     page.get_by_role("button", name="Sync now").click()
-    expect(page.get_by_role("status")).to_contain_text("Something needs mending. ")
+    expect(page.get_by_role("status")).to_contain_text("Something needs fixing. ")
     expect(page.get_by_role("status")).to_contain_text("has not been migrated")
 
 

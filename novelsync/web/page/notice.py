@@ -15,7 +15,7 @@ _HEADLINES: Final = {
     409: "Nothing was started",
     503: "Out of reach just now",
 }
-_MEND: Final = "Something needs mending"
+_FIX: Final = "Something needs fixing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def notice(status: int, document: Mapping[str, Any], *, back: str, again: bool) 
     said = [document["message"], document.get("hint", "")]
     if report is not None:
         said = [line for problem in report["problems"][:1] for line in (problem["message"], problem["hint"])]
-    headline = _HEADLINES.get(status, _MEND)
+    headline = _HEADLINES.get(status, _FIX)
     return Notice("bad", headline, [text(sentence(line)) for line in said if line], back, again)
 
 
