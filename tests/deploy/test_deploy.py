@@ -538,7 +538,7 @@ def test_help_names_every_flag(cloud: Cloud) -> None:
 def test_the_docs_say_what_to_do_about_what_it_really_says() -> None:
     scripts = "".join(path.read_text() for path in (ROOT / "deploy.sh", *(ROOT / "deploy").glob("*.sh")))
     said = re.sub(r"\$\{?[a-z_]+(:-[^}]*)?\}?", "…", scripts.replace("DELETE_REQUESTED", "…"))
-    docs = (ROOT / "docs" / "operate.md").read_text().partition("### What deploy.sh says")[2].partition("\n## ")[0]
+    docs = (ROOT / "docs" / "deploy.md").read_text().partition("## What deploy.sh says")[2].partition("\n## ")[0]
     quoted = re.findall("`(.+?)`", "\n".join(row.split("|")[1] for row in re.findall(r"^\| `.*", docs, re.MULTILINE)))
     assert len(quoted) > 15
     for words in quoted:
