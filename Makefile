@@ -1,4 +1,4 @@
-# One front door. `make sync` and `make test` do all the set-up they need.
+# One front door. Each target does the set-up it needs.
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -9,7 +9,6 @@ READY := .venv/ready
 .PHONY: help sync status serve stop check test soak fuzz bench bench-others screenshots clean
 
 help:
-	@echo "make         needs no other set-up; . .venv/bin/activate afterwards, and novelsync is a command"
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
 	@echo "make status  show whether all is well"
 	@echo "make serve   answer over HTTP as the deployed functions do   (ARGS='--port 8080')"
@@ -20,6 +19,7 @@ help:
 	@echo "make fuzz    files nobody would think of, for the reader   (ARGS='--seconds 600')"
 	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
 	@echo "make screenshots   the pictures in docs/, taken anew; needs a Chromium"
+	@echo "Each sets up .venv first, if that is not done. After '. .venv/bin/activate' the command is novelsync."
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name it: make PYTHON=/path/to/python3"; exit 1; }
