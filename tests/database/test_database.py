@@ -421,7 +421,7 @@ def test_time_stamps_tell_what_happened(database: SqlClient, tables: Tables) -> 
 
 
 def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: SqlClient, tables: Tables) -> None:
-    put(database, "emma", found("One", content=ONE), warnings=["fixed"])
+    put(database, "emma", found("One", content=ONE), warnings=["mended"])
     before = tables.places()
     known = database.known_novels({"emma": "sum of 1"})["emma"]
     assert database.write(None, [plan_same_bytes(SourceFile("emma", "2", 1), "sum of 1", known.revision)]) == [
@@ -429,7 +429,7 @@ def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: Sq
     ]
     assert tables.places() == before
     assert [f.version for f in database.known_files()] == ["2"]
-    assert [problem.message for problem in database.open_problems().problems] == ["fixed"]
+    assert [problem.message for problem in database.open_problems().problems] == ["mended"]
 
 
 # Problems -------------------------------------------------------------------------
@@ -437,7 +437,7 @@ def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: Sq
 
 def test_problems_stand_until_the_next_write_says_otherwise(database: SqlClient) -> None:
     put(database, "emma", warnings=["one", "two"])
-    problem = Problem("persuasion", ProblemKind.REFUSED, "cut", "fix it")
+    problem = Problem("persuasion", ProblemKind.REFUSED, "cut", "mend it")
     database.write(None, [plan_refusal(SourceFile("persuasion", "1", 1), 0, problem, "1")])
     open_problems = database.open_problems()
     assert open_problems.counts == {"warning": 1, "refused": 1}
