@@ -104,14 +104,15 @@ class Function:
 def answer(request: Request, function: Function, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
     """The answer to any request whatever; nothing gets out as an exception."""
     structlog.contextvars.clear_contextvars()  # what this thread bound for the request before
+    say: Say = as_command_line
     try:
         _bound(request)
         act = _route(request, function)
         parts = find_parts(acts=any(route.method == "POST" for route in function.routes))
         structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
         _check_origin(parts, request)
-        status, document = act(parts, request)
         say = _say(parts, request, function)
+        status, document = act(parts, request)
         document = said(document, say)
         if act is _status and _is_browser(request):
             return _page(status, status_page(view(document, _actions(parts, function, say), say, datetime.now(UTC))))
@@ -121,7 +122,7 @@ def answer(request: Request, function: Function, find_parts: Callable[..., Parts
         return _told(request, function, refusal.status, _failure(refusal.message, refusal.hint), allow)
     except NovelSyncError as error:
         log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
-        return _told(request, function, _status_of(error), _failure(error.message, error.hint))
+        return _told(request, function, _status_of(error), _failure(error.message, say(error.hint)))
     except Exception:
         # The outermost boundary: functions-framework would answer with a page of its own.
         log.exception("request_broke")
