@@ -1,4 +1,4 @@
-# One front door. `make sync` and `make test` do all the set-up they need.
+# One front door. Each target does the set-up it needs.
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -19,8 +19,9 @@ help:
 	@echo "make fuzz    files nobody would think of, for the reader   (ARGS='--seconds 600')"
 	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
 	@echo "make screenshots   the pictures in docs/, taken anew; needs a Chromium"
+	@echo "Each sets up .venv first, if that is not done. After '. .venv/bin/activate' the command is novelsync."
 
-$(READY): requirements.txt requirements-dev.txt
+$(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name it: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "setting up .venv with $$($(PYTHON) --version) …"
 	@$(PYTHON) -m venv .venv

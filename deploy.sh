@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# NovelSync on Google Cloud: from nothing to an hourly sync, in one command that can be repeated. docs/operate.md explains it.
+# NovelSync on Google Cloud: from nothing to an hourly sync, in one command that can be repeated. docs/deploy.md explains it.
 #
 # Every step asks first what is there, and makes or updates it. Keys never are on a command line, and never printed.
 # Runs on macOS' bash 3.2: no associative arrays, no mapfile, and "${list[@]+…}" where a list may be empty.

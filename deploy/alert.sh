@@ -58,7 +58,7 @@ make_alert() {
 # More than one of the three places says that the check fails, within 20 minutes.
 policy_json() {
   printf '{"displayName": "%s", "combiner": "OR", "notificationChannels": ["%s"], ' "$alert_name" "$2"
-  printf '"documentation": {"content": "The sync fails, or has not run. Its status page says why; docs/operate.md what to do.", "mimeType": "text/markdown"}, '
+  printf '"documentation": {"content": "The sync fails, or has not run. Its status page says why; docs/messages.md what to do.", "mimeType": "text/markdown"}, '
   printf '"conditions": [{"displayName": "the status is failing, stale or never_run", "conditionThreshold": {'
   printf '"filter": "resource.type=\\"uptime_url\\" AND metric.type=\\"monitoring.googleapis.com/uptime_check/check_passed\\" AND metric.label.check_id=\\"%s\\"", ' "$1"
   printf '"aggregations": [{"alignmentPeriod": "1200s", "perSeriesAligner": "ALIGN_NEXT_OLDER", "crossSeriesReducer": "REDUCE_COUNT_FALSE", "groupByFields": ["resource.label.*"]}], '

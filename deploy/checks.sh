@@ -128,7 +128,7 @@ take_key() {
   fi
 }
 
-readonly MIGRATE="DATABASE_URL=… python -m novelsync migrate (the session pooler's address: the direct host has no IPv4); or supabase db push; or paste what python -m novelsync migrate --print prints into the SQL editor"
+readonly MIGRATE="DATABASE_URL=… novelsync migrate (the session pooler's address: the direct host has no IPv4); or supabase db push; or paste what novelsync migrate --print prints into the SQL editor"
 
 check_database() {
   if [ -n "$dry_run" ]; then return; fi

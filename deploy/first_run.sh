@@ -61,17 +61,17 @@ look_at_database() {
 }
 
 print_report() {
-  local mend
+  local fix
   print_last_report
   case $outcome in
     ok) say "  ok: everything in storage is in the tables" ;;
     partial) say "  partial: some novels are refused, held or left over; the report above names them" ;;
     *)
-      mend='mend it'
+      fix='fix it'
       # A bucket of others, or one that crawlers have not reached yet.
-      if grep -Fq 'there is nothing under gs://' "$scratch/database"; then mend="bring the novels there: $(bring_novels)"; fi
+      if grep -Fq 'there is nothing under gs://' "$scratch/database"; then fix="bring the novels there: $(bring_novels)"; fi
       end_badly "everything is deployed, but the run ended as '$outcome'; the report above has the reason${rotate:+; the old key is not disabled}" \
-        "$mend; then: gcloud scheduler jobs run $job --location=$region --project=$project"
+        "$fix; then: gcloud scheduler jobs run $job --location=$region --project=$project"
       ;;
   esac
 }
@@ -107,7 +107,7 @@ disable_old_keys() {
 
 bring_novels() { show gcloud storage rsync --recursive storage/novels "$storage"; }
 
-# All is made, and one thing is left to be mended: whoever mends it needs to know the addresses.
+# All is made, and one thing is left to be fixed: whoever fixes it needs to know the addresses.
 end_badly() {
   say_goodbye
   say ""

@@ -50,7 +50,7 @@ quietly() { "$@" </dev/null >"$scratch/out" 2>"$scratch/err"; }
 give_up() {
   say "$(sed 's/^/    /' "$scratch/err")"
   die "gcloud could not do this: $(show "$@")" \
-    "mend what it says above, and call deploy.sh again: it goes on where it stopped"
+    "fix what it says above, and call deploy.sh again: it goes on where it stopped"
 }
 
 run() {

@@ -1,1 +1,83 @@
-"""NovelSync mirrors a folder or bucket of web novels into a site's Postgres tables."""
+"""
+NovelSync mirrors a folder or bucket of web novels into a site's Postgres tables.
+
+What a program that uses it as a library needs is here by name. Nothing is imported before it is asked for, because a
+command line and a cold start pay for each import.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from novelsync.contracts import Database as Database
+    from novelsync.contracts import Messages as Messages
+    from novelsync.contracts import Novels as Novels
+    from novelsync.contracts import Publisher as Publisher
+    from novelsync.contracts import RemovedRows as RemovedRows
+    from novelsync.contracts import Runs as Runs
+    from novelsync.contracts import Scheduler as Scheduler
+    from novelsync.contracts import StatusSource as StatusSource
+    from novelsync.contracts import Storage as Storage
+    from novelsync.contracts import SyncDatabase as SyncDatabase
+    from novelsync.errors import BookRefused as BookRefused
+    from novelsync.errors import ConfigurationError as ConfigurationError
+    from novelsync.errors import DatabaseNotReady as DatabaseNotReady
+    from novelsync.errors import DatabaseUnavailable as DatabaseUnavailable
+    from novelsync.errors import LeaseLost as LeaseLost
+    from novelsync.errors import NovelSyncError as NovelSyncError
+    from novelsync.errors import PayloadTooLarge as PayloadTooLarge
+    from novelsync.errors import PublisherUnavailable as PublisherUnavailable
+    from novelsync.errors import RunInProgress as RunInProgress
+    from novelsync.errors import SchedulerStopped as SchedulerStopped
+    from novelsync.errors import SchedulerUnavailable as SchedulerUnavailable
+    from novelsync.errors import StorageUnavailable as StorageUnavailable
+    from novelsync.errors import TimeBudgetExceeded as TimeBudgetExceeded
+    from novelsync.errors import Unavailable as Unavailable
+    from novelsync.errors import WriteRejected as WriteRejected
+    from novelsync.models.report import Report as Report
+    from novelsync.models.run import SyncOptions as SyncOptions
+    from novelsync.scheduler_service import SchedulerService as SchedulerService
+    from novelsync.settings import Settings as Settings
+    from novelsync.settings import load_settings as load_settings
+    from novelsync.status_service import StatusService as StatusService
+    from novelsync.sync_service import Executor as Executor
+    from novelsync.sync_service import SyncConfig as SyncConfig
+    from novelsync.sync_service import SyncService as SyncService
+    from novelsync.wiring import connected as connected
+
+__version__ = "0.1.0"
+
+_NAMES: Final = {
+    "contracts": (
+        *("Database", "Messages", "Novels", "Publisher", "RemovedRows", "Runs", "Scheduler", "StatusSource"),
+        *("Storage", "SyncDatabase"),
+    ),
+    "errors": (
+        *("BookRefused", "ConfigurationError", "DatabaseNotReady", "DatabaseUnavailable", "LeaseLost"),
+        *("NovelSyncError", "PayloadTooLarge", "PublisherUnavailable", "RunInProgress", "SchedulerStopped"),
+        *("SchedulerUnavailable", "StorageUnavailable", "TimeBudgetExceeded", "Unavailable", "WriteRejected"),
+    ),
+    "models.report": ("Report",),
+    "models.run": ("SyncOptions",),
+    "scheduler_service": ("SchedulerService",),
+    "settings": ("Settings", "load_settings"),
+    "status_service": ("StatusService",),
+    "sync_service": ("Executor", "SyncConfig", "SyncService"),
+    "wiring": ("connected",),
+}
+"""What is offered, by the module that has it: the imports above, as they are carried out."""
+
+_HOMES: Final = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 — all of them are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -12,9 +12,9 @@ Everything that can go wrong, sorted by what to do next.
     ├── SchedulerStopped      it starts no run, not even when asked to: start it first
     ├── LeaseLost             this run was overtaken by another: stop, write nothing more
     ├── DatabaseNotReady      run the migration
-    ├── OutOfTime             this novel takes longer than the run has left: go on without it
+    ├── TimeBudgetExceeded    this novel takes longer than the run has left: go on without it
     ├── WriteRejected         the database refused this data: isolate the novel, go on with the others
-    │   └── TooMuchAtOnce     the same data in smaller calls may pass
+    │   └── PayloadTooLarge   the same data in smaller calls may pass
     └── BookRefused           this file only; carries every reason
 
 No exception of another library leaves the adapter that met it.

@@ -217,7 +217,7 @@ def _load(settings: type[_Any]) -> _Any:
         return settings()  # filled from the environment
     except ValidationError as error:
         wrong = "; ".join(_said(details) for details in error.errors(include_url=False))
-        raise ConfigurationError(wrong, "mend it in the environment or in .env; README.md lists the settings") from None
+        raise ConfigurationError(wrong, "fix it in the environment or in .env; README.md lists the settings") from None
     except (OSError, UnicodeError) as error:
         # The position, and not the error itself, which quotes the file.
         reason = error.strerror if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"  # type: ignore[attr-defined]

@@ -67,7 +67,7 @@ def imported_rooms(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (room(name.name.removeprefix("novelsync.")) for name in node.names if "novelsync." in name.name)
         elif isinstance(node, ast.ImportFrom) and node.module == "novelsync":
-            yield from (name.name for name in node.names)
+            yield from (name.name for name in node.names if name.name != "__version__")
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("novelsync."):
             yield room(str(node.module).removeprefix("novelsync."))
 

@@ -1,4 +1,4 @@
-"""docs/operate.md has every message: each error that is made, each log event, each verdict, each kind of problem."""
+"""docs/messages.md has every message: each error that is made, each log event, each verdict, each kind of problem."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from novelsync.models.problems import ProblemKind
 
 ROOT = Path(__file__).parents[1]
 # Without what only marks it up, so that a message may be set in backticks and broken at any space.
-RUNBOOK = re.sub(r"\s+", " ", (ROOT / "docs" / "operate.md").read_text(encoding="utf-8").replace("`", ""))
+RUNBOOK = re.sub(r"\s+", " ", (ROOT / "docs" / "messages.md").read_text(encoding="utf-8").replace("`", ""))
 
 ERRORS = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)}
 ERRORS |= {"Refused", "_Refused", "_unavailable"}

@@ -1,5 +1,5 @@
 """
-Prints a notice for each new chapter, for ever: `python docs/examples/new_chapters.py`.
+Prints a notice for each new chapter, until it is stopped: `python docs/examples/new_chapters.py`.
 
 Reads the change feed with the key that a site's pages have. What was read last is remembered in a file; a real site
 would keep it in its database, in the transaction in which it sends the notices.

@@ -277,7 +277,7 @@ def _carry_out(connection: Connection, statement: str) -> None:
 def _cannot(reasons: Sequence[str], hint: str = "") -> DatabaseNotReady:
     return DatabaseNotReady(
         f"the tables cannot be taken over, and nothing was changed: {'; '.join(reasons)}",
-        hint or "mend it with alter table (add, rename or convert the column), or let NovelSync fill tables of its own",
+        hint or "fix it with alter table (add, rename or convert the column), or let NovelSync fill tables of its own",
     )
 
 

@@ -19,7 +19,7 @@ from novelsync.errors import BookRefused
 from novelsync.models.source import Book, BookChapter
 from novelsync.text.formatting import printable
 
-_FORMAT_HINT: Final = "mend what is named and write the file again; docs/format.md shows the format"
+_FORMAT_HINT: Final = "fix what is named and write the file again; docs/format.md shows the format"
 _SYNTAX_HINT: Final = "write it with a JSON library, whole, under another name, then rename it to book_info.json"
 _UTF8_HINT: Final = 'save it as UTF-8; in Python: open(path, "w", encoding="utf-8")'
 

@@ -37,7 +37,7 @@ SHOWN: Final = 40
 
 
 class _Cause(NamedTuple):
-    """Why something was mended or left out, as said of one case and of several."""
+    """Why something was fixed or left out, as said of one case and of several."""
 
     one: str
     many: str
@@ -282,7 +282,7 @@ def _in_capitals(key: str) -> tuple[str, str]:
 
 
 # The format: validated from slices, never from plain values -------------------------
-# The input types are for the schema alone, which accepts what is accepted, and marks what is mended as deprecated.
+# The input types are for the schema alone, which accepts what is accepted, and marks what is fixed as deprecated.
 
 
 def _accepted(fate: str) -> WithJsonSchema:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from novelsync import __version__
 from novelsync.adoption import existing_tables
 from novelsync.adoption.proposal import propose
 from novelsync.cli.doctor import examine
@@ -99,24 +100,25 @@ def _exit_code(error: NovelSyncError) -> int:
             return PROBLEMS
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, and nothing else there.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """Mirror a folder of web novels into a site's database."""
+    """Mirror a folder or bucket of web novels into a site's database."""
 
 
 @cli.command()
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--slug", "slugs", multiple=True, metavar="SLUG", help="Only this novel; may be given several times.")
+@click.option("--slug", "slugs", multiple=True, metavar="SLUG", help="Sync only this novel; can be repeated.")
 @click.option("--reread", is_flag=True, help="Read every file and check every stored text, even if nothing changed.")
-@click.option("--accept", multiple=True, metavar="SLUG", help="Let happen what is held of this novel, as it was shown.")
+@click.option("--accept", multiple=True, metavar="SLUG", help="Apply what is held for this novel, as it was shown.")
 @click.option(
     "--accept-removals",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Let so many missing novels be removed; the number that was shown.",
+    help="Remove this many missing novels: the number that was shown.",
 )
 @as_json
 def sync(
@@ -177,7 +179,7 @@ def _signals_stop(service: SyncService) -> Iterator[None]:
 @cli.command()
 @as_json
 def status(as_json: bool) -> int:
-    """Show whether all is well: what is stored, what is pending, how the last run went."""
+    """Show whether all is well. Prints what is stored, what is pending and how the last run went."""
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
     with connected(settings) as parts:
@@ -192,7 +194,7 @@ def status(as_json: bool) -> int:
 @cli.command()
 @as_json
 def verify(as_json: bool) -> int:
-    """Compare storage and tables text by text, and list every difference; change nothing."""
+    """Compare storage and tables text by text. Lists every difference, and changes nothing."""
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
     with connected(settings) as parts:
@@ -213,11 +215,16 @@ def verify(as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--slug", metavar="SLUG", help="Only of this novel.")
-@click.option("--older-than", type=click.IntRange(0, 36_500), metavar="DAYS", help="Only what was removed so long ago.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--slug", metavar="SLUG", help="Only this novel.")
+@click.option(
+    "--older-than",
+    type=click.IntRange(0, 36_500),
+    metavar="DAYS",
+    help="Only what was removed at least this many days ago.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
-    """Delete for good what was removed; the only thing that does."""
+    """Delete removed rows for good; nothing else does."""
     settings = load_settings()
     with open_database(settings) as database:
         print_direction("removed rows", database.name)
@@ -248,12 +255,12 @@ def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
     type=click.Choice(migrations.READERS),
     default="anon",
     show_default=True,
-    help="Who may read new tables; anon includes authenticated. Policies that exist stay as they are.",
+    help="Who may read new tables; anon includes authenticated. Existing policies stay as they are.",
 )
 @click.option("--adopt", is_flag=True, help="Take over tables that another sync filled; every id stays.")
 @click.option("--dry-run", is_flag=True, help="With --adopt: show what would be done, and do nothing.")
 def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
-    """Make the tables and functions in the database, or bring them up to date."""
+    """Create or update the tables and functions."""
     if dry_run and not adopt:
         raise click.UsageError("--dry-run is for --adopt; --print shows what a migration runs.")
     if adopt and only_print:
@@ -282,9 +289,9 @@ def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65_535), default=8080, show_default=True)
-@click.option("--schedule/--no-schedule", default=True, show_default=True, help="Sync every hour, too.")
+@click.option("--schedule/--no-schedule", default=True, show_default=True, help="Also sync every hour.")
 def serve(host: str, port: int, schedule: bool) -> int:
-    """Answer over HTTP as the deployed functions do, both in one process, and sync every hour."""
+    """Answer over HTTP, and sync every hour. Does what both deployed functions do, in one process."""
     job = load_settings().scheduler_job
     host = host.strip("[]")
     _check_port(host, port)
@@ -313,7 +320,7 @@ def _check_port(host: str, port: int) -> None:
 
 @cli.command()
 def doctor() -> int:
-    """Say of each part whether it works, and what to do if not."""
+    """Check every part. Says what to do about each that does not work."""
     code = OK
     for finding in examine():
         print_finding(finding.part, finding.said, finding.hint, works=finding.error is None)
@@ -328,7 +335,11 @@ def doctor() -> int:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--schema", is_flag=True, help="Print the format as a JSON Schema, and look at nothing.")
 def validate(paths: Sequence[Path], schema: bool) -> int:
-    """Say what would be refused or mended, and what is doubtful: of files, novels' folders, or folders of novels."""
+    """
+    Check novel files; needs no database.
+
+    Takes files, novel folders or folders of novels, and says what would be refused or fixed and what looks doubtful.
+    """
     if schema:
         print_json(file_schema())
         return OK

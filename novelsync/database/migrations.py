@@ -6,15 +6,21 @@ Bringing a database up to ``supabase/migrations``, with the ledger that the Supa
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from novelsync.database.transports.postgres import connect, translated_errors
 from novelsync.errors import DatabaseNotReady
 
-FOLDER = Path(__file__).parents[2] / "supabase" / "migrations"
+PACKAGED: Final = resources.files("novelsync.database") / "sql"
+"""Where a wheel has them, and a clone has nothing."""
+
+IN_CLONE: Final = Path(__file__).parents[2] / "supabase" / "migrations"
+"""Where the Supabase CLI looks for them."""
 
 READERS = ("anon", "authenticated", "none")
 
@@ -39,9 +45,10 @@ class Migration:
 
 def migrations() -> Iterator[Migration]:
     """All of them, the oldest first."""
-    for path in sorted(FOLDER.glob("*.sql")):
-        version, _, name = path.stem.partition("_")
-        yield Migration(version, name, path.read_text(encoding="utf-8"))
+    folder: Traversable = PACKAGED if PACKAGED.is_dir() else IN_CLONE
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        version, _, name = file.name.removesuffix(".sql").partition("_")
+        yield Migration(version, name, file.read_text(encoding="utf-8"))
 
 
 def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:

@@ -7,7 +7,10 @@ command line on a laptop and a request in the cloud when it is shown.
 
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -19,7 +22,15 @@ Say = Callable[[str], str]
 
 def as_command_line(text: str) -> str:
     """For whoever has a shell on this machine."""
-    return _COMMAND.sub(r"`python -m novelsync \1`", text)
+    return _COMMAND.sub(rf"`{_program()} \1`", text)
+
+
+def _program() -> str:
+    """``novelsync`` if that started this process, or if a shell would find this Python's; else what always works."""
+    started = Path(sys.argv[0]).stem == "novelsync"
+    found = shutil.which("novelsync")
+    ours = found is not None and Path(found).parent == Path(sys.executable).parent
+    return "novelsync" if started or ours else "python -m novelsync"
 
 
 def as_request(path: str, root: str = "", job: str = "") -> Say:

@@ -101,14 +101,15 @@ class Function:
 def answer(request: Request, function: Function, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
     """The answer to any request whatever; nothing gets out as an exception."""
     structlog.contextvars.clear_contextvars()  # what this thread bound for the request before
+    say: Say = as_command_line
     try:
         check_size(request)
         handler = _route(request, function)
         parts = find_parts(acts=any(route.method == "POST" for route in function.routes))
         structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
         _check_origin(parts, request)
-        status, body = handler(parts, request)
         say = _say(parts, request, function)
+        status, body = handler(parts, request)
         if isinstance(body, Status) and _is_browser(request):
             return _page(status, status_page(view(body, _actions(parts, function, say), say, datetime.now(UTC))))
         return _told(request, function, status, body, say)
@@ -117,7 +118,7 @@ def answer(request: Request, function: Function, find_parts: Callable[..., Parts
         return _told(request, function, refusal.status, _failure(refusal.message, refusal.hint), more=allow)
     except NovelSyncError as error:
         log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
-        return _told(request, function, _status_of(error), _failure(error.message, error.hint))
+        return _told(request, function, _status_of(error), _failure(error.message, error.hint), say)
     except Exception:
         # The outermost boundary: functions-framework would answer with a page of its own.
         log.exception("request_broke")

@@ -12,7 +12,7 @@ import structlog
 from novelsync import wiring
 from novelsync.errors import NovelSyncError, Unavailable
 
-SOURCE: Final = Path(__file__).parents[2] / "main.py"
+SOURCE: Final = Path(__file__).with_name("functions.py")
 
 PAUSE: Final = 5.0
 """Seconds between two attempts to start the schedule: the database may be away for a while."""

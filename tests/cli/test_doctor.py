@@ -33,7 +33,7 @@ def test_all_parts_are_well_and_have_a_line_each(run: Run, settled: Library) -> 
     assert re.search(r"Postgres at .*: Postgres \d+\.\d+, as postgres", result.out)
     assert f"up to date, {NEWEST}" in result.out
     assert re.search(r"size +\d+ MB, \d% of NOVELSYNC_DATABASE_LIMIT", result.out)
-    assert "`python -m novelsync serve` syncs every hour" in result.out
+    assert "`novelsync serve` syncs every hour" in result.out
 
 
 @pytest.mark.skipif(postgrest_binary() is None, reason=ABSENT)
@@ -89,7 +89,7 @@ def test_a_database_that_was_never_migrated_answers_and_is_told_what_to_do(
     library.write("emma", chapters(1))
     result = run("doctor", NOVELSYNC_STORAGE=str(library.folder), DATABASE_URL=empty_database_url)
     assert (result.code, marks(result.out)["database"], marks(result.out)["schema"]) == (2, "✓", "✗")
-    assert "python -m novelsync migrate" in result.out
+    assert "novelsync migrate" in result.out
 
 
 def test_a_database_of_an_older_version_answers_and_is_told_what_to_do(

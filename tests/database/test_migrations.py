@@ -98,7 +98,7 @@ def test_a_database_that_was_not_migrated_names_all_three_ways(empty_database_ur
     with pytest.raises(DatabaseNotReady, match="has not been migrated") as error:
         transport.call("novelsync_begin", {})
     transport.close()
-    for way in ("python -m novelsync migrate", "supabase db push", "migrate --print", "session pooler"):
+    for way in ("novelsync migrate", "supabase db push", "migrate --print", "session pooler"):
         assert way in error.value.hint
 
 

@@ -245,7 +245,7 @@ def test_a_project_that_was_not_migrated_names_all_the_ways(empty_database_url: 
     with StandIn(empty_database_url) as bare:
         error = refusal(bare.url, bare.secret_key)
     assert type(error) is DatabaseNotReady
-    for way in ("python -m novelsync migrate", "supabase db push", "notify pgrst, 'reload schema'"):
+    for way in ("novelsync migrate", "supabase db push", "notify pgrst, 'reload schema'"):
         assert way in error.hint
 
 

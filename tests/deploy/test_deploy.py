@@ -407,7 +407,7 @@ def test_what_belongs_to_others_is_refused_before_anything_is_touched(
 @pytest.mark.parametrize(
     ("status", "says", "do"),
     [
-        (404, "has not been migrated", "python -m novelsync migrate --print"),
+        (404, "has not been migrated", "novelsync migrate --print"),
         (540, "is paused", "restore it"),
         (500, "answers with status 500", "dashboard"),
     ],
@@ -431,7 +431,7 @@ def test_an_older_schema_is_refused_before_anything_is_touched(
     refused = deployed_cloud.deploy()
     assert (refused.code, refused.changes()) == (1, [])
     assert f"its newest migration is {named}, and {NEWEST} is needed" in refused.err
-    assert "python -m novelsync migrate --print" in refused.err
+    assert "novelsync migrate --print" in refused.err
 
 
 def test_a_newer_schema_is_none_of_its_business(deployed_cloud: Cloud, database: Database) -> None:
@@ -538,7 +538,7 @@ def test_help_names_every_flag(cloud: Cloud) -> None:
 def test_the_docs_say_what_to_do_about_what_it_really_says() -> None:
     scripts = "".join(path.read_text() for path in (ROOT / "deploy.sh", *(ROOT / "deploy").glob("*.sh")))
     said = re.sub(r"\$\{?[a-z_]+(:-[^}]*)?\}?", "…", scripts.replace("DELETE_REQUESTED", "…"))
-    docs = (ROOT / "docs" / "operate.md").read_text().partition("### What deploy.sh says")[2].partition("\n## ")[0]
+    docs = (ROOT / "docs" / "deploy.md").read_text().partition("## What deploy.sh says")[2].partition("\n## ")[0]
     quoted = re.findall("`(.+?)`", "\n".join(row.split("|")[1] for row in re.findall(r"^\| `.*", docs, re.MULTILINE)))
     assert len(quoted) > 15
     for words in quoted:
@@ -656,7 +656,7 @@ def test_a_run_that_failed_is_shown_and_exits_with_1(cloud: Cloud, database: Dat
     assert "the run ended as 'failed'" in deployed.err
     assert "https://novelsync-status-abc.a.run.app/api/v1/sync/novels/status" in deployed.err
     assert deployed.err.splitlines()[-1] == (
-        "  → mend it; then: gcloud scheduler jobs run novelsync-hourly --location=europe-west1 --project=my-project"
+        "  → fix it; then: gcloud scheduler jobs run novelsync-hourly --location=europe-west1 --project=my-project"
     )
 
 

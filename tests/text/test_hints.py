@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,37 @@ from novelsync.text.hints import as_command_line, as_request, said
 ROOT, PATH = "https://sync.example.run.app", "/api/v1/sync/novels"
 
 
-def test_on_a_laptop_it_is_a_command_line() -> None:
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of this Python's programs, on the PATH; this process was started by ``python -m novelsync``."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "argv", ["/somewhere/novelsync/__main__.py"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def install(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "novelsync").touch(0o755)
+
+
+def test_on_a_laptop_it_is_a_command_line(scripts: Path) -> None:
     assert "`python -m novelsync sync --accept emma`" in as_command_line(accept_hint("emma", 1))
+    install(scripts)
+    assert "`novelsync sync --accept emma`" in as_command_line(accept_hint("emma", 1))
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize("program", ["/somewhere/bin/novelsync", r"novelsync.exe"])
+def test_who_called_novelsync_is_told_to_call_novelsync(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+    assert as_command_line("`novelsync sync`") == "`novelsync sync`"
+
+
+def test_another_installation_on_the_path_is_not_meant(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(scripts / "other")
+    monkeypatch.setenv("PATH", str(scripts / "other"))
+    assert as_command_line("`novelsync sync`") == "`python -m novelsync sync`"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +67,7 @@ def test_in_the_cloud_what_no_route_does_stays_a_command() -> None:
     assert as_request(PATH, ROOT)("`novelsync migrate --adopt`, or wait") == "`novelsync migrate --adopt`, or wait"
 
 
+@pytest.mark.usefixtures("scripts")
 def test_every_hint_in_a_document_is_written_so_and_nothing_else() -> None:
     document = {"hint": "`novelsync sync`", "problems": [{"hint": "`novelsync sync`", "message": "`novelsync sync`"}]}
     assert said(document, as_command_line) == {

