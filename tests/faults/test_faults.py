@@ -43,7 +43,7 @@ def crawler(world: World, dice: random.Random) -> Crawler:
     return Crawler(world, (3, 8, 20), dice)
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("transport", ROADS)
 def test_calls_that_fail_in_any_way_cost_nothing(
     world: World, crawler: Crawler, findings: Findings, transport: str, dice: random.Random
 ) -> None:
@@ -65,7 +65,7 @@ def test_files_that_change_while_they_are_read_are_seen_whole_or_as_they_were(
         assert findings.struck[kind, transport] > 0, f"{kind} never happened"
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("transport", ROADS)
 def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one(
     world: World, crawler: Crawler, findings: Findings, transport: str, dice: random.Random
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one(
         world.settle()
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("transport", ROADS)
 def test_a_run_that_stood_still_and_was_overtaken_writes_nothing_more_and_says_so(
     world: World, crawler: Crawler, transport: str
 ) -> None:
