@@ -1,13 +1,11 @@
 """functions-framework's own server, in a process of its own."""
 
-import atexit
 import multiprocessing
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -67,21 +65,16 @@ def _serve(arguments: Sequence[str], log: Path, folder: Path, environment: Mappi
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["functions-framework", *arguments]
-    try:
-        _cli()
-    finally:
-        atexit._run_exitfuncs()  # which a process that was forked leaves out
+    _cli()
 
 
 def _end(process: ForkServerProcess) -> None:
-    """By gunicorn's quick end; but a worker may hang in its handler of that, and gunicorn waits for it for 30 s."""
-    if process.is_alive() and process.pid:
-        os.kill(process.pid, signal.SIGQUIT)
-        process.join(2)
-    if process.is_alive():
-        for worker in psutil.Process(process.pid).children():
-            worker.kill()
-        process.join()
+    """At once, gunicorn's workers as well. How a server ends by itself is tested with `serve`."""
+    server = psutil.Process(process.pid)
+    for one in (server, *server.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.join()
     process.close()
 
 
