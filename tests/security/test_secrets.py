@@ -1,7 +1,7 @@
 """
 No secret is ever shown: planted ones, whatever fails, looked for in everything that is said and stored.
 
-What deploy.sh does with the key is in test_deploy.py, what settings say of it in test_settings.py.
+What deploy.sh does with the key is in tests/deploy/test_key.py, what settings say of it in test_settings.py.
 """
 
 import base64
