@@ -56,8 +56,9 @@ check: $(READY)
 	@$(PY) -m mypy
 	@.venv/bin/shellcheck --external-sources --check-sourced deploy.sh .ci/run
 
+# The tests start Python some hundred times: it may keep what it compiled.
 test: $(READY) .tools/ready
-	@$(PY) -m pytest -n auto $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 # atheris has wheels for some machines only; beside .venv, because nothing else needs it.
 .tools/fuzz:

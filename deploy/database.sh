@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Asking the database over its REST API, with the key, how the runs went.
+# Asking the database over its REST API, with the key, how the runs went. Python reads its JSON with -I and -S: nothing
+# that lies in the folder or in the environment changes how.
 
 # Prints the status of the answer, which is left in $scratch/database. The key goes in by stdin.
 call_database() {
@@ -12,7 +13,7 @@ call_database() {
 # migration that it has; older ones do not say it, and then it is "none that says so").
 read_database() {
   local facts
-  facts=$(python3 -c '
+  facts=$(python3 -I -S -c '
 import json, sys
 with open(sys.argv[1], encoding="utf-8") as answer:
     status = json.load(answer)
@@ -31,7 +32,7 @@ is_outdated() {
 }
 
 print_last_report() {
-  python3 -c '
+  python3 -I -S -c '
 import json, sys
 sys.stdout.reconfigure(encoding="utf-8")
 with open(sys.argv[1], encoding="utf-8") as answer:

@@ -50,7 +50,11 @@ parse() {
   done
 }
 
-matches() { printf '%s\n' "$1" | LC_ALL=C grep -Eqx -- "$2"; }
+# matches VALUE PATTERN: the whole of it, and not only one of its lines.
+matches() {
+  local LC_ALL=C
+  [[ $1 =~ ^($2)$ ]]
+}
 
 # Everything that can be told without asking anybody.
 check_flags() {

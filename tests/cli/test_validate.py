@@ -14,7 +14,8 @@ from novelsync.books.lint import lint_book
 from novelsync.books.reader import read_book
 from novelsync.cli.validate import FileVerdict, schema, validate
 from novelsync.errors import BookRefused, ConfigurationError
-from tests.books.test_reader import ACCEPTED, REFUSED
+from tests.books.test_reader import ACCEPTED
+from tests.books.test_refusals import REFUSED
 from tests.conftest import Run
 from tests.running.test_sync import needs_real_novels
 from tests.support.library import REAL_NOVELS, Library, chapter, chapters, text_of

@@ -1,5 +1,6 @@
 """A run whose novels others carry over: its report is true, and nothing is lost, whatever becomes of the others."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -441,12 +442,8 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing_and_the_report_is_t
 
 def _a_worker() -> int:
     """One of gunicorn's two, not the one that looks after them."""
-    children = psutil.Process().children(recursive=True)
-    return next(
-        child.pid
-        for child in children
-        if "novel_changed" in child.cmdline() and "novel_changed" in (child.parent() or child).cmdline()
-    )
+    (server,) = (process for process in multiprocessing.active_children() if process.name == "serving novel_changed")
+    return psutil.Process(server.pid).children()[0].pid
 
 
 @needs_emulator

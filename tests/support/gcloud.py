@@ -1,173 +1,207 @@
 """
 A stand-in for gcloud: writes down every call, remembers what was made, and fails where a test wants it to.
 
-    python tests/support/gcloud.py FOLDER ARGUMENT…
-
-`FOLDER/state.json` is what there is, `FOLDER/calls.jsonl` what was called; running the schedule runs the command in
-state["run"], if there is one. It knows the commands that deploy.sh uses and
-no flag; whether gcloud would understand those is asked of gcloud itself. It imports little, because a deployment starts
-it some sixty times.
+A deployment calls gcloud some sixty times. So what is started each time is a few lines of bash, without a process of
+their own: they hand the call to a thread of the tests, and print what it answers. It knows the commands that deploy.sh
+uses and no flag; whether gcloud would understand those is asked of gcloud itself.
 """
 
 import json
-import os
 import re
-import sys
+import shutil
+import socketserver
+import subprocess
+import threading
+from typing import Any
 
-folder, arguments = sys.argv[1], sys.argv[2:]
-with open(f"{folder}/state.json") as file:
-    before = file.read()
-state = json.loads(before)
-said = " ".join(arguments)
+BASH = shutil.which("bash") or ""
 
-
-def end(out: object = "", error: str = ""):
-    if (now := json.dumps(state)) != before:
-        with open(f"{folder}/state.json", "w") as file:
-            file.write(now)
-    if out != "":
-        print(out)
-    if error:
-        print(f"ERROR: (gcloud) {error}", file=sys.stderr)
-    sys.exit(1 if error else 0)
-
-
-def record() -> str:
-    stdin = sys.stdin.read() if "--data-file=-" in arguments else ""
-    call = {"argv": arguments, "stdin": stdin, "environment": dict(os.environ)}
-    with open(f"{folder}/calls.jsonl", "a") as calls:
-        calls.write(json.dumps(call) + "\n")
-    return stdin
+CLIENT = f"""#!{BASH}
+exec 3<>/dev/tcp/127.0.0.1/PORT
+case " $* " in *" --data-file=- "*) IFS= read -r -d '' stdin ;; esac
+{{ printf '%s\\0' "$#" "$@" "$stdin" && export -p && printf '\\0'; }} >&3
+IFS= read -r -d '' out <&3 && IFS= read -r -d '' err <&3 && IFS= read -r -d '' code <&3
+printf '%s' "$out"
+printf '%s' "$err" >&2
+exit "${{code:-70}}"
+"""
+"""Sends how many arguments there are, those, stdin and the environment; each ends with a NUL, and so do the answers."""
 
 
-def fail_if_a_test_wants_it() -> None:
-    for fault in state["faults"]:
-        if re.search(fault["call"], said) and fault["times"] > 0:
-            fault["times"] -= 1
-            end(error=fault["error"])
+class Refused(Exception):
+    """What gcloud says when it does not do something."""
 
 
-def flag(name: str) -> str:
-    return next((value.split("=", 1)[1] for value in arguments if value.startswith(f"--{name}=")), "")
+class Gcloud:
+    """What there is in a project, and what was called. ``script`` is to be put where a shell looks for gcloud."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.state: dict[str, Any] = {
+            "things": [], "versions": [], "faults": [], "deleted_roles": [], "run": None, "job_state": "ENABLED",
+            "notifications": [], "made": 0, "storage_agent": "service-42@gs-project-accounts.iam.gserviceaccount.com",
+            "version": "528.0.0\t2025.06.20", "account": "ann@example.com", "billing": "True",
+        }  # fmt: skip
+        gcloud = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                words, received = [b""], b""
+                while len(words) < 2 or len(words) < int(words[0]) + 4:
+                    if not (part := self.request.recv(65536)):
+                        return
+                    received += part
+                    words = received.split(b"\0")
+                *arguments, stdin, environment = [word.decode() for word in words[1:-1]]
+                answer = gcloud._answer(arguments, stdin, environment)
+                self.request.sendall("".join(f"{part}\0" for part in answer).encode())
+
+        # One call after the other, as deploy.sh makes them.
+        self._server = socketserver.TCPServer(("127.0.0.1", 0), Handler)
+        self.script = CLIENT.replace("PORT", str(self._server.server_address[1]))
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def has_called(self, *words: str) -> bool:
+        return any(call["argv"][: len(words)] == list(words) for call in self.calls)
+
+    def _answer(self, arguments: list[str], stdin: str, environment: str) -> tuple[str, str, int]:
+        self.calls.append({"argv": arguments, "stdin": stdin, "environment": environment})
+        said = " ".join(arguments)
+        try:
+            self._fail_if_a_test_wants_it(said)
+            out = str(_Call(self.state, arguments, stdin).answer())
+        except Refused as error:
+            return "", f"ERROR: (gcloud) {error}\n", 1
+        # A payload is printed as it is.
+        return out if not out or said.startswith("secrets versions access") else f"{out}\n", "", 0
+
+    def _fail_if_a_test_wants_it(self, said: str) -> None:
+        for fault in self.state["faults"]:
+            if re.search(fault["call"], said) and fault["times"] > 0:
+                fault["times"] -= 1
+                raise Refused(fault["error"])
 
 
-def called(*words: str) -> bool:
-    return arguments[: len(words)] == list(words)
+class _Call:
+    def __init__(self, state: dict[str, Any], arguments: list[str], stdin: str) -> None:
+        self.state = state
+        self.arguments = arguments
+        self.stdin = stdin
+        self.said = " ".join(arguments)
 
+    def flag(self, name: str) -> str:
+        return next((word.split("=", 1)[1] for word in self.arguments if word.startswith(f"--{name}=")), "")
 
-def secrets_versions(stdin: str):
-    versions = state["versions"]  # each: [payload, enabled]
-    match arguments[2]:
-        case "list":
-            end(
-                "\n".join(
-                    f"{number}\t{'enabled' if there else 'disabled'}" for number, (_, there) in enumerate(versions, 1)
-                )
-            )
-        case "add":
-            versions.append([stdin, True])
-            end(len(versions))
-        case "access":
-            print(versions[int(arguments[3]) - 1][0], end="")
-            end()
-        case _:
-            versions[int(arguments[3]) - 1][1] = False
-            end()
+    def calls(self, *words: str) -> bool:
+        return self.arguments[: len(words)] == list(words)
 
+    def answer(self) -> object:
+        if self.calls("version"):
+            return self.state["version"]
+        if self.calls("auth", "list"):
+            return self.state["account"]
+        if self.calls("projects", "describe"):
+            return "42\tACTIVE"
+        if self.calls("billing"):
+            return self.state["billing"]
+        if self.calls("secrets", "versions"):
+            return self.secrets_versions()
+        if self.calls("scheduler", "jobs", "run") and self.state["run"]:
+            subprocess.run(**self.state["run"], check=False, capture_output=True)
+        self.fail_without_what_is_named()
+        if self.calls("storage", "buckets", "notifications"):
+            return self.notifications()
+        if self.calls("storage", "service-agent"):
+            return self.state["storage_agent"]
+        if (
+            "iam-policy-binding" in self.said
+            or self.calls("services", "enable")
+            or self.calls("scheduler", "jobs", "run")
+        ):
+            return ""
+        return self.anything_else()
 
-def notifications():
-    there, name = state["notifications"], arguments[4] if arguments[4:] else ""  # each: [id, topic, prefix]
-    match arguments[3]:
-        case "list":
-            end("\n".join("\t".join(("gs://my-novels", *notification)) for notification in there))
-        case "create":
-            state["made"] += 1
-            topic = f"//pubsub.googleapis.com/{flag('topic')}"
-            there.append([str(state["made"]), topic, flag("object-prefix")])
-            end()
-    found = [notification for notification in there if name.endswith(f"/notificationConfigs/{notification[0]}")]
-    if not found:
-        end(error=f"{name} not found: 404.")
-    if arguments[3] == "delete":
-        there.remove(found[0])
-    end()
+    def secrets_versions(self) -> object:
+        versions = self.state["versions"]  # each: [payload, enabled]
+        match self.arguments[2]:
+            case "list":
+                states = ("enabled" if enabled else "disabled" for _, enabled in versions)
+                return "\n".join(f"{number}\t{state}" for number, state in enumerate(states, 1))
+            case "add":
+                versions.append([self.stdin, True])
+                return len(versions)
+            case "access":
+                return versions[int(self.arguments[3]) - 1][0]
+            case _:
+                versions[int(self.arguments[3]) - 1][1] = False
+                return ""
 
+    def fail_without_what_is_named(self) -> None:
+        """Pub/Sub takes nothing that belongs to a topic or a subscription that is not there."""
+        flags = [self.flag(name) for name in ("topic", "dead-letter-topic")]
+        named = [("topics", topic.rpartition("/")[2]) for topic in flags if topic]
+        if self.calls("pubsub") and "iam-policy-binding" in self.said:
+            named.append((self.arguments[1], self.arguments[3]))
+        for kind, name in named:
+            if f"pubsub {kind} {name}" not in self.state["things"]:
+                raise Refused(f"NOT_FOUND: Resource not found (resource={name}).")
 
-def fail_without_what_is_named():
-    """Pub/Sub takes nothing that belongs to a topic or a subscription that is not there."""
-    named = [("topics", flag(name).rpartition("/")[2]) for name in ("topic", "dead-letter-topic") if flag(name)]
-    if called("pubsub") and "iam-policy-binding" in said:
-        named.append((arguments[1], arguments[3]))
-    for kind, name in named:
-        if f"pubsub {kind} {name}" not in state["things"]:
-            end(error=f"NOT_FOUND: Resource not found (resource={name}).")
+    def notifications(self) -> str:
+        there = self.state["notifications"]  # each: [id, topic, prefix]
+        match self.arguments[3]:
+            case "list":
+                return "\n".join("\t".join(("gs://my-novels", *notification)) for notification in there)
+            case "create":
+                self.state["made"] += 1
+                topic = f"//pubsub.googleapis.com/{self.flag('topic')}"
+                there.append([str(self.state["made"]), topic, self.flag("object-prefix")])
+                return ""
+        name = self.arguments[4]
+        found = [notification for notification in there if name.endswith(f"/notificationConfigs/{notification[0]}")]
+        if not found:
+            raise Refused(f"{name} not found: 404.")
+        if self.arguments[3] == "delete":
+            there.remove(found[0])
+        return ""
 
+    def anything_else(self) -> str:
+        words = [word for word in self.arguments if not word.startswith("--") and word not in ("alpha", "http")]
+        verbs = "create|deploy|des|delete|undelete|update|list"
+        verb = next(number for number, word in enumerate(words) if re.match(verbs, word))
+        kind, name = " ".join(words[:verb]), (words[verb + 1].split("@")[0] if words[verb + 1 :] else "")
+        if words[verb].startswith("list"):
+            shown = [thing.removeprefix(f"{kind} ") for thing in self.state["things"] if thing.startswith(kind)]
+            return "\n".join(f"google/{name}\t{name}" for name in [*shown, "another"])
+        if kind == "monitoring policies" and words[verb] == "create":
+            name = json.loads(self.flag("policy"))["displayName"]
+        elif "monitoring" in kind and words[verb] == "create":
+            name = self.flag("display-name") or name
+        name = name.removeprefix("google/")  # which gives those names of its own
+        return self.described(kind, name) if words[verb] == "describe" else self.changed(kind, words[verb], name)
 
-def described(kind: str, name: str):
-    if f"{kind} {name}" not in state["things"]:
-        end(error=f"NOT_FOUND: {name} was not found")
-    if "serviceConfig.uri" in said:
-        end(f"https://{name}-abc.a.run.app")
-    if kind == "iam roles":
-        end("True" if name in state["deleted_roles"] else "")
-    end(state["job_state"] if flag("format") == "value(state)" else "there")
+    def described(self, kind: str, name: str) -> str:
+        if f"{kind} {name}" not in self.state["things"]:
+            raise Refused(f"NOT_FOUND: {name} was not found")
+        if "serviceConfig.uri" in self.said:
+            return f"https://{name}-abc.a.run.app"
+        if kind == "iam roles":
+            return "True" if name in self.state["deleted_roles"] else ""
+        return self.state["job_state"] if self.flag("format") == "value(state)" else "there"
 
-
-def changed(kind: str, verb: str, name: str):
-    things, key = state["things"], f"{kind} {name}"
-    there = key in things
-    if verb in ("create", "deploy") and (not there or verb == "deploy"):
-        things += [] if there else [key]
-        end(f"google/{name}" if "monitoring" in kind else "")
-    if verb == "delete" and there:
-        things.remove(key)
-        end()
-    if verb == "undelete":
-        state["deleted_roles"].remove(name)
-        end()
-    if verb == "update" and there:
-        end()
-    end(error=f"ALREADY_EXISTS: {name}" if there else f"NOT_FOUND: {name}")
-
-
-def main():
-    stdin = record()
-    fail_if_a_test_wants_it()
-    if called("version"):
-        end(state["version"])
-    if called("auth", "list"):
-        end(state["account"])
-    if called("projects", "describe"):
-        end("42\tACTIVE")
-    if called("billing"):
-        end(state["billing"])
-    if called("secrets", "versions"):
-        secrets_versions(stdin)
-    if called("scheduler", "jobs", "run") and state["run"]:
-        import subprocess
-
-        subprocess.run(**state["run"], check=False, capture_output=True)
-    fail_without_what_is_named()
-    if called("storage", "buckets", "notifications"):
-        notifications()
-    if called("storage", "service-agent"):
-        end(state["storage_agent"])
-    if "iam-policy-binding" in said or called("services", "enable") or called("scheduler", "jobs", "run"):
-        end()
-    words = [word for word in arguments if not word.startswith("--") and word not in ("alpha", "http")]
-    verb = next(i for i, word in enumerate(words) if re.match("create|deploy|des|delete|undelete|update|list", word))
-    kind, name = " ".join(words[:verb]), (words[verb + 1].split("@")[0] if words[verb + 1 :] else "")
-    if words[verb].startswith("list"):
-        shown = [thing.removeprefix(f"{kind} ") for thing in state["things"] if thing.startswith(kind)]
-        end("\n".join(f"google/{name}\t{name}" for name in [*shown, "another"]))
-    if "monitoring" in kind and words[verb] == "create":
-        name = (
-            flag("display-name") or name if kind != "monitoring policies" else json.loads(flag("policy"))["displayName"]
-        )
-    name = name.removeprefix("google/")  # which gives those names of its own
-    if words[verb] == "describe":
-        described(kind, name)
-    changed(kind, words[verb], name)
-
-
-main()
+    def changed(self, kind: str, verb: str, name: str) -> str:
+        things, key = self.state["things"], f"{kind} {name}"
+        there = key in things
+        if verb in ("create", "deploy") and (not there or verb == "deploy"):
+            things += [] if there else [key]
+            return f"google/{name}" if "monitoring" in kind else ""
+        if verb == "delete" and there:
+            things.remove(key)
+        elif verb == "undelete":
+            self.state["deleted_roles"].remove(name)
+        elif verb != "update" or not there:
+            raise Refused(f"ALREADY_EXISTS: {name}" if there else f"NOT_FOUND: {name}")
+        return ""

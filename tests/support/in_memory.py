@@ -71,8 +71,8 @@ def _known(row: Row) -> KnownChapter:
 
 def _in_book(chapter: Chapter) -> BookChapter:
     text = chapter.text
-    number, as_json = _exact(chapter.number), json.dumps(text).encode
-    return BookChapter(chapter.title, number, chapter.url, *_hashed(text), as_json)
+    number = _exact(chapter.number)
+    return BookChapter(chapter.title, number, chapter.url, *_hashed(text), lambda: json.dumps(text).encode())
 
 
 def _exact(number: Number) -> Decimal | None:

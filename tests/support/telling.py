@@ -29,7 +29,9 @@ Sign: TypeAlias = Callable[[Seen], Hashable]
 
 
 def text(seen: Seen) -> Hashable:
-    return seen.text if len(seen.text.encode()) >= TELLING_BYTES else None
+    # No text has fewer bytes than characters: most need not be encoded.
+    long = len(seen.text) >= TELLING_BYTES or len(seen.text.encode()) >= TELLING_BYTES
+    return seen.text if long else None
 
 
 def url(seen: Seen) -> Hashable:
