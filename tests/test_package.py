@@ -9,7 +9,6 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
-import httpx
 import pytest
 
 import novelsync
@@ -104,7 +103,7 @@ def test_an_installed_novelsync_syncs(installed: Installed, settled: Library) ->
 @pytest.mark.usefixtures("settled")
 def test_an_installed_novelsync_has_its_functions_and_their_page(installed: Installed) -> None:
     with serving(*SERVE, "--no-schedule", python=installed.python, folder=installed.folder) as server:
-        page = httpx.get(server.url, headers={"Accept": "text/html,application/xhtml+xml"})
+        page = server.http.get("/", headers={"Accept": "text/html,application/xhtml+xml"})
     assert (page.status_code, "Nothing is synced yet" in page.text) == (200, True)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from novelsync.database.postgres import PostgresTransport
-from novelsync.database.supabase import SupabaseTransport
 from structlog.testing import capture_logs
 
 from novelsync.database import client as functions
 from novelsync.database.client import SqlClient
+from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.errors import DatabaseUnavailable, RunInProgress
 from novelsync.planning.guards import Limits
 from novelsync.running import local_executor
@@ -106,7 +106,7 @@ BOOKKEEPING = (
     "select slug, revision, missing_since is null, removed_at is null, held_in_a_row, outside_at is null"
     " from novelsync.files order by slug"
 )
-RUNS = "select outcome, count(*) from novelsync.runs group by outcome"
+RUNS = "select outcome, count(*) from novelsync.runs group by outcome order by outcome"
 
 
 @pytest.mark.parametrize(

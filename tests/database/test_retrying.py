@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from novelsync.database.retrying import PATIENCE, RUN_PATIENCE, RetryingTransport
-from novelsync.database.sqlstates import error_of_state
-from novelsync.database.supabase import SupabaseTransport
 from structlog.testing import capture_logs
 
 from novelsync.database.client import SqlClient
 from novelsync.database.functions import BY_NAME
-from novelsync.database.transports.retrying import Patience
+from novelsync.database.transports.retrying import PATIENCE, RUN_PATIENCE, Patience, RetryingTransport
+from novelsync.database.transports.sqlstates import error_of_state
+from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError, RunInProgress, WriteRejected
 from tests.conftest import make_service
 from tests.support.library import Library, chapters

@@ -27,8 +27,8 @@ _forking.set_forkserver_preload(
         "functions_framework._cli",
         "functions_framework._http.gunicorn",
         "gunicorn.workers.gthread",
-        "novelsync.database.postgres",
-        "novelsync.database.supabase",
+        "novelsync.database.transports.postgres",
+        "novelsync.database.transports.supabase",
         "novelsync.web.events",
         "novelsync.web.routes",
     ]

@@ -59,7 +59,7 @@ class Serving:
     def is_scheduled(self) -> bool:
         assert self.process.poll() is None, self.ended()
         with suppress(httpx.TransportError, ValueError, KeyError):
-            return bool(httpx.get(f"{self.url}/api/v1/sync/scheduler/status").json()["data"]["is_running"])
+            return bool(self.http.get("/api/v1/sync/scheduler/status").json()["data"]["is_running"])
         return False
 
     def interrupt(self) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from novelsync.database.postgres import PostgresTransport
-from novelsync.database.supabase import SupabaseTransport
 
 from novelsync.database.client import SqlClient
+from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.models.source import UNSET, Book, BookChapter, SourceFile
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.novel_plan import plan_novel
