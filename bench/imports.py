@@ -76,7 +76,7 @@ def _compared(title: str, rates: Mapping[str, list[float]]) -> Table:
 def _ours(folder: Path, kind: str, delay: float = 0.0) -> float:
     with database() as conninfo, transport(kind, conninfo, delay) as (road_, _):
         seconds, report = sync(folder, road_)
-        return report.chapters["processed"] / seconds
+        return report.chapters_processed / seconds
 
 
 def _plain(folder: Path, limit: int, delay: float = 0.0) -> float:

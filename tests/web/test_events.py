@@ -285,17 +285,19 @@ def test_events_twice_and_in_any_order_while_whole_runs_go_on_leave_the_tables_a
 
     with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(8) as pool:
         runs = beside.submit(whole_runs)
-        answers = []
-        for edition in range(10):
-            for slug in slugs:
-                data = json.dumps({"title": slug, "chapters": [chapter(f"{slug} {n}") for n in range(edition + 3)]})
-                events.append((slug, function.bucket.put(name_of(slug), data.encode())))
-            # Of this edition and of older ones, some of them twice.
-            answers += [pool.submit(function.finalized, *chance.choice(events)) for _ in range(75)]
-        answers += [pool.submit(function.finalized, *event) for event in chance.sample(events, len(events))]
-        assert len(answers) == 1_000
-        assert {answer.result(60) for answer in answers} == {200}
-        ends.set()
+        try:
+            answers = []
+            for edition in range(10):
+                for slug in slugs:
+                    data = json.dumps({"title": slug, "chapters": [chapter(f"{slug} {n}") for n in range(edition + 3)]})
+                    events.append((slug, function.bucket.put(name_of(slug), data.encode())))
+                # Of this edition and of older ones, some of them twice.
+                answers += [pool.submit(function.finalized, *chance.choice(events)) for _ in range(75)]
+            answers += [pool.submit(function.finalized, *event) for event in chance.sample(events, len(events))]
+            assert len(answers) == 1_000
+            assert {answer.result(60) for answer in answers} == {200}
+        finally:
+            ends.set()
         assert runs.result(60) == {"ok"}
     for trouble in ("event_broke", "event_comes_again", "event_refused"):
         assert function.logged(trouble) == []
