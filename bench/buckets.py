@@ -39,7 +39,7 @@ def listing(novels: int) -> tuple[int, int, float]:
     ours, its = processes.Pipe()
     server = processes.Process(target=serve, args=(novels, its))
     server.start()
-    client = storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": ours.recv()})
+    client = storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": ours.recv()})  # type: ignore[no-untyped-call]
     busy = time.process_time()
     found = len(Listing(GcsStorage("gs://novels/library", lambda: client).listing()))
     busy = time.process_time() - busy

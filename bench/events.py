@@ -21,7 +21,7 @@ from google.cloud import storage
 from bench.parts import Rest, database, rest
 from bench.results import Table
 from tests.support.pubsub_emulator import PubSubEmulator
-from tests.support.serving import served
+from tests.support.serving import ROOT, served
 
 TIMES = 100
 TEXT = "It was so, and nothing else was. " * 180
@@ -35,7 +35,7 @@ def main(folder: Path) -> Iterator[Table]:
             "SUPABASE_URL": api.url,
             "SUPABASE_SECRET_KEY": api.secret_key,
         }
-        with served("novel_changed", folder / "log", **settings) as function:
+        with served("novel_changed", folder / "log", folder=ROOT, **settings) as function:
             topic = pubsub.topic("novels")
             pubsub.push(topic, f"{function.base_url}/")
             times = [_until_it_is_read(bucket, pubsub, topic, api, n) for n in range(TIMES + 1)][1:]
@@ -74,7 +74,7 @@ def _bucket() -> Iterator[tuple[str, storage.Bucket]]:
     server = get_context("spawn").Process(target=_emulate, args=(port,), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{port}"
-    client = storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": url})
+    client = storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": url})  # type: ignore[no-untyped-call]
     try:
         yield url, client.create_bucket("novels")
     finally:

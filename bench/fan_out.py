@@ -24,7 +24,7 @@ from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from novelsync.text.formatting import counted
-from tests.support.serving import served
+from tests.support.serving import ROOT, served
 
 NOVELS: Final = 200
 CHAPTERS: Final = 20
@@ -56,8 +56,8 @@ def alone(library: Path, delay: float) -> Rounds:
     """A run that does the work itself."""
     rounds = []
     for _ in range(TIMES):
-        with database() as conninfo, transport("PostgREST", conninfo, delay) as (road_, _), Busy(conninfo) as busy:
-            seconds, _report = sync(library, road_)
+        with database() as conninfo, transport("PostgREST", conninfo, delay) as (transport_, _), Busy(conninfo) as busy:
+            seconds, _report = sync(library, transport_)
             rounds.append((seconds, busy.since()))
     return rounds
 
@@ -74,7 +74,7 @@ def given_out(library: Path, workers: int, delay: float) -> Rounds:
                 "WORKERS": str(workers),
             }
             with (
-                served("novel_changed", library.parent / "log", **settings) as function,
+                served("novel_changed", library.parent / "log", folder=ROOT, **settings) as function,
                 Pushing(str(function.base_url), workers * PER_WORKER) as topic,
                 closing(SqlClient(PostgresTransport(conninfo))) as messages,
                 Busy(conninfo) as busy,

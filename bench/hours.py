@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 
 from bench import floors, libraries
-from bench.parts import ROADS, CountingRoad, database, sync, transport
+from bench.parts import TRANSPORTS, CountingTransport, database, sync, transport
 from bench.results import Table, seconds
 
 TIMES = 5
@@ -27,35 +27,35 @@ def main(folder: Path) -> Iterator[Table]:
     for name, novels in LIBRARIES.items():
         library = folder / f"quiet-{novels}"
         libraries.make(library, novels=novels, chapters=1, size=200)
-        quiet += [[f"{name} novels", kind, *_quiet(library, kind)] for kind in ROADS]
-    columns = ["", "road", "one walk", "the hour", "ratio", "requests", "bytes sent and received"]
+        quiet += [[f"{name} novels", kind, *_quiet(library, kind)] for kind in TRANSPORTS]
+    columns = ["", "transport", "one walk", "the hour", "ratio", "requests", "bytes sent and received"]
     columns += ["files opened", "rows touched"]
     yield Table("An hour without changes", columns, quiet, f"Of {TIMES} times, alternating, the fastest.")
 
     library = folder / "added"
     libraries.make(library, novels=10_000, chapters=1, size=200)
     libraries.make_one(library, LONG, chapters=3_000, size=6_000)
-    columns = ["", "road", "the run", "requests", "texts sent", "bytes received per known chapter"]
-    rows = [row for kind in ROADS for row in _changed(library, kind)]
+    columns = ["", "transport", "the run", "requests", "texts sent", "bytes received per known chapter"]
+    rows = [row for kind in TRANSPORTS for row in _changed(library, kind)]
     yield Table("One chapter in a novel of 3,000, among 10,000 novels", columns, rows)
 
 
 def _quiet(library: Path, kind: str) -> list[str]:
-    with database() as conninfo, transport(kind, conninfo) as (road_, api):
-        sync(library, road_)
+    with database() as conninfo, transport(kind, conninfo) as (transport_, api):
+        sync(library, transport_)
         before = _rows(conninfo)
         walks, hours = [], []
         for _ in range(TIMES):
             walks.append(floors.walk(library))
-            calls, opened = road_.calls, len(_opened)
+            calls, opened = transport_.calls, len(_opened)
             if api:
                 api.passed()
-            hours.append(sync(library, road_)[0])
+            hours.append(sync(library, transport_)[0])
             files = sum(str(library) in name and name.endswith(".json") for name in _opened[opened:])
         size = f"{_bytes(api.passed()):,}" if api else ""
         touched = len(_rows(conninfo) - before)
     walk, hour = min(walks), min(hours)
-    requests = road_.calls - calls
+    requests = transport_.calls - calls
     return [seconds(walk), seconds(hour), f"{hour / walk:.2f}", f"{requests}", size, f"{files}", f"{touched}"]
 
 
@@ -79,14 +79,14 @@ def _changed(library: Path, kind: str) -> Iterator[list[str]]:
         "added at the end": lambda chapters, new: chapters.append(new),
         "put in front": lambda chapters, new: chapters.insert(0, new),
     }
-    with database() as conninfo, transport(kind, conninfo) as (road_, _):
-        sync(library, road_)
+    with database() as conninfo, transport(kind, conninfo) as (transport_, _):
+        sync(library, transport_)
         for name, change in changes.items():
             known = _edit(library, change)
-            calls, texts = road_.calls, road_.texts
-            took, _report = sync(library, road_)
-            told = _per_chapter(conninfo, road_, known)
-            yield [name, kind, seconds(took), f"{road_.calls - calls}", f"{road_.texts - texts}", told]
+            calls, texts = transport_.calls, transport_.texts
+            took, _report = sync(library, transport_)
+            told = _per_chapter(conninfo, transport_, known)
+            yield [name, kind, seconds(took), f"{transport_.calls - calls}", f"{transport_.texts - texts}", told]
 
 
 def _edit(library: Path, change: Callable[[list[Any], Any], None]) -> int:
@@ -99,9 +99,9 @@ def _edit(library: Path, change: Callable[[list[Any], Any], None]) -> int:
     return known
 
 
-def _per_chapter(conninfo: str, road_: CountingRoad, known: int) -> str:
+def _per_chapter(conninfo: str, transport_: CountingTransport, known: int) -> str:
     """The answer is asked for once more, because only the database knows how it spelt it."""
-    request = road_.asked["novelsync_known_novels"]
+    request = transport_.asked["novelsync_known_novels"]
     # The run has written meanwhile: one chapter more, and the file is the stored one if it is still called the same.
     body = msgspec.json.encode({"novels": [{**novel, "checksum": ""} for novel in request["novels"]]}).decode()
     with psycopg.connect(conninfo) as connection:

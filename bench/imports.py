@@ -3,13 +3,14 @@
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import psycopg
 
 from bench import floors, libraries, plain
-from bench.parts import ROADS, ROOT, database, rest, sync, transport
+from bench.parts import ROOT, TRANSPORTS, database, rest, sync, transport
 from bench.results import Table, rounds
 
 ROUNDS = 3
@@ -29,7 +30,7 @@ def main(folder: Path) -> Iterator[Table]:
         {
             PLAIN: lambda: _plain(many, 600),
             **({"dlt": lambda: _dlt(many, 18_000)} if DLT.exists() else {}),
-            **{f"NovelSync, {kind}": lambda kind=kind: _ours(many, kind) for kind in ROADS},
+            **{f"NovelSync, {kind}": partial(_ours, many, kind) for kind in TRANSPORTS},
             FLOOR: lambda: _copy(many),
         }
     )
@@ -43,10 +44,10 @@ def main(folder: Path) -> Iterator[Table]:
     )
     yield _compared(f"The same, {DELAY * 1000:.0f} ms away (but for the COPY)", rates)
     libraries.make(large, novels=4, chapters=5_000, size=6_000)
-    ours: dict[str, Contender] = {f"NovelSync, {kind}": lambda kind=kind: _ours(large, kind) for kind in ROADS}
+    ours: dict[str, Contender] = {f"NovelSync, {kind}": partial(_ours, large, kind) for kind in TRANSPORTS}
     yield _compared("4 novels of 30 MB", _rates({**ours, FLOOR: lambda: _copy(large)}))
     libraries.make(small, novels=10_000, chapters=5, size=1_000)
-    ours = {f"NovelSync, {kind}": lambda kind=kind: _ours(small, kind) for kind in ROADS}
+    ours = {f"NovelSync, {kind}": partial(_ours, small, kind) for kind in TRANSPORTS}
     floor: dict[str, Contender] = {"json and one COPY stream": lambda: _read_and_copy(small)}
     yield _compared("10,000 novels of 5 chapters of 1 kB", _rates({**ours, **floor}))
 
@@ -74,8 +75,8 @@ def _compared(title: str, rates: Mapping[str, list[float]]) -> Table:
 
 
 def _ours(folder: Path, kind: str, delay: float = 0.0) -> float:
-    with database() as conninfo, transport(kind, conninfo, delay) as (road_, _):
-        seconds, report = sync(folder, road_)
+    with database() as conninfo, transport(kind, conninfo, delay) as (transport_, _):
+        seconds, report = sync(folder, transport_)
         return report.chapters_processed / seconds
 
 
@@ -90,7 +91,7 @@ def _plain(folder: Path, limit: int, delay: float = 0.0) -> float:
 
 def _dlt(folder: Path, chapters: int) -> float:
     with database() as conninfo:
-        command = [DLT, ROOT / "bench" / "dlt_pipeline.py", folder, conninfo]
+        command = [str(DLT), str(ROOT / "bench" / "dlt_pipeline.py"), str(folder), conninfo]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     return chapters / float(done.stdout.split()[-1])
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import libraries
-from bench.parts import ROADS, ROOT, database, rest
+from bench.parts import ROOT, TRANSPORTS, database, rest
 from bench.results import Table
-from tests import limited as limits
+from tests.support import limited as limits
 
 LIMIT = 400_000_000  # bytes
 
@@ -30,18 +30,18 @@ def main(folder: Path) -> Iterator[Table]:
     rows = []
     for name, chapters in sizes.items():
         libraries.make(folder / name, novels=1, chapters=chapters, size=50_000)
-        rows.append([f"one novel of {name}", *(f"{_peak(folder / name, kind):,.0f}" for kind in ROADS)])
+        rows.append([f"one novel of {name}", *(f"{_peak(folder / name, kind):,.0f}" for kind in TRANSPORTS)])
     for novels in (100, 10_000, 100_000):
         library = folder / f"{novels}"
         libraries.make(library, novels=novels, chapters=1, size=200)
-        rows.append([f"{novels:,} novels of 500 bytes", *(f"{_peak(library, kind):,.0f}" for kind in ROADS)])
-    limited = [f"{_peak(folder / '100 MB', kind, limited=True):,.0f}" for kind in ROADS]
+        rows.append([f"{novels:,} novels of 500 bytes", *(f"{_peak(library, kind):,.0f}" for kind in TRANSPORTS)])
+    limited = [f"{_peak(folder / '100 MB', kind, limited=True):,.0f}" for kind in TRANSPORTS]
     rows.append([f"one novel of 100 MB, with no more than {LIMIT / 1e6:.0f} MB to take", *limited])
     note = (
         f"The limit is the kernel's (RLIMIT_DATA), and enforced: a process that takes {LIMIT / 1e6:.0f} MB at once"
         f" {'ends with a MemoryError' if _refused() else 'IS NOT STOPPED'}."
     )
-    yield Table("Peak memory of a first import, MB", ["", *ROADS], rows, note)
+    yield Table("Peak memory of a first import, MB", ["", *TRANSPORTS], rows, note)
 
 
 def _refused() -> bool:

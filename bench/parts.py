@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import psycopg
 
@@ -27,7 +27,7 @@ from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 
 ROOT: Final = Path(__file__).parents[1]
-ROADS: Final = ("psycopg", "PostgREST")
+TRANSPORTS: Final = ("psycopg", "PostgREST")
 COMPRESSIONS: Final = {"p": "pglz", "l": "lz4"}
 
 
@@ -51,7 +51,7 @@ def database() -> Iterator[str]:
         probe.close()
 
         def run(program: str, *arguments: str) -> None:
-            command = [programs / program, "-D", folder, *arguments]
+            command = [str(programs / program), "-D", str(folder), *arguments]
             subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, **account)
 
         run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
@@ -80,11 +80,11 @@ def described() -> str:
     )
 
 
-class CountingRoad:
-    """Counts what goes over a road, and keeps nothing of it but what was last asked of each function that reads."""
+class CountingTransport:
+    """Counts what goes over a transport, and keeps of it what was last asked of each function that reads."""
 
     def __init__(self, transport: Transport) -> None:
-        self._road = transport
+        self._transport = transport
         self.name = transport.name
         self.close = transport.close
         self.calls = 0
@@ -97,7 +97,7 @@ class CountingRoad:
         self.texts += sum("content" in chapter for part in chapters for chapter in part)
         if not any(chapters):
             self.asked[function] = request
-        return self._road.call(function, request)
+        return self._transport.call(function, request)
 
 
 @dataclass
@@ -107,13 +107,14 @@ class Rest:
     url: str
     secret_key: str
     publishable_key: str
-    _process: "subprocess.Popen[str]"
+    _stdin: IO[str]
+    _stdout: IO[str]
 
     def passed(self) -> Mapping[str, int]:
         """Since the last time: ``requests``, ``bytes_in``, ``bytes_out``; and PostgREST's memory, ``rss``, in bytes."""
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        answer: Mapping[str, int] = json.loads(self._process.stdout.readline())
+        self._stdin.write("\n")
+        self._stdin.flush()
+        answer: Mapping[str, int] = json.loads(self._stdout.readline())
         return answer
 
 
@@ -122,23 +123,25 @@ def rest(conninfo: str, delay: float = 0.0) -> Iterator[Rest]:
     """``delay``: seconds added to each request, as a distance would."""
     command = [sys.executable, "-m", "tests.support.postgrest", "--conninfo", conninfo, "--delay", str(delay)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdin is None or process.stdout is None:
+            raise SystemExit("PostgREST has no pipes")
         said = json.loads(process.stdout.readline())
-        yield Rest(said["url"], said["secret_key"], said["publishable_key"], process)
+        yield Rest(said["url"], said["secret_key"], said["publishable_key"], process.stdin, process.stdout)
         process.stdin.close()
 
 
 @contextmanager
-def transport(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[CountingRoad, Rest | None]]:
-    """One of `ROADS` to that database, and the REST endpoint, if that is on it."""
+def transport(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[CountingTransport, Rest | None]]:
+    """One of `TRANSPORTS` to that database, and the REST endpoint, if that is on it."""
     with ExitStack() as stack:
         api = stack.enter_context(rest(conninfo, delay)) if kind == "PostgREST" else None
         plain = SupabaseTransport(api.url, api.secret_key) if api else PostgresTransport(conninfo)
-        yield stack.enter_context(closing(CountingRoad(plain))), api
+        yield stack.enter_context(closing(CountingTransport(plain))), api
 
 
-def sync(folder: Path, road_: Transport) -> tuple[float, Report]:
+def sync(folder: Path, transport_: Transport) -> tuple[float, Report]:
     """One whole run: its seconds and its report. Ends the bench if it did not go well."""
-    service = SyncService(LocalStorage(str(folder)), SqlClient(road_), SyncConfig(workers=4, max_file_bytes=2**30))
+    service = SyncService(LocalStorage(str(folder)), SqlClient(transport_), SyncConfig(workers=4, max_file_bytes=2**30))
     start = time.perf_counter()
     report = service.sync_all_novels("bench")
     seconds = time.perf_counter() - start

@@ -20,8 +20,8 @@ def main(folder: Path) -> Iterator[Table]:
     libraries.make(folder, novels=NOVELS, chapters=1, size=200)
     libraries.make_one(folder, "long", chapters=3_000, size=6_000)
     with database() as conninfo:
-        with transport("psycopg", conninfo) as (road_, _):
-            sync(folder, road_)
+        with transport("psycopg", conninfo) as (transport_, _):
+            sync(folder, transport_)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("vacuum analyze")
             rows = connection.execute("select id from novels where slug = 'long'").fetchall()
@@ -44,7 +44,7 @@ def main(folder: Path) -> Iterator[Table]:
             "one novel by its slug": ["novels?select=*&slug=eq.novel-050000"],
         }
         with rest(conninfo) as api:
-            rows = [[name, *_timed(api, paths)] for name, paths in requests.items()]
+            rows = [(name, *_timed(api, paths)) for name, paths in requests.items()]
     yield Table(f"A reader's requests at {NOVELS:,} novels", ["", "median, ms", "worst, ms", "rows"], rows)
 
 

@@ -19,6 +19,7 @@ from bench.parts import database
 from bench.results import Table
 from novelsync.database.client import PAGE, SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
+from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.source import SourceFile
 from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan
@@ -131,10 +132,10 @@ def _bookkeeping(conninfo: str) -> tuple[float, float, float, float]:
         messages.begin(run_id, "bench", "bench", 600)
         slugs = [novel.slug for _, novel in zip(range(1_000), plan.to_read, strict=False)]
         start = time.perf_counter()
-        messages.ask(run_id, slugs)
+        messages.hand_out(run_id, slugs)
         asking = time.perf_counter() - start
         for slug in slugs:
-            messages.answer(run_id, slug, {"slug": slug, "status": "updated", "chapters": dict.fromkeys("abcdefgh", 1)})
+            messages.answer(run_id, NovelResult(slug, NovelStatus.UPDATED))
         start = time.perf_counter()
         answered = len(list(messages.answers(run_id)))
         answering = time.perf_counter() - start

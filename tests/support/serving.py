@@ -36,7 +36,7 @@ _forking.set_forkserver_preload(
 
 
 @contextmanager
-def served(target: str, log: Path, folder: Path = ROOT, **environment: str) -> Iterator[httpx.Client]:
+def served(target: str, log: Path, *, folder: Path = ROOT, **environment: str) -> Iterator[httpx.Client]:
     """functions-framework serving ``target``; what it prints is in ``log``. ``folder``: where it is started."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

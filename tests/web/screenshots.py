@@ -37,7 +37,7 @@ def main() -> None:
         copytree(ROOT / "storage" / "novels", folder / "storage" / "novels")
         with (
             EmbeddedPostgres(folder / ".novelsync" / "postgres") as postgres,
-            served("app", folder / "log", folder, NOVELSYNC_DATABASE_LIMIT="50000000") as client,
+            served("app", folder / "log", folder=folder, NOVELSYNC_DATABASE_LIMIT="50000000") as client,
             chromium(path) as browser,
         ):
             _live_a_day(Library(folder / "storage" / "novels"), client, postgres.start())

@@ -127,7 +127,7 @@ class Server:
 
     def _is_alive(self) -> bool:
         """Whether the process named in ``postmaster.pid`` is our server: a number may long be another process's."""
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         try:
             process = psutil.Process(int(self._postmaster()[0]))
