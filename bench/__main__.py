@@ -1,11 +1,12 @@
 """
-``make bench``: all measurements, or those that ARGS names; printed as Markdown.
+``make bench``: runs all measurements, or those that ARGS names, and prints them as Markdown.
 
-With ``--keep`` what was measured takes its place in docs/numbers.md, and the chart is drawn anew.
+With ``--keep`` they also replace the older ones in docs/numbers.md, and the README's chart is drawn anew.
 """
 
 import argparse
 import gc
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -29,9 +30,9 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(MEASUREMENTS):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     gc.set_threshold(10_000)  # as novelsync.wiring does
-    stands_on = described()
+    machine = described()
     for name in options.names or MEASUREMENTS:
         with tempfile.TemporaryDirectory(prefix="novelsync-bench-") as folder:
             tables = []
@@ -42,7 +43,7 @@ def main() -> None:
         if options.keep:
             other = "BENCH_POSTGRES" in os.environ
             command = f"{'BENCH_POSTGRES=… ' if other else ''}make bench ARGS={name}"
-            keep(f"{name} with lz4" if other else name, f"`{command}`: {stands_on}.\n\n{text}")
+            keep(f"{name} with lz4" if other else name, f"`{command}`: {machine}.\n\n{text}")
             if name == "imports" and not other:
                 chart.draw(tables[0])
 

@@ -1,7 +1,7 @@
 """
-What an hour without changes asks of a bucket: requests, bytes, and this side's processor.
+What an hour without changes costs with a bucket: requests, bytes, and processor time on this side.
 
-How long Cloud Storage itself takes to answer is not told, because a small server stands in for it.
+It says nothing about how long Cloud Storage takes to answer, because a small server takes its place.
 """
 
 import json
@@ -52,7 +52,12 @@ def listing(novels: int) -> tuple[int, int, float]:
 
 
 def serve(novels: int, connection: Connection) -> None:
-    """Until something is received; then tells how many requests there were, and the bytes of their answers."""
+    """
+    Serves a bucket of ``novels`` novels, in a process of its own.
+
+    Sends the server's URL; once anything is received, sends the number of listing requests and the bytes of their
+    answers, and ends.
+    """
     with Bucket() as bucket:
         names = [f"library/novel-{n:06d}/book_info.json" for n in range(novels)]
         bucket.objects = dict.fromkeys(names, (1_700_000_000_000_000, b"{}"))

@@ -1,4 +1,4 @@
-"""The picture in the README: how many chapters a second everyone imports."""
+"""The README's chart: chapters imported per second, by contender."""
 
 from html import escape
 from typing import Final
@@ -16,7 +16,7 @@ text { font: 14px system-ui, sans-serif; fill: #1f2328 } .ours { fill: #0a7a55 }
 
 
 def draw(table: Table) -> None:
-    """``table``: names, and rates that begin with their median."""
+    """``table``: a row per contender, with its name and its rates, the median first."""
     rates = {row[0]: float(row[1].split()[0].replace(",", "")) for row in table.rows}
     scale = (_WIDTH - _LEFT - 80) / max(rates.values())
     height = _GAP + len(rates) * (_BAR + _GAP)

@@ -18,7 +18,7 @@ TIMES = 7
 
 
 def main(folder: Path) -> Iterator[Table]:
-    # As on Google Cloud, where the build compiles everything once.
+    # Compiled files are kept, as on Google Cloud, where the build compiles everything once.
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     _python("import main")

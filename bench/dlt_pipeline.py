@@ -1,8 +1,8 @@
 """
-The same job for dlt, https://dlthub.com: files to Postgres with merge, written as its documentation shows it.
+The same import with dlt, https://dlthub.com: files to Postgres with merge, written as its documentation shows it.
 
-Runs in an environment of its own (``bench/requirements.txt``): python dlt_pipeline.py FOLDER POSTGRES-URL, and prints
-the seconds of the run.
+``python dlt_pipeline.py FOLDER POSTGRES-URL`` prints the seconds of the run. It needs an environment of its own, with
+``bench/requirements.txt``.
 """
 
 import json

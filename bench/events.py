@@ -1,7 +1,8 @@
 """
-From an object's upload to the row that readers see: emulators of Cloud Storage and Pub/Sub, the function, PostgREST.
+The time from an object's upload to the row that readers see, with emulators of Cloud Storage and Pub/Sub, the function
+``novel_changed`` and PostgREST.
 
-Cloud Storage's own part, telling Pub/Sub of the object, is done by the bench: the emulator of a bucket does not do it.
+The bench itself publishes the notification of each upload, because the emulator of Cloud Storage does not.
 """
 
 import json
@@ -45,7 +46,7 @@ def main(folder: Path) -> Iterator[Table]:
 
 
 def _until_it_is_read(bucket: storage.Bucket, pubsub: PubSubEmulator, topic: str, api: Rest, n: int) -> float:
-    """Milliseconds for one more chapter of one of ten novels."""
+    """Milliseconds from uploading edition ``n`` of one of ten novels until its new chapter can be read."""
     slug = f"novel-{n % 10}"
     chapters = [{"title": f"{slug}, {k}", "number": k, "content": f"{slug}, {k}: {TEXT}"} for k in range(19)]
     chapters.append({"title": f"edition {n}", "number": 20, "content": f"{slug}, edition {n}: {TEXT}"})

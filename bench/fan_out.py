@@ -1,4 +1,4 @@
-"""A run that gives its novels to others, all of them on this machine."""
+"""A run that hands its novels to workers by messages; all of them are on this machine."""
 
 import time
 from base64 import b64encode
@@ -33,6 +33,7 @@ WORKERS: Final = (1, 2, 4)
 PER_WORKER: Final = 2
 """Messages at a time."""
 DELAY: Final = 0.02
+"""Seconds added to each request to PostgREST."""
 TIMES: Final = 3
 
 
@@ -49,7 +50,7 @@ def main(folder: Path) -> Iterator[Table]:
 
 
 Rounds: TypeAlias = list[tuple[float, Mapping[str, float]]]
-"""Of each import the seconds, and the seconds of a processor by part."""
+"""For each import its seconds, and the processor seconds of each of `PARTS`."""
 
 
 def alone(library: Path, delay: float) -> Rounds:
@@ -63,7 +64,7 @@ def alone(library: Path, delay: float) -> Rounds:
 
 
 def given_out(library: Path, workers: int, delay: float) -> Rounds:
-    """A run whose novels so many processes carry over."""
+    """A run whose novels are synced by so many worker processes."""
     rounds = []
     for _ in range(TIMES):
         with database() as conninfo, rest(conninfo, delay) as api:
@@ -93,9 +94,9 @@ def given_out(library: Path, workers: int, delay: float) -> Rounds:
 
 class Pushing:
     """
-    A topic whose subscription pushes so many messages at a time, each wrapped as Pub/Sub does it.
+    A topic whose subscription pushes ``at_once`` messages at a time, each wrapped as Pub/Sub does it.
 
-    In place of the emulator, which pushes no more than two at a time, and takes a third of a processor for it.
+    It replaces the emulator, which pushes no more than two at a time, and takes a third of a processor for that.
     """
 
     name = "the bench"
@@ -129,12 +130,12 @@ PARTS: Final = ("run", "workers", "Postgres", "PostgREST")
 
 
 def _part_of(process: psutil.Process) -> str:
-    # The gateway before PostgREST is part of what is measured with it.
+    # PostgREST is measured together with the gateway in front of it.
     return "workers" if "functions_framework" in " ".join(process.cmdline()) else "PostgREST"
 
 
 class Busy:
-    """How long each part had a processor, from the block's beginning. Nobody else's processes count."""
+    """The processor time of each of `PARTS` since the block began. No other processes count."""
 
     def __init__(self, conninfo: str) -> None:
         with psycopg.connect(conninfo) as connection:
@@ -148,7 +149,7 @@ class Busy:
         pass
 
     def since(self) -> Mapping[str, float]:
-        """Seconds."""
+        """Processor seconds by part."""
         now = self._used()
         return {part: now[part] - self._before[part] for part in PARTS}
 
@@ -162,6 +163,6 @@ class Busy:
                 times = process.cpu_times()
                 used[part] += times.user + times.system
                 if process != here:
-                    # What has ended counts with its parent.
+                    # Processes that have ended count with their parent.
                     used[part] += times.children_user + times.children_system
         return used

@@ -1,4 +1,4 @@
-"""What cannot be beaten, or not by much: the same rows in one COPY stream, and one look at every file of a folder."""
+"""Lower bounds for a sync: the same rows in one COPY stream, and one ``stat`` for every file of a folder."""
 
 import json
 import os
@@ -14,7 +14,7 @@ Row = tuple[Any, ...]
 
 
 def rows(folder: Path) -> Iterator[Row]:
-    """As they stand in ``chapters``: read with ``json``, and hashed."""
+    """The rows that ``chapters`` would have: read with ``json``, and hashed."""
     for novel, name in enumerate(sorted(os.listdir(folder)), start=1):  # noqa: PTH208 — as fast as it goes
         with open(f"{folder}/{name}/book_info.json", "rb") as file:  # noqa: PTH123
             book = json.loads(file.read())

@@ -1,4 +1,4 @@
-"""Files that are made to fill the memory or to last for ever: what reading one takes, each in a process of its own."""
+"""What reading a hostile file costs, one made to fill the memory or to take for ever; each in a process of its own."""
 
 import json
 import subprocess
@@ -26,13 +26,13 @@ def main(folder: Path) -> Iterator[Table]:
             preexec_fn=memory(LIMIT),
         )
         file = json.loads(done.stdout)
-        came = file["came"] if len(file["came"]) < 60 else f"{file['came'][:60].strip()} …"
+        result = file["came"] if len(file["came"]) < 60 else f"{file['came'][:60].strip()} …"
         rows.append(
             [
                 name,
                 *(f"{value:,.1f}" for value in (file["size"] / 1e6, file["seconds"])),
                 f"{file['taken'] / 1e6:,.0f}",
-                came,
+                result,
             ]
         )
     columns = ["", "the file, MB", "seconds", "besides the file, MB", "what it comes to"]

@@ -1,4 +1,4 @@
-"""What an hour costs: one without changes beside one walk of the folder, and one in which a chapter was added."""
+"""What an hour costs: one without changes, compared with one walk of the folder; and one with a chapter added."""
 
 import json
 import random
@@ -64,7 +64,7 @@ def _bytes(passed: Mapping[str, int]) -> int:
 
 
 def _rows(conninfo: str) -> set[tuple[Any, ...]]:
-    """Where every row of the readers' tables lies."""
+    """The place and version of every row in the readers' tables, by which a touched row is told."""
     with psycopg.connect(conninfo) as connection:
         return set(
             connection.execute(
@@ -90,7 +90,7 @@ def _changed(library: Path, kind: str) -> Iterator[list[str]]:
 
 
 def _edit(library: Path, change: Callable[[list[Any], Any], None]) -> int:
-    """The number of chapters there were before."""
+    """Changes the long novel's file. Returns how many chapters it had before."""
     path = library / LONG / "book_info.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     known = len(document["chapters"])
@@ -100,9 +100,13 @@ def _edit(library: Path, change: Callable[[list[Any], Any], None]) -> int:
 
 
 def _per_chapter(conninfo: str, transport_: CountingTransport, known: int) -> str:
-    """The answer is asked for once more, because only the database knows how it spelt it."""
+    """
+    Bytes of the answer about stored chapters, per chapter.
+
+    It is asked for once more, because only the database knows how it was written out.
+    """
     request = transport_.asked["novelsync_known_novels"]
-    # The run has written meanwhile: one chapter more, and the file is the stored one if it is still called the same.
+    # The run has written one chapter more, and would get no chapters for a file whose checksum is the stored one.
     body = msgspec.json.encode({"novels": [{**novel, "checksum": ""} for novel in request["novels"]]}).decode()
     with psycopg.connect(conninfo) as connection:
         ((size,),) = connection.execute("select octet_length(novelsync_known_novels(%s)::text)", [body]).fetchall()

@@ -1,4 +1,4 @@
-"""A first import: NovelSync over both roads, beside what people would use instead and what cannot be beaten."""
+"""A first import: NovelSync over both transports, compared with what people would use instead and a lower bound."""
 
 import subprocess
 from collections import defaultdict
@@ -53,7 +53,7 @@ def main(folder: Path) -> Iterator[Table]:
 
 
 def _rates(contenders: Mapping[str, Contender]) -> Mapping[str, list[float]]:
-    """Side by side: every round has one turn of each."""
+    """Every round has one turn of each contender, so that a slow moment of the machine hits all of them."""
     rates: dict[str, list[float]] = defaultdict(list)
     for _ in range(ROUNDS):
         for name, contender in contenders.items():
@@ -81,7 +81,7 @@ def _ours(folder: Path, kind: str, delay: float = 0.0) -> float:
 
 
 def _plain(folder: Path, limit: int, delay: float = 0.0) -> float:
-    """On a slice of ``limit`` chapters, because all of them would take minutes."""
+    """On the first ``limit`` chapters, because all of them would take minutes."""
     with database() as conninfo:
         with psycopg.connect(conninfo) as connection:
             connection.execute(plain.TABLES)

@@ -1,4 +1,4 @@
-"""Libraries of any size, the same for the same seed."""
+"""Makes libraries of any size; the same seed makes the same library."""
 
 import json
 import random
@@ -57,5 +57,5 @@ def make(folder: Path, novels: int, chapters: int, size: int, seed: int = 1) -> 
 
 
 def make_one(folder: Path, slug: str, chapters: int, size: int) -> None:
-    """One novel more."""
+    """Adds one novel."""
     write(folder, slug, book(random.Random(slug), slug, chapters, size))  # noqa: S311

@@ -1,4 +1,4 @@
-"""Peak memory of a whole process, against the size of a file and of a library; and under a limit that is enforced."""
+"""Peak memory of a whole process, by the size of a file and of a library, and under an enforced limit."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What measurements stand on: a Postgres of their own, Supabase's REST endpoint before it, and a road that counts."""
+"""What measurements run on: a Postgres of their own, Supabase's REST endpoint in front of it, a counting transport."""
 
 import json
 import os
@@ -34,14 +34,14 @@ COMPRESSIONS: Final = {"p": "pglz", "l": "lz4"}
 @contextmanager
 def database() -> Iterator[str]:
     """
-    A migrated Postgres with nothing in it, as a connection string; its settings are Postgres' own.
+    A migrated and empty Postgres with default settings, as a connection string.
 
-    ``BENCH_POSTGRES`` in the environment names the folder of another one's programs.
+    ``BENCH_POSTGRES`` in the environment names the folder of another version's programs.
     """
     account: dict[str, Any] = {}
     programs = Path(os.environ.get("BENCH_POSTGRES") or programs_folder())
     with tempfile.TemporaryDirectory(prefix="novelsync-bench-") as folder, socket.socket() as probe:
-        if os.geteuid() == 0:  # whom Postgres refuses
+        if os.geteuid() == 0:  # Postgres refuses to run as root
             nobody = pwd.getpwnam("nobody")
             programs = reachable_programs(programs, (nobody.pw_uid, nobody.pw_gid))
             account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
@@ -66,7 +66,7 @@ def database() -> Iterator[str]:
 
 
 def described() -> str:
-    """What the figures stand on: processors, server, compression."""
+    """What the measurements ran on: processors, Python, server, compression."""
     with database() as conninfo, psycopg.connect(conninfo) as connection:
         rows = connection.execute(
             "select current_setting('server_version'), coalesce(nullif(attcompression::text, ''), 'p')"
@@ -81,7 +81,7 @@ def described() -> str:
 
 
 class CountingTransport:
-    """Counts what goes over a transport, and keeps of it what was last asked of each function that reads."""
+    """A transport that counts calls and texts, and remembers the last request to each function that reads."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -111,7 +111,7 @@ class Rest:
     _stdout: IO[str]
 
     def passed(self) -> Mapping[str, int]:
-        """Since the last time: ``requests``, ``bytes_in``, ``bytes_out``; and PostgREST's memory, ``rss``, in bytes."""
+        """Since the last call: ``requests``, ``bytes_in``, ``bytes_out``. And PostgREST's memory in bytes, ``rss``."""
         self._stdin.write("\n")
         self._stdin.flush()
         answer: Mapping[str, int] = json.loads(self._stdout.readline())
@@ -120,7 +120,7 @@ class Rest:
 
 @contextmanager
 def rest(conninfo: str, delay: float = 0.0) -> Iterator[Rest]:
-    """``delay``: seconds added to each request, as a distance would."""
+    """Starts the endpoint. ``delay``: seconds added to each request, in place of a distance."""
     command = [sys.executable, "-m", "tests.support.postgrest", "--conninfo", conninfo, "--delay", str(delay)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdin is None or process.stdout is None:
@@ -132,7 +132,7 @@ def rest(conninfo: str, delay: float = 0.0) -> Iterator[Rest]:
 
 @contextmanager
 def transport(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[CountingTransport, Rest | None]]:
-    """One of `TRANSPORTS` to that database, and the REST endpoint, if that is on it."""
+    """The transport of that ``kind``, one of `TRANSPORTS`, and the REST endpoint if it uses one."""
     with ExitStack() as stack:
         api = stack.enter_context(rest(conninfo, delay)) if kind == "PostgREST" else None
         plain = SupabaseTransport(api.url, api.secret_key) if api else PostgresTransport(conninfo)
@@ -140,7 +140,7 @@ def transport(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[Co
 
 
 def sync(folder: Path, transport_: Transport) -> tuple[float, Report]:
-    """One whole run: its seconds and its report. Ends the bench if it did not go well."""
+    """One whole run: its seconds and its report. Ends the bench unless the run succeeds."""
     service = SyncService(LocalStorage(str(folder)), SqlClient(transport_), SyncConfig(workers=4, max_file_bytes=2**30))
     start = time.perf_counter()
     report = service.sync_all_novels("bench")

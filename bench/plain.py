@@ -1,9 +1,8 @@
 """
-The plain algorithm, which NovelSync is compared with: look a row up by its title, then insert or update it.
+The plain algorithm that NovelSync is compared with: look a row up by its title, then insert or update it.
 
-It is written as its users write it, and not made slow on purpose: one client on one connection that is kept alive,
-supabase-py's own defaults, no pauses, indexes on a novel's title and a chapter's novel. What it costs is two requests
-per chapter.
+It is written as people write it, and not made slow on purpose: one client on one keep-alive connection, supabase-py's
+own defaults, no pauses, indexes on a novel's title and a chapter's novel. It costs two requests per chapter.
 """
 
 import json
@@ -45,7 +44,7 @@ grant select, insert, update, delete on public.plain_novels, public.plain_chapte
 
 
 def connect(url: str, key: str) -> Client:
-    # The one option that is not the default: HTTP/1.1. HTTP/2, the default, is disconnected in a long run (supabase-py
+    # The one option that is not the default is HTTP/1.1: a connection over HTTP/2 breaks in a long run (supabase-py
     # issue 1064), and then there would be nothing to compare with. 120 s is supabase-py's own timeout.
     return create_client(url, key, ClientOptions(httpx_client=httpx.Client(http2=False, timeout=120)))
 
@@ -64,7 +63,7 @@ class PlainSync:
         self.chapters = chapters
 
     def sync(self, folder: Path, limit_chapters: int | None = None) -> int:
-        """The number of chapters synced; it stops after ``limit_chapters`` of them, counted over all novels."""
+        """Returns the number of chapters synced. Stops after ``limit_chapters`` of them, counted over all novels."""
         synced = 0
         for path in sorted(folder.glob("*/book_info.json")):
             with path.open(encoding="utf-8") as file:

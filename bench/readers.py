@@ -1,4 +1,4 @@
-"""A reader's requests, as anon over PostgREST, in a library of 100,000 novels."""
+"""A reader's requests, as ``anon`` over PostgREST, in a library of 100,000 novels."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How measurements come out: Markdown tables, printed, and kept in the docs between two marks."""
+"""Measurements as Markdown tables, which are put into the docs between two marks."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ DOCS: Final = Path(__file__).parents[1] / "docs"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table, and what has to be said of it."""
+    """One table, with a note below it."""
 
     title: str
     columns: Sequence[str]
@@ -26,7 +26,7 @@ class Table:
 
 
 def keep(name: str, text: str, path: Path = DOCS / "numbers.md") -> None:
-    """Puts ``text`` in the place of what stands between the marks of that name."""
+    """Replaces what is between the marks of that name in ``path`` with ``text``."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     document = path.read_text(encoding="utf-8")
     kept, count = re.subn(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}\n{end}", document, flags=re.DOTALL)
@@ -36,7 +36,7 @@ def keep(name: str, text: str, path: Path = DOCS / "numbers.md") -> None:
 
 
 def rounds(values: Sequence[float], form: str = ",.0f") -> str:
-    """The median, and all there were."""
+    """The median, and all values in brackets."""
     return f"{median(values):{form}} ({', '.join(format(value, form) for value in values)})"
 
 

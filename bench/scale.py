@@ -1,7 +1,7 @@
 """
-An hour of a library of 1,000,000 novels, on paper: each step measured here at a size this machine bears, multiplied.
+An hour of a library of 1,000,000 novels, computed: each step is measured at a size this machine bears, and scaled up.
 
-What is not measured is assumed, and said: how far away Google and Supabase are, and what they ask for.
+What cannot be measured is assumed, and the table says so: how far away Google and Supabase are, and what they charge.
 """
 
 import time
@@ -30,14 +30,14 @@ INSTANCES: Final = (10, 40)
 MEASURED: Final = 100_000
 
 LISTED: Final = 0.1
-"""Assumed: seconds for a page of 1,000 objects to come from Cloud Storage."""
+"""Assumed: seconds until a page of 1,000 objects has come from Cloud Storage."""
 READ: Final = 0.06
-"""Assumed: seconds for an object's metadata and content to come from Cloud Storage."""
+"""Assumed: seconds until an object's metadata and content have come from Cloud Storage."""
 PUBLISHED: Final = 0.1
 """Assumed: seconds for Pub/Sub to take 1,000 messages."""
 
 # Google's list prices in US dollars (cloud.google.com/run, /pubsub and /storage, each under /pricing), to be looked up
-# again by whoever relies on them: a processor and 1 GiB for a second, a request, a kibibyte of Pub/Sub, an operation.
+# again before relying on them: a processor and 1 GiB for a second, a request, a kibibyte of Pub/Sub, an operation.
 INSTANCE_SECOND: Final = 0.000024 + 0.0000025
 REQUEST: Final = 0.40 / 1e6
 KIBIBYTE: Final = 40 / 2**30
@@ -111,7 +111,7 @@ def main(folder: Path) -> Iterator[Table]:
 
 
 def _bookkeeping(conninfo: str) -> tuple[float, float, float, float]:
-    """Seconds to read what is known of `MEASURED` novels, to plan them, for 1,000 messages, and for their answers."""
+    """Seconds to read what is known of `MEASURED` novels, to plan them, to hand out 1,000, to collect the answers."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(
             "insert into novelsync.files (slug, version, checksum, revision)"

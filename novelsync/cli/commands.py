@@ -1,4 +1,4 @@
-"""The commands: the same acts as the functions, for a person. Every exit code is decided here."""
+"""The commands: what the deployed functions do, and more, for a person. Every exit code is decided here."""
 
 import io
 import os
@@ -61,14 +61,14 @@ OK, PROBLEMS, USAGE, UNAVAILABLE, SKIPPED = range(5)
 """Exit codes; 2 is also what click uses for a wrong command line."""
 
 INTERRUPTED = 130
-"""As a shell has it for Ctrl-C."""
+"""The exit code of a shell for what Ctrl-C ended."""
 
 
 def main() -> NoReturn:
-    """Runs the command line; whatever happens ends in an exit code and at most two lines, never a traceback."""
+    """Runs the command line. An error ends in an exit code and at most two lines on stderr, never in a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # Redirected on Windows they would be cp1252, which knows no Vietnamese.
+            # On Windows, redirected output would be cp1252, which has no Vietnamese.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         code = cli.main(prog_name="novelsync", standalone_mode=False)
@@ -84,7 +84,7 @@ def main() -> NoReturn:
         sys.exit(_exit_code(error))
     except Exception as error:  # noqa: BLE001 — the outermost boundary
         what = f"{type(error).__name__}: {error}"
-        explain(NovelSyncError(f"something went wrong that should not: {what}", "is it a full disk? If not, report it"))
+        explain(NovelSyncError(f"something went wrong that should not: {what}", "is the disk full? If not, report it"))
         sys.exit(PROBLEMS)
 
 
@@ -100,7 +100,9 @@ def _exit_code(error: NovelSyncError) -> int:
             return PROBLEMS
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -120,13 +122,13 @@ def cli() -> None:
     metavar="N",
     help="Remove this many missing novels: the number that was shown.",
 )
-@as_json
+@json_option
 def sync(
     dry_run: bool, slugs: Sequence[str], reread: bool, accept: Sequence[str], accept_removals: int | None, as_json: bool
 ) -> int:
     """Make the tables equal to the storage."""
     if slugs and accept_removals is not None:
-        raise click.UsageError("--accept-removals is for whole runs, and --slug is not one: only a whole run removes.")
+        raise click.UsageError("--accept-removals cannot be used with --slug, because only a whole run removes novels.")
     options = SyncOptions(reread, frozenset(accept), accept_removals)
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
@@ -140,7 +142,7 @@ def sync(
                 report = service.sync_some_novels(slugs, "cli", options)
             else:
                 report = service.sync_all_novels("cli", progress, options)
-        # Before the database is closed, which may have trouble of its own.
+        # Inside the block, because closing the database may fail.
         if as_json:
             print_json(report.as_dict())
         elif report.error is None:
@@ -154,30 +156,27 @@ def sync(
 
 @contextmanager
 def _signals_stop(service: SyncService) -> Iterator[None]:
-    """The first signal ends the run in good order, the second at once."""
+    """The first SIGINT or SIGTERM ends the run in good order, the second ends the process at once."""
 
     def stop(number: int, frame: object) -> None:
-        for number_ in before:
+        for each in before:
             # Not KeyboardInterrupt, which would wait for threads that may be waiting for a silent network. What is
-            # being written is whole or not there, and the lease lapses within a minute.
-            signal.signal(number_, lambda *_: os._exit(INTERRUPTED))
+            # being written is either complete or absent, and the lease expires within a minute.
+            signal.signal(each, lambda *_: os._exit(INTERRUPTED))
         service.stop()
-        # Last, because whoever reads it may send the second at once.
-        err.print("[dim]stopping when what is being written is written; once more stops at once[/]")
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # Last, because whoever reads it may send the second signal at once.
+        err.print("[dim]finishing what is being written, then stopping; Ctrl-C again stops at once[/]")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @cli.command()
-@as_json
+@json_option
 def status(as_json: bool) -> int:
     """Show whether all is well. Prints what is stored, what is pending and how the last run went."""
     settings = load_settings()
@@ -192,7 +191,7 @@ def status(as_json: bool) -> int:
 
 
 @cli.command()
-@as_json
+@json_option
 def verify(as_json: bool) -> int:
     """Compare storage and tables text by text. Lists every difference, and changes nothing."""
     settings = load_settings()
@@ -234,9 +233,11 @@ def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
             return OK
         if forbidding := [each for each in removed.references if each.forbids and each.rows]:
             keys = ", ".join(f"{each.table}.{each.columns}" for each in forbidding)
-            raise WriteRejected(f"nothing was deleted, because of what points there: {keys}", "delete those rows first")
+            raise WriteRejected(
+                f"nothing was deleted, because foreign keys forbid it: {keys}", "delete those rows first"
+            )
         if not yes and not sys.stdin.isatty():
-            raise click.UsageError("Nothing was deleted: --yes is needed where nobody can be asked.")
+            raise click.UsageError("Nothing was deleted: without a terminal to ask on, --yes is needed.")
         if not yes and not click.confirm("Delete them for good?", err=True):
             return OK
         novels = chapters = 0
@@ -257,14 +258,14 @@ def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
     show_default=True,
     help="Who may read new tables; anon includes authenticated. Existing policies stay as they are.",
 )
-@click.option("--adopt", is_flag=True, help="Take over tables that another sync filled; every id stays.")
+@click.option("--adopt", is_flag=True, help="Take over tables that another sync filled; all ids stay.")
 @click.option("--dry-run", is_flag=True, help="With --adopt: show what would be done, and do nothing.")
 def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
     """Create or update the tables and functions."""
     if dry_run and not adopt:
-        raise click.UsageError("--dry-run is for --adopt; --print shows what a migration runs.")
+        raise click.UsageError("--dry-run works only with --adopt; --print shows what a migration runs.")
     if adopt and only_print:
-        raise click.UsageError("--adopt depends on the tables that are there: use --adopt --dry-run.")
+        raise click.UsageError("--adopt has no script, because it depends on the tables: use --adopt --dry-run.")
     if only_print:
         click.echo(migrations.as_script(readers))
         return OK
@@ -291,22 +292,22 @@ def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
 @click.option("--port", type=click.IntRange(1, 65_535), default=8080, show_default=True)
 @click.option("--schedule/--no-schedule", default=True, show_default=True, help="Also sync every hour.")
 def serve(host: str, port: int, schedule: bool) -> int:
-    """Answer over HTTP, and sync every hour. Does what both deployed functions do, in one process."""
+    """Answer over HTTP, and sync every hour. Does what the deployed functions do, in one process."""
     job = load_settings().scheduler_job
     host = host.strip("[]")
     _check_port(host, port)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     err.print(f"{url}/ — Ctrl-C ends it", markup=False)
     if job:
-        err.print(f"the hourly sync is Cloud Scheduler's: {job}")
+        err.print(f"Cloud Scheduler starts the hourly sync: {job}")
     elif schedule:
-        err.print("syncs every hour, on the hour; without: --no-schedule")
+        err.print("syncs every hour, on the hour (--no-schedule: only when asked to)")
     server.serve(host, port, schedule=schedule and not job, say=lambda why: err.print(why, markup=False))
     return OK
 
 
 def _check_port(host: str, port: int) -> None:
-    """Or else the server would try for a while, and say so in words of its own."""
+    """Raises `ConfigurationError` at once, where the server would retry for a while and report it in its own words."""
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:

@@ -1,4 +1,4 @@
-"""Whether all is set up: one finding for each part, whatever is wrong with the others. Changes nothing."""
+"""Checks the set-up: one finding for each part, whatever is wrong with the others. Changes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,37 +21,37 @@ CLOCK_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part."""
+    """What was found out about one part."""
 
     part: str
     said: str
     hint: str = ""
-    """What to do, if anything is to be done."""
+    """What to do; empty if nothing has to be done."""
     error: NovelSyncError | None = None
-    """Why this part does not work; a part that works and has a hint wants attention."""
+    """Why the part does not work. A part without an error but with a hint works and needs attention."""
 
     @classmethod
     def broken(cls, part: str, error: NovelSyncError) -> "Finding":
-        """It does not work."""
+        """Of a part that does not work."""
         return cls(part, error.message, error.hint, error)
 
 
 def examine() -> Iterator[Finding]:
-    """Part by part, each as soon as it is known."""
+    """Yields each finding as soon as it is known."""
     try:
         settings = load_settings()
     except ConfigurationError as error:
         yield Finding.broken("settings", error)
         yield from _storage_alone()
         return
-    yield Finding("settings", f"{', '.join(settings.given) or 'none'} set; the rest is as by default")
+    yield Finding("settings", f"{', '.join(settings.given) or 'none'} set; the others have their defaults")
     yield _storage(settings.storage)
     yield from _database(settings)
     yield _scheduler(settings)
 
 
 def _storage_alone() -> Iterator[Finding]:
-    """Where the novels are may be known though other settings are wrong."""
+    """The storage can be checked even if other settings are wrong."""
     try:
         location = load_file_settings().storage
     except ConfigurationError:
@@ -64,7 +64,7 @@ def _storage(location: str) -> Finding:
         novels = sum(1 for _ in open_storage(location).listing())
     except NovelSyncError as error:
         return Finding.broken("storage", error)
-    hint = "" if novels else "is NOVELSYNC_STORAGE right? It holds <slug>/book_info.json"
+    hint = "" if novels else "is NOVELSYNC_STORAGE right? It has to contain <slug>/book_info.json"
     return Finding("storage", f"{location}: {counted(novels, 'novel')}", hint)
 
 
@@ -108,7 +108,7 @@ def judge_size(info: ServerInfo, limit: int | None) -> Finding:
 
 
 def judge_clock(now: datetime, asked: datetime, answered: datetime) -> Finding:
-    """``now``: the database's, some time between the other two, which are this machine's."""
+    """``now``: by the database's clock, at some time between the other two, which are by this machine's."""
     ahead = max((now - answered).total_seconds(), 0) + min((now - asked).total_seconds(), 0)
     if abs(ahead) <= CLOCK_SECONDS:
         return Finding("clock", f"{abs(ahead):.0f} s off the database's")

@@ -1,4 +1,4 @@
-"""What a person reads on a terminal. Decides nothing, and escapes whatever comes from files."""
+"""Everything that is printed for a person. Decides nothing, and escapes whatever comes from files."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def escape(text: str) -> str:
-    """What comes from files, folders and databases: no markup, and nothing that a terminal would obey."""
+    """For text from files, folders and databases: it becomes neither markup nor a terminal's control sequence."""
     return markup.escape(printable(text))
 
 
@@ -44,14 +44,14 @@ _OUTCOMES = {
 
 
 def explain(error: NovelSyncError) -> None:
-    """What happened and what to do about it, on stderr."""
+    """Prints what happened and what to do about it, on stderr."""
     err.print(f"[bold red]error:[/] {escape(error.message)}")
     if error.hint:
         err.print(f"[bold]hint:[/]  {escape(as_command_line(error.hint))}")
 
 
 def print_direction(storage: str, database: str) -> None:
-    """Every command's first line, so that a forgotten .env is seen at once."""
+    """The first line of a command, on stderr, so that a forgotten ``.env`` is noticed at once."""
     err.print(f"[dim]{escape(storage)} → {escape(database)}[/]")
 
 
@@ -69,7 +69,7 @@ def print_verdict(verdict: FileVerdict) -> None:
     without_text = f", {verdict.without_text:,} without text yet" if verdict.without_text else ""
     out.print(
         f"{mark} {escape(verdict.path)}"
-        + ("" if verdict.refused else f" ({verdict.chapters:,} chapters{without_text})")
+        + ("" if verdict.refused else f" ({counted(verdict.chapters, 'chapter')}{without_text})")
     )
     for line in (*verdict.refused, *verdict.warnings):
         out.print(f"    {escape(line)}")
@@ -98,7 +98,7 @@ def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
         row = proposal.pairs[write.slug]
         missing = [*write.chapters.removed, *write.chapters.held]
         stay = write.chapter_count - len(write.chapters.created) - len(write.chapters.held)
-        said = f"{counted(stay, 'chapter')} known by their ids, {len(write.chapters.created):,} new"
+        said = f"{counted(stay, 'chapter')} matched, {len(write.chapters.created):,} new"
         out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {said}")
         for chapter in missing:
             out.print(f"    [yellow]?[/] {_row(chapter.id, chapter.title)}: the file does not have it")
@@ -106,7 +106,7 @@ def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
         out.print(f"[yellow]?[/] {_row(row.id, row.fields.title)}: {why}; it stays as it is")
     for slug, why in proposal.unpaired_folders:
         out.print(f"[yellow]?[/] folder {escape(slug)}: {escape(why)}")
-    done = "a dry run: nothing was changed" if dry_run else "[green]✓[/] taken over; the next sync brings the rest"
+    done = "a dry run: nothing was changed" if dry_run else "[green]✓[/] taken over; the next sync brings in the rest"
     out.print(
         f"{done}: {counted(len(proposal.pairs), 'novel')} paired, {counted(len(proposal.unpaired_rows), 'row')} and"
         f" {counted(len(proposal.unpaired_folders), 'folder')} not"
@@ -118,7 +118,7 @@ def _row(id_: str, title: str) -> str:
 
 
 def progress_bar() -> AbstractContextManager[Callable[[int, int], None]]:
-    """Something to be called with what is done and what there is to do; shown on a terminal only."""
+    """Gives a function that is called with the novels done and the novels in all; shown on a terminal only."""
     if not err.is_terminal:
         return nullcontext(lambda done, total: None)
     return _TerminalBar()
@@ -142,7 +142,7 @@ def print_json(document: Any) -> None:
 
 
 SHOWN_CHANGES = 10
-"""Of chapters in a row that change."""
+"""Lines of a run of changed chapters; the others are counted."""
 
 _MARKS = {"+": "green", "~": "cyan", ">": "blue", "-": "red", "!": "yellow"}
 
@@ -158,7 +158,7 @@ def print_changes(changes: Sequence[NovelDiff]) -> None:
 
 
 def _print_lines(mark: str, lines: Sequence[ChapterDiff]) -> None:
-    """Chapters in a row to which the same happens."""
+    """``lines``: chapters in a row to which the same happens."""
     sign = f"    [{_MARKS[mark]}]{mark}[/]"
     if mark != CHANGED and len(lines) > 1:
         out.print(f"{sign} {_chapter(lines[0])} … {_chapter(lines[-1])}, {counted(len(lines), 'chapter')}")
@@ -175,12 +175,12 @@ def _chapter(line: ChapterDiff) -> str:
 
 
 def print_report(report: Report) -> None:
-    """A REPORT of a run that ended by itself."""
+    """``report``: of a run that neither failed nor was skipped."""
     rows = {"novels": msgspec.structs.asdict(report.novels), "chapters": msgspec.structs.asdict(report.chapters)}
     out.print(_counts(rows))
     _print_problems(report.problems, report.problems_total)
     if in_flight := report.novels.in_flight:
-        out.print(f"being written just now, and read next time: {counted(in_flight, 'novel')}")
+        out.print(f"being written just now, will be read next time: {counted(in_flight, 'novel')}")
     outcome = "a dry run: nothing was written" if report.dry_run else _OUTCOMES[report.outcome]
     out.print(
         f"{outcome}: {counted(report.novels_processed, 'novel')},"
@@ -214,11 +214,11 @@ def _print_problems(problems: Sequence[ReportedProblem | StatusProblem], total: 
         if problem.hint:
             out.print(f"    [dim]{escape(as_command_line(problem.hint))}[/]")
     if total > len(problems):
-        out.print(f"and {total - len(problems)} more problems")
+        out.print(f"and {counted(total - len(problems), 'more problem')}")
 
 
 def print_verification(found: Verification) -> None:
-    """What comparing storage and tables found, below the differences themselves."""
+    """What comparing storage and tables found, printed after the differences themselves."""
     _print_problems(found.problems, found.problems_total)
     words = {
         "different": len(found.differences),
@@ -236,27 +236,24 @@ def print_verification(found: Verification) -> None:
 
 
 def print_removed(removed: Removed) -> None:
-    """What purging would delete, and what of the site points there."""
+    """What purging would delete, and which rows of the site reference it."""
     if not removed.novels and not removed.chapters:
-        out.print("nothing that was removed is left to delete")
+        out.print("there are no removed rows to delete")
         return
     novels, chapters = counted(removed.novels, "novel"), counted(removed.chapters, "chapter")
     out.print(f"removed: {novels}, {chapters}, {removed.bytes / 1e6:,.1f} MB of text")
     for reference in removed.references:
-        rows = "rows that we may not count" if reference.rows is None else counted(reference.rows, "row")
-        out.print(f"    {escape(reference.table)}.{escape(reference.columns)}: {rows} point there; {reference.then}")
+        rows = "some referencing rows" if reference.rows is None else counted(reference.rows, "referencing row")
+        out.print(f"    {escape(reference.table)}.{escape(reference.columns)}: {rows}; {reference.then}")
 
 
 def print_status(status: Status) -> None:
-    """A STATUS."""
     colour = "green" if status.verdict is Verdict.OK else "yellow"
     out.print(f"[{colour}]{status.verdict}[/]" + "".join(f"\n    {escape(reason)}" for reason in status.reasons))
-    in_storage = "?" if status.novels_in_storage is None else f"{status.novels_in_storage:,}"
-    out.print(f"storage   {escape(status.storage_path)}: {in_storage} novels")
-    out.print(
-        f"database  {escape(status.database)}: {status.novels_in_database:,} novels,"
-        f" {status.chapters_in_database:,} chapters, {status.database_bytes / 1e6:,.0f} MB"
-    )
+    in_storage = "? novels" if status.novels_in_storage is None else counted(status.novels_in_storage, "novel")
+    out.print(f"storage   {escape(status.storage_path)}: {in_storage}")
+    novels, chapters = counted(status.novels_in_database, "novel"), counted(status.chapters_in_database, "chapter")
+    out.print(f"database  {escape(status.database)}: {novels}, {chapters}, {status.database_bytes / 1e6:,.0f} MB")
     if pending := status.pending:
         counts = msgspec.structs.asdict(pending)
         words = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)

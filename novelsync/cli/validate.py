@@ -1,4 +1,4 @@
-"""Checking files without a database, for people who write crawlers. Reads only."""
+"""Checks files without a database, for people who write crawlers. Only reads."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,31 +19,31 @@ _WHAT_TO_NAME = f"name a {FILE}, a novel's folder, or a folder of novels"
 
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
-    """What a sync would say of one file, and what it would not say."""
+    """What a sync would say about one file (``refused``, ``warnings``), and what it would not (``doubts``)."""
 
     path: str
     chapters: int = 0
     without_text: int = 0
     refused: Sequence[str] = ()
-    """Every reason why not; empty if the file is accepted."""
+    """Every reason for which the file is refused; empty if it is accepted."""
     hint: str = ""
     warnings: Sequence[str] = ()
     doubts: Sequence[str] = ()
-    """What looks wrong in an accepted file, and may be right all the same."""
+    """What looks wrong in an accepted file but may be right."""
 
 
 def schema() -> dict[str, Any]:
-    """The format as a JSON Schema: what it accepts is what a sync accepts, as far as a schema can say."""
+    """The format as a JSON Schema: it accepts what a sync accepts, as far as a schema can express that."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **BookFile.model_json_schema()}
 
 
 def validate(path: Path, max_file_bytes: int) -> Iterator[FileVerdict]:
     """
-    Looks at one file, at one novel's folder, or at a folder of novels.
+    Checks one file, one novel's folder, or a folder of novels.
 
     Raises `ConfigurationError` if there is nothing there, `StorageUnavailable` if it cannot be listed.
     """
-    # A name that ends in ".." is none that a storage knows.
+    # A storage has no novel whose name is "..", so the path must not end in it.
     whole = Path(os.path.abspath(path))  # noqa: PTH100 — Path.absolute keeps the dots, resolve leaves the links' folders
     found = False
     for verdict in _verdicts(path, whole, max_file_bytes):

@@ -1,23 +1,24 @@
-"""What a request may bring: how much of it, and which parameters. Refuses the rest before anything is done."""
+"""What a request may contain: its size and its parameters. Anything else is refused before anything is done."""
 
 import re
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any, Final
+from typing import Final
 
 from flask import Request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from novelsync.models.run import SyncOptions
 
-MOST_BODY: Final = 65_536
-"""Bytes. None is needed; it is only looked into for parameters that belong elsewhere."""
+MAX_BODY_BYTES: Final = 65_536
+"""No request needs a body; it is only searched for parameters that belong in the address."""
 
-MOST_ADDRESS: Final = 16_384
-"""Bytes of the path and the query. Google's own limit is about this; functions-framework has none."""
+MAX_ADDRESS_BYTES: Final = 16_384
+"""Of the path and the query. Google's own limit is about the same; functions-framework has none."""
 
-LONGEST_NAME: Final = 1024
-"""Bytes of UTF-8, of an object in Cloud Storage. A folder's name has at most 255."""
+MAX_NAME_BYTES: Final = 1024
+"""In UTF-8, of an object in Cloud Storage. A folder's name has at most 255."""
 
 SYNC_PARAMETERS: Final = ("dry_run", "slug", "reread", "accept", "accept_removals")
 _REPEATABLE: Final = ("slug", "accept")
@@ -35,20 +36,28 @@ class Refused(Exception):
 
 
 def check_size(request: Request) -> None:
-    """Reads all of the body that may be: whatever is left, functions-framework reads into memory after the answer."""
-    request.max_content_length = MOST_BODY
+    """
+    Raises `Refused` for a body or an address that is too long.
+
+    Leaves nothing of the body unread, because functions-framework would read it into memory after the answer.
+    """
+    request.max_content_length = MAX_BODY_BYTES
     try:
         request.get_data()
-        request.stream.read(1)  # a body in chunks is read up to the limit, and too long only then
+        request.stream.read(1)  # a chunked body is read up to the limit, and only the next byte raises
     except RequestEntityTooLarge as error:
         request.stream = BytesIO()
-        raise Refused(413, f"the body has more than {MOST_BODY:,} bytes", "none is needed") from error
-    if len(request.path) + len(request.query_string) > MOST_ADDRESS:
-        raise Refused(414, f"the address has more than {MOST_ADDRESS:,} bytes", "ask for fewer novels at a time")
+        raise Refused(413, f"the body has more than {MAX_BODY_BYTES:,} bytes", "none is needed") from error
+    if len(request.path) + len(request.query_string) > MAX_ADDRESS_BYTES:
+        raise Refused(414, f"the address has more than {MAX_ADDRESS_BYTES:,} bytes", "ask for fewer novels at a time")
 
 
-def parameters(request: Request, *allowed: str) -> Any:
-    """The query's. Refuses what would quietly do the wrong thing: a misspelled one, one given twice or in the body."""
+def parameters(request: Request, *allowed: str) -> MultiDict[str, str]:
+    """
+    The parameters of the address, of which only the ``allowed`` may be there.
+
+    Raises `Refused` for what would quietly do the wrong thing: one that is misspelled, given twice, or in the body.
+    """
     unknown = [name for name in request.args if name not in allowed]
     if unknown:
         hint = f"known here: {', '.join(allowed)}" if allowed else "there are none here"
@@ -62,7 +71,7 @@ def parameters(request: Request, *allowed: str) -> Any:
         raise Refused(400, "the body is nested too deeply", "none is needed") from error
     misplaced = [name for name in SYNC_PARAMETERS if name in request.form or (isinstance(body, dict) and name in body)]
     if misplaced:
-        raise Refused(400, f"in the body: {', '.join(misplaced)}", "parameters go into the address, behind a ?")
+        raise Refused(400, f"in the body: {', '.join(misplaced)}", "parameters go into the address, after a ?")
     return request.args
 
 
@@ -71,18 +80,19 @@ def sync_parameters(request: Request) -> tuple[Sequence[str], SyncOptions, bool]
     given = parameters(request, *SYNC_PARAMETERS)
     slugs, removals = given.getlist("slug"), given.get("accept_removals")
     if not all(
-        0 < len(slug.encode()) <= LONGEST_NAME and "\0" not in slug for slug in (*slugs, *given.getlist("accept"))
+        0 < len(slug.encode()) <= MAX_NAME_BYTES and "\0" not in slug for slug in (*slugs, *given.getlist("accept"))
     ):
         raise Refused(400, "a slug is empty, too long, or holds a NUL", "it is the name of the novel's folder")
     if removals is not None and (slugs or not re.fullmatch("[1-9][0-9]{0,8}", removals)):
-        hint = "the number that was shown; and only a whole run removes, so no slug beside it"
-        raise Refused(400, f"accept_removals is {removals!r}" + (" beside a slug" if slugs else ""), hint)
-    options = SyncOptions(_flag(given, "reread"), frozenset(given.getlist("accept")), removals and int(removals))
+        hint = "give the number that was shown, and no slug, because only a whole run removes novels"
+        raise Refused(400, f"accept_removals is {removals!r}" + (" together with a slug" if slugs else ""), hint)
+    accept_removals = int(removals) if removals else None
+    options = SyncOptions(_flag(given, "reread"), frozenset(given.getlist("accept")), accept_removals)
     return slugs, options, _flag(given, "dry_run")
 
 
-def _flag(given: Any, name: str) -> bool:
+def _flag(given: MultiDict[str, str], name: str) -> bool:
     value = given.get(name, "0")
     if value not in ("0", "1"):
         raise Refused(400, f"{name} is {value!r}", "it can be 1 or 0")
-    return bool(value == "1")
+    return value == "1"

@@ -1,8 +1,8 @@
 """
-Requests to answers: routes, methods, and every status code. A translation table that decides nothing else.
+From requests to answers: routes, methods, and every status code. A translation table that decides nothing else.
 
-A run that finished, and one that was skipped, is 200 whatever happened to single novels: a scheduler calls again
-after anything else.
+A run that finished or was skipped is answered with 200, whatever happened to single novels, because a scheduler calls
+again after anything else.
 """
 
 import re
@@ -53,8 +53,8 @@ _ALARMING: Final = {
     "strict": tuple(verdict for verdict in Verdict if verdict is not Verdict.OK),
 }
 
-MOST_SAID: Final = 1000
-"""Characters of a message about a request, which may quote it."""
+MAX_MESSAGE: Final = 1000
+"""Characters of a message about a request, because it may quote the request."""
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class Acknowledgement(NamedTuple):
     success: bool
     message: str
     more: Mapping[str, Any] = {}
-    """What the document has besides."""
+    """Further keys of the JSON document."""
     report: Report | None = None
     """Published as ``data``."""
 
@@ -80,7 +80,7 @@ Handler = Callable[[Parts, Request], Answer]
 
 
 class Route(NamedTuple):
-    """What is done for a method and a path."""
+    """The handler for a method and a path."""
 
     method: str
     path: str
@@ -89,7 +89,7 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One deployed function: its name, and the routes it answers; the first of each method answers at ``/`` too."""
+    """One deployed function: its name, and its routes. The first route of each method answers at ``/`` too."""
 
     name: str
     routes: tuple[Route, ...]
@@ -99,8 +99,8 @@ class Function:
 
 
 def answer(request: Request, function: Function, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
-    """The answer to any request whatever; nothing gets out as an exception."""
-    structlog.contextvars.clear_contextvars()  # what this thread bound for the request before
+    """Answers any request whatever, and never raises."""
+    structlog.contextvars.clear_contextvars()  # what this thread bound for its last request
     say: Say = as_command_line
     try:
         check_size(request)
@@ -112,30 +112,31 @@ def answer(request: Request, function: Function, find_parts: Callable[..., Parts
         status, body = handler(parts, request)
         if isinstance(body, Status) and _is_browser(request):
             return _page(status, status_page(view(body, _actions(parts, function, say), say, datetime.now(UTC))))
-        return _told(request, function, status, body, say)
+        return _respond(request, function, status, body, say)
     except Refused as refusal:
         allow = {"Allow": refusal.allow} if refusal.allow else {}
-        return _told(request, function, refusal.status, _failure(refusal.message, refusal.hint), more=allow)
+        return _respond(request, function, refusal.status, _failure(refusal.message, refusal.hint), more=allow)
     except NovelSyncError as error:
         log.error("request_failed", reason=error.message, hint=error.hint)  # noqa: TRY400 — it says all there is
-        return _told(request, function, _status_of(error), _failure(error.message, error.hint), say)
+        return _respond(request, function, _status_of(error), _failure(error.message, error.hint), say)
     except Exception:
-        # The outermost boundary: functions-framework would answer with a page of its own.
+        # The outermost boundary: beyond it, functions-framework would answer with a page of its own.
         log.exception("request_broke")
         broke = _failure("something is wrong in NovelSync itself", "the log has the details")
-        return _told(request, function, 500, broke)
+        return _respond(request, function, 500, broke)
 
 
 def _say(parts: Parts, request: Request, function: Function) -> Say:
+    """How commands in hints are written for whoever sent the request."""
     if not parts.settings.in_cloud:
         return as_command_line
-    # Not as the request says: TLS ends before us, and a token must not be sent in clear.
+    # Always https: TLS ends before the request gets here, so it says http, and a token must not be sent in the clear.
     root = f"https://{request.host}" if function.has(NOVELS) and may_be_sent_a_token(request.host) else ""
     return as_request(NOVELS, root, parts.settings.scheduler_job or "")
 
 
 def _actions(parts: Parts, function: Function, say: Say) -> Actions:
-    """Buttons where there are routes for them, else commands."""
+    """Buttons if this function has the routes for them, else commands."""
     if function.has(NOVELS):
         return Actions(Action(NOVELS), Action(SCHEDULER_START), Action(SCHEDULER_STOP))
     if job := parts.settings.scheduler_job:
@@ -207,11 +208,8 @@ _POSTS: Final = (
 _GETS: Final = (Route("GET", STATUS, _status), Route("GET", SCHEDULER_STATUS, _scheduler))
 
 SYNC: Final = Function("sync", _POSTS)
-"""Does: every POST route."""
 STATUS_FUNCTION: Final = Function("status", _GETS)
-"""Shows: every GET route."""
 APP: Final = Function("app", _GETS + _POSTS)
-"""Both in one process, for a laptop."""
 
 
 def _route(request: Request, function: Function) -> Handler:
@@ -234,8 +232,8 @@ def _route(request: Request, function: Function) -> Handler:
 
 
 _ORIGIN_HINT: Final = (
-    "call it with curl, or from NovelSync's own page; on a machine of your own open that by number, as"
-    " http://127.0.0.1:8080, because anybody's name can be made to lead there"
+    "call it with curl, or from NovelSync's own page; on your own machine open that as http://127.0.0.1:8080,"
+    " because a name could be anybody's and still lead there"
 )
 
 
@@ -260,18 +258,18 @@ def _status_of(error: NovelSyncError) -> int:
 
 
 def _failure(message: str, hint: str) -> Acknowledgement:
-    return Acknowledgement(success=False, message=shortened(message, MOST_SAID), more={"hint": hint})
+    return Acknowledgement(success=False, message=shortened(message, MAX_MESSAGE), more={"hint": hint})
 
 
 _ALWAYS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
 
 
 def _is_browser(request: Request) -> bool:
-    """Whether somebody looks at it: browsers ask for XHTML too when they go to a page, and no other client does."""
+    """Whether a person will look at the answer: a browser that opens a page accepts XHTML, and no other client does."""
     return "application/xhtml+xml" in request.headers.get("Accept", "") and "check" not in request.args
 
 
-def _told(
+def _respond(
     request: Request,
     function: Function,
     status: int,
@@ -279,7 +277,11 @@ def _told(
     say: Say = str,
     more: Mapping[str, str] | None = None,
 ) -> Response:
-    """As a page, where there are words for a person who has a browser; else as JSON."""
+    """
+    An acknowledgement for a browser as a page, everything else as JSON.
+
+    ``say``: how the commands in hints are written. ``more``: further headers.
+    """
     if isinstance(body, Acknowledgement) and _is_browser(request):
         here = request.path.rstrip("/")
         again = request.method == "GET" and here in ("", STATUS)
@@ -298,7 +300,7 @@ def _page(status: int, page: str, more: Mapping[str, str] | None = None) -> Resp
 
 
 def _trace(request: Request, project: str | None) -> dict[str, str]:
-    """So that Cloud Logging shows a request's lines together."""
+    """The field by which Cloud Logging shows the lines of one request together; empty if the request has no trace."""
     named = re.match(r"([0-9a-f]{32})/", request.headers.get("X-Cloud-Trace-Context", "")) or re.match(
         r"00-([0-9a-f]{32})-", request.headers.get("traceparent", "")
     )

@@ -1,4 +1,4 @@
-"""No web page may press our buttons or read our answers: what a browser says of a request, and what it is worth."""
+"""Keeps pages of other web sites from sending requests that change something, and from reading our answers."""
 
 import ipaddress
 import socket
@@ -9,11 +9,11 @@ from flask import Request
 
 def is_from_elsewhere(request: Request, *, in_cloud: bool) -> bool:
     """
-    Whether a web page of another site sends it, or could read its answer.
+    Whether a page of another web site sends the request, or could read its answer.
 
-    A browser shows no page what another site answers. But a page's own name can be made to lead to 127.0.0.1, and then
-    we are its site, so on a laptop the name must be one that nobody else can have. In the cloud somebody else sees to
-    it that only our name leads to us.
+    A browser does not let a page read what another site answers. But an attacker can point the page's own name at
+    127.0.0.1 (DNS rebinding), and then the browser takes us for the page's site. So on a laptop the name must be one
+    that nobody else can own. In the cloud, Google routes only our own names to us.
     """
     if not in_cloud and not _is_ours(request.host):
         return True
@@ -24,7 +24,7 @@ def is_from_elsewhere(request: Request, *, in_cloud: bool) -> bool:
 
 
 def may_be_sent_a_token(host: str) -> bool:
-    """Whether a command that is shown may name it: whoever asks chooses the header it comes from."""
+    """Whether a command that is shown may send a token to this host, which comes from a header the client chose."""
     name = _name(host)
     return name.endswith((".run.app", ".cloudfunctions.net")) or name == "localhost" or _is_loopback(name)
 
@@ -37,7 +37,7 @@ def _netloc(origin: str) -> str:
 
 
 def _is_ours(host: str) -> bool:
-    """A number, this machine's name, or one without a dot, which the public DNS does not have."""
+    """Whether it is an IP address, this machine's name, or a name without a dot, which public DNS does not have."""
     name = _name(host)
     if not name:
         return False
@@ -56,7 +56,7 @@ def _is_loopback(name: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """Without its port, in lower case; empty if it is none."""
+    """The host without its port, in lower case; empty if it cannot be read."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:

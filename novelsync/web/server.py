@@ -1,4 +1,4 @@
-"""The server behind `serve`: functions-framework's own, told how to begin and how to end."""
+"""The server behind the command ``serve``: functions-framework's own, with hooks for its start and its end."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from novelsync.errors import NovelSyncError, Unavailable
 SOURCE: Final = Path(__file__).with_name("functions.py")
 
 PAUSE: Final = 5.0
-"""Seconds between two attempts to start the schedule: the database may be away for a while."""
+"""Seconds between two attempts to start the schedule, because the database may be unavailable for a while."""
 
 log = structlog.get_logger()
 
@@ -24,10 +24,10 @@ def serve(host: str, port: int, *, schedule: bool, say: Callable[[str], object])
     """
     Answers until a signal ends it.
 
-    ``host``: a name or an address, of IPv6 without brackets. ``schedule``: sync every hour, too. ``say``: tells a
-    person why that is not possible.
+    ``host``: a name or an address, IPv6 without brackets. ``schedule``: also sync every hour. ``say``: is told, for a
+    person, why that is not possible.
     """
-    # Not above: no other command needs them, and they take a third of a second.
+    # Imported here, because no other command needs them, and they take a third of a second.
     from functions_framework import create_app  # noqa: PLC0415
     from functions_framework._http import create_server  # noqa: PLC0415
 
@@ -39,25 +39,29 @@ def serve(host: str, port: int, *, schedule: bool, say: Callable[[str], object])
     def begin(worker: Any) -> None:
         _take_signals(worker)
         if schedule:
-            _start_schedule(say)
+            _start_schedule_thread(say)
 
-    hooks = {"post_worker_init": begin, "worker_exit": lambda arbiter, worker: _end()} if forks else {}
+    hooks = {"post_worker_init": begin, "worker_exit": lambda arbiter, worker: _shut_down()} if forks else {}
     server = create_server(app, debug=False, **hooks)  # type: ignore[no-untyped-call]
     if schedule and not forks:
-        _start_schedule(say)
+        _start_schedule_thread(say)
     server.run(f"[{host}]" if forks and ":" in host else host, port)
-    _end()
+    _shut_down()
 
 
-def _start_schedule(say: Callable[[str], object]) -> None:
-    """In a thread, because the database may be away, and the server answers all the same."""
+def _start_schedule_thread(say: Callable[[str], object]) -> None:
+    """In a thread, because the database may be unavailable, and the server answers all the same."""
     threading.Thread(target=start_schedule, args=(say, PAUSE), name="schedule", daemon=True).start()
 
 
 def start_schedule(
     say: Callable[[str], object], pause: float, find_parts: Callable[..., wiring.Parts] = wiring.parts_of_this_process
 ) -> None:
-    """Tries until it is started, the process ends, or the reason is none that passes."""
+    """
+    Starts the schedule, and tries again every ``pause`` seconds while the database is unavailable.
+
+    Gives up when the process ends, and on any other error, which ``say`` is told.
+    """
     while not wiring.stopping(0):
         try:
             find_parts(acts=True).scheduler_service.start_scheduler()
@@ -73,11 +77,10 @@ def start_schedule(
 
 def _take_signals(worker: Any) -> None:
     """
-    In the process that gunicorn forks: one way to end, for all signals that ask for it.
+    Replaces the signal handlers of the process that gunicorn forked.
 
-    Its own handlers take a lock, and so never return when one interrupts another; and they wait for no run.
+    Gunicorn's own take a lock, and so deadlock when one interrupts another; and they do not wait for a run.
     """
-
     ending = (signal.SIGTERM, signal.SIGQUIT)
 
     def end(number: int, frame: object) -> None:
@@ -92,7 +95,7 @@ def _take_signals(worker: Any) -> None:
         signal.signal(number, end)
 
 
-def _end() -> None:
-    """While threads can still be started, which a run under way may have to."""
+def _shut_down() -> None:
+    """Called while threads can still be started, because a run in progress may have to start some."""
     wiring.stop_runs()
     wiring.close_parts()

@@ -196,7 +196,7 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(run: Run, site: Tables, l
     rehearsed = run("migrate", "--adopt", "--dry-run")
     assert rehearsed.code == 0
     assert "alter table public.novels add column slug text;" in rehearsed.out
-    assert "3 chapters known by their ids, 1 new" in rehearsed.out
+    assert "3 chapters matched, 1 new" in rehearsed.out
     assert (site.rows(shape), site.places()) == before
     assert site.rows("select to_regnamespace('novelsync')") == [(None,)]
     adopted = run("migrate", "--adopt")
@@ -365,7 +365,7 @@ def test_defaults_stay_and_no_trigger_of_the_site_fires(run: Run, emma: Tables) 
 def test_what_is_shown_before_is_what_the_sync_then_does(run: Run, emma: Tables, library: Library) -> None:
     other = [chapter(f"other {n}", title=f"Other {n}", number=n + 100) for n in (9, 10, 11)]
     library.write("emma", [*chapters(8), *other, chapter(12)], title="Emma")
-    assert "12 chapters known by their ids, 0 new" in run("migrate", "--adopt").out
+    assert "12 chapters matched, 0 new" in run("migrate", "--adopt").out
     before = {id_ for (id_,) in emma.rows("select id from chapters")}
     run("sync")
     assert {id_ for (id_,) in emma.rows("select id from chapters where removed_at is null")} == before

@@ -168,7 +168,7 @@ def test_the_second_signal_ends_a_run_at_once(settled: Library, tables: Tables) 
         wait_until(lambda: tables.rows("select from pg_locks where not granted and relation = 'novels'::regclass"))
         process.send_signal(signal.SIGINT)
         assert process.stderr
-        while "once more stops at once" not in process.stderr.readline():
+        while "Ctrl-C again stops at once" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130

@@ -48,7 +48,7 @@ def test_what_was_removed_is_deleted_and_nothing_else(run: Run, removed: Tables)
     assert "deleted: 1 novel, 6 chapters" in purged.out
     assert left(removed) == {"emma": 3, "evelina": 2}
     again = run("purge", "--yes")
-    assert (again.code, again.out) == (0, "nothing that was removed is left to delete\n")
+    assert (again.code, again.out) == (0, "there are no removed rows to delete\n")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_what_of_the_site_points_there_is_shown_with_what_becomes_of_it(run: Run
         "insert into ratings select id from novels"
     )
     purged = run("purge", "--yes")
-    assert "bookmarks.chapter_id: 6 rows point there; they are deleted too" in purged.out
-    assert "ratings.novel_id: 1 row point there; their reference becomes null" in purged.out
+    assert "bookmarks.chapter_id: 6 referencing rows; they are deleted too" in purged.out
+    assert "ratings.novel_id: 1 referencing row; their reference becomes null" in purged.out
     assert removed.rows("select count(*) from bookmarks") == [(5,)]
     assert removed.rows("select count(*) filter (where novel_id is null), count(*) from ratings") == [(1, 3)]
 
@@ -98,8 +98,8 @@ def test_a_foreign_key_that_forbids_it_is_named(run: Run, removed: Tables) -> No
     )
     refused = run("purge", "--yes")
     assert refused.code == 1
-    assert "bookmarks.chapter_id: 2 rows point there; they forbid it" in refused.out
-    assert "nothing was deleted, because of what points there: public.bookmarks.chapter_id" in refused.err
+    assert "bookmarks.chapter_id: 2 referencing rows; they forbid it" in refused.out
+    assert "nothing was deleted, because foreign keys forbid it: public.bookmarks.chapter_id" in refused.err
     assert left(removed) == {"emma": 5, "evelina": 2, "persuasion": 4}
 
 
@@ -119,8 +119,8 @@ def test_any_key_that_points_there_is_understood(run: Run, removed: Tables) -> N
     )
     purged = run("purge", "--yes")
     assert purged.code == 0, purged.err
-    assert "shelf.novel, name: 1 row point there; they are deleted too" in purged.out
-    assert "chapters.next_id: 0 rows point there" in purged.out
+    assert "shelf.novel, name: 1 referencing row; they are deleted too" in purged.out
+    assert "chapters.next_id: 0 referencing rows" in purged.out
 
 
 def test_what_comes_back_while_it_is_purged_stays(

@@ -1,4 +1,4 @@
-"""The last day's runs as the bars of a chart: where each stands, and how high. Pure."""
+"""The last day's runs as the bars of a chart: the position and height of each. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from typing import Final
 from novelsync.models.status import RunSummary
 
 WIDTH: Final = 1440
-"""A minute is one unit."""
+"""One unit per minute of the day."""
 HEIGHT: Final = 100
 BAR: Final = 14
-"""Two runs an hour apart leave air between them."""
+"""The width of a bar, which leaves a gap between two runs an hour apart."""
 LEAST: Final = 4
-"""The height of a run that took no time to speak of."""
+"""The height of the shortest run, so that its bar can be seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One run, from the left end of the chart and its upper edge."""
+    """One run. ``x`` and ``y`` are the bar's upper left corner, counted from the chart's."""
 
     x: float
     y: float
@@ -28,7 +28,11 @@ class Bar:
 
 
 def bars(runs: Sequence[RunSummary], now: datetime) -> list[Bar]:
-    """The oldest first. Heights grow with the square root, so that one long run does not flatten all others."""
+    """
+    Oldest first; ``runs`` are newest first.
+
+    Heights grow with the square root of the duration, so that one long run does not flatten all others.
+    """
     longest = max((run.duration or 0 for run in runs), default=0)
     drawn = []
     for run in reversed(runs):

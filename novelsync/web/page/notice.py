@@ -1,4 +1,4 @@
-"""What a browser is told that pressed a button, or that met an error. Pure."""
+"""The page that answers a button or reports an error: its words. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from novelsync.text.hints import Say
 from novelsync.web.page.view import Text, sentence, text, took
 
 _HEADLINES: Final = {
-    400: "That was asked wrongly",
-    403: "Not from there",
+    400: "That request cannot be answered",
+    403: "Not allowed from another site",
     404: "There is nothing here",
-    405: "That was asked wrongly",
+    405: "That request cannot be answered",
     409: "Nothing was started",
     503: "Out of reach just now",
 }
@@ -33,14 +33,14 @@ class Notice:
     back: str
     """The address of the status page; empty if this function has none."""
     again: bool
-    """Whether it was the status itself that was asked for."""
+    """Whether the status page itself was asked for, so that the link to it says "Try again"."""
 
 
 def notice(status: int, message: str, hint: str, report: Report | None, say: Say, *, back: str, again: bool) -> Notice:
-    """What an answer with a ``message`` says; ``report``: of the run that it is about, if there was one."""
+    """The words for an answer with this status code. ``report``: of the run that the answer is about, if any."""
     if status == 200:
         tone = "good" if report is None or report.success else "fair"
-        return Notice(tone, message, [text(line) for line in _told(report)], back, again)
+        return Notice(tone, message, [text(line) for line in _summary(report)], back, again)
     lines = [message, hint]
     if report is not None:
         lines = [line for problem in report.problems[:1] for line in (problem.message, say(problem.hint))]
@@ -48,7 +48,7 @@ def notice(status: int, message: str, hint: str, report: Report | None, say: Say
     return Notice("bad", headline, [text(sentence(line)) for line in lines if line], back, again)
 
 
-def _told(report: Report | None) -> list[str]:
+def _summary(report: Report | None) -> list[str]:
     """What a run did."""
     if report is None:
         return []

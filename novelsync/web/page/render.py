@@ -1,4 +1,4 @@
-"""Templates to pages, and the headers that let a page do nothing but what is written in it."""
+"""Renders the pages, with headers that allow a page nothing but its own style and script."""
 
 from base64 import b64encode
 from functools import cache
@@ -10,6 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from novelsync.web.page import chart
 from novelsync.web.page.notice import Notice
 from novelsync.web.page.view import View
 
@@ -27,7 +28,7 @@ def notice_page(notice: Notice) -> str:
 
 @cache
 def headers() -> dict[str, str]:
-    """For every page. Its style and script are told by their hashes; nothing else is run, loaded or asked."""
+    """For every page. They allow the style and the script that have these hashes, and requests to this server."""
     policy = {
         "default-src": "'none'",
         "style-src": _hash("status.css"),
@@ -51,7 +52,7 @@ def _template(name: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"style": _inline("status.css"), "script": _inline("status.js")}
+    environment.globals |= {"style": _inline("status.css"), "script": _inline("status.js"), "chart": chart}
     return environment.get_template(name)
 
 

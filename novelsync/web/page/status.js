@@ -1,5 +1,5 @@
-// Times in the reader's zone, and a button's answer in its place. Without it the page shows UTC, and a button's answer
-// is a page of its own.
+// Shows times in the reader's zone, and a button's answer beside the button. Without JavaScript the page shows UTC, and
+// a button's answer is a page of its own.
 "use strict";
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -35,12 +35,12 @@ async function send(form) {
   } catch {
     answer.textContent = "No answer came. Is the server still there?";
   }
-  // What it did is known by now, whether or not the rest can be shown anew.
+  // The answer is shown by now, so a failed refresh is no reason to complain.
   await refresh().catch(() => {});
   button.ariaDisabled = null;
 }
 
-// All but the answer and what is open, and the focus stays where it is.
+// Replaces everything but the answer. What is open stays open, and the focus stays where it is.
 async function refresh() {
   const page = await ask(location.href, "GET");
   const focused = document.activeElement?.id;

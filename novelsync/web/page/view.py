@@ -1,4 +1,4 @@
-"""STATUS to what the page says, in words. Pure: the same STATUS at the same time, the same page."""
+"""From a STATUS to all that the status page says, in words. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from novelsync.text.hints import Say
 from novelsync.web.page.chart import Bar, bars
 
 SHOWN_RUNS: Final = 60
-"""In the table of the day's runs; the chart has all of them."""
+"""Rows in the table of the day's runs; the chart shows all runs."""
 
 _COMMAND: Final = re.compile(r"`([^`]+)`")
 
@@ -31,7 +31,7 @@ Text = Sequence[Piece]
 
 
 class Moment(NamedTuple):
-    """A time, for machines and for people whose zone nobody knows."""
+    """A time for machines, and in UTC for people; JavaScript shows it in their own zone."""
 
     iso: str
     utc: str
@@ -39,7 +39,7 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """How whoever reads the page can do something: with a button, if there is a route to post to, or by a command."""
+    """How the reader can do something: with a button that posts to ``route`` or, if that is empty, by ``command``."""
 
     route: str = ""
     command: Text = ()
@@ -47,7 +47,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What can be done about the sync and its scheduler from where the page is read."""
+    """What can be done about the sync and its scheduler where the page is read."""
 
     sync: Action
     start: Action = Action()
@@ -77,7 +77,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Fullness:
-    """How much of the database's limit is used. ``share`` from 0 to 1."""
+    """How much of the database's limit is used. ``share`` is from 0 to 1."""
 
     share: float
     words: str
@@ -97,7 +97,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The last day's runs. ``summary`` is what somebody learns who does not see it."""
+    """The last day's runs. ``summary`` says in words what the chart shows."""
 
     bars: Sequence[tuple[Bar, Run]]
     summary: str
@@ -120,7 +120,7 @@ class Running(NamedTuple):
     holder: str
     since: Moment
     waits_for: str
-    """Novels that it gave to others; empty: none."""
+    """How many novels it handed to others, as ``5 novels``; empty if none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,44 +143,33 @@ class View:
     drift_words: str
     troubles: Sequence[Trouble]
     warnings: Sequence[Trouble]
-    untold: int
+    more_troubles: int
+    """Troubles and warnings that the STATUS counts but does not list."""
     chart: Chart
     runs: Sequence[Run]
-    runs_untold: int
+    more_runs: int
+    """Runs of the day that are not in ``runs``."""
     schedule: Schedule | None
 
 
 _VERDICTS: Final = {
     "ok": ("good", "All is well", "What the storage has is in the tables."),
     "attention": ("fair", "Something waits for you", "Readers keep what they have; the rest is in the tables."),
-    "stale": (
-        "bad",
-        "No run for too long",
-        "Readers see what the last run left.",
-    ),
+    "stale": ("bad", "No run for too long", "Readers see what the last run left."),
     "stopped": (
         "fair",
         "The hourly sync is stopped",
         "Readers see what the last run left. Start it again, if that was not meant.",
     ),
-    "failing": (
-        "bad",
-        "Syncing fails",
-        "Readers see what the last good run left.",
-    ),
+    "failing": ("bad", "Syncing fails", "Readers see what the last good run left."),
     "never_run": ("fair", "Nothing is synced yet", "The first run brings in all that the storage has."),
 }
 
 _OUTCOMES: Final = {"ok": "ok", "partial": "with problems", "failed": "failed"}
 
 
-def _running(run: RunInFlight) -> Running:
-    waits_for = counted(run.open_messages, "novel") if run.open_messages else ""
-    return Running(run.holder, moment(run.since), waits_for)
-
-
 def view(status: Status, actions: Actions, say: Say, now: datetime) -> View:
-    """``say``: how hints are written where the page is read."""
+    """``say``: how commands in hints are written where the page is read."""
     rows = [_run(run) for run in status.runs]
     problems = [_trouble(problem, say) for problem in status.problems]
     return View(
@@ -200,26 +189,25 @@ def view(status: Status, actions: Actions, say: Say, now: datetime) -> View:
         drift_words=_drift_words(status),
         troubles=[problem for problem in problems if problem.kind != "warning"],
         warnings=[problem for problem in problems if problem.kind == "warning"],
-        untold=status.problems_total - len(problems),
+        more_troubles=status.problems_total - len(problems),
         chart=_chart(status, rows, now),
         runs=rows[:SHOWN_RUNS],
-        runs_untold=len(rows[SHOWN_RUNS:]),
+        more_runs=len(rows[SHOWN_RUNS:]),
         schedule=_schedule(status.scheduler, actions),
     )
 
 
 def text(sentence: str) -> Text:
-    """With what stands in backticks as commands."""
+    """A sentence in which words in backticks are commands."""
     return [Piece(part, i % 2 == 1) for i, part in enumerate(_COMMAND.split(sentence)) if part]
 
 
 def plain(sentence: str) -> Text:
-    """What may have come from a file, so that nothing in it is a command."""
+    """A sentence that may quote a file, so that nothing in it is taken for a command."""
     return [Piece(sentence, is_command=False)]
 
 
 def moment(time: datetime) -> Moment:
-    """In UTC."""
     time = time.astimezone(UTC)
     return Moment(timestamp(time), f"{time.day} {time:%B, %H:%M} UTC")
 
@@ -247,6 +235,11 @@ def took(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def _running(run: RunInFlight) -> Running:
+    waits_for = counted(run.open_messages, "novel") if run.open_messages else ""
+    return Running(run.holder, moment(run.since), waits_for)
+
+
 def _verdict(status: Status, say: Say) -> Verdict:
     tone, headline, meaning = _VERDICTS[status.verdict]
     if status.verdict is VerdictWord.OK:
@@ -256,7 +249,7 @@ def _verdict(status: Status, say: Say) -> Verdict:
 
 
 def _qualified(status: Status) -> tuple[str, str, str] | None:
-    """What there is to say against "All is well" while nothing has to be done about it yet."""
+    """Tone, headline and meaning in place of "All is well", when something is off but nothing has to be done yet."""
     if status.last_run and status.last_run.outcome is Outcome.FAILED:
         return "fair", "The last run failed", "The next one tries again; readers see what was there before."
     if status.pending is None:
@@ -273,7 +266,7 @@ def _why_it_failed(run: Report | None) -> list[str]:
 
 
 def sentence(words: str) -> str:
-    """Messages begin in lower case."""
+    """With a capital letter, because messages begin in lower case."""
     return words[:1].upper() + words[1:]
 
 
@@ -288,7 +281,7 @@ def _drift_words(status: Status) -> str:
     if status.pending is None:
         return "The storage could not be looked at, so nobody knows."
     if any(count for count, _ in _drift(status)):
-        return "The next run brings in what is new or changed; what is missing stays until it has been so for a while."
+        return "The next run brings in what is new or changed; what is missing stays for a while before it is removed."
     return "Nothing: every file is as the last run saw it. What is refused or held is not read again until it changes."
 
 
