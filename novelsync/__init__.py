@@ -1,8 +1,8 @@
 """
 NovelSync mirrors a folder or bucket of web novels into a site's Postgres tables.
 
-What a program that uses it as a library needs is here by name. Nothing is imported before it is asked for, because a
-command line and a cold start pay for each import.
+A program that uses it as a library finds all it needs here by name. A module is not imported before one of its names is
+used, because imports slow down every command and every cold start.
 """
 
 from importlib import import_module
@@ -65,19 +65,19 @@ _NAMES: Final = {
     "sync_service": ("Executor", "SyncConfig", "SyncService"),
     "wiring": ("connected",),
 }
-"""What is offered, by the module that has it: the imports above, as they are carried out."""
+"""The public names by module. The imports above tell type checkers the same."""
 
-_HOMES: Final = {name: module for module, names in _NAMES.items() for name in names}
+_MODULES: Final = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 — all of them are strings
+__all__ = ["__version__", *_MODULES]  # noqa: PLE0604 — all of them are strings
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_MODULES})

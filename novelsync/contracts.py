@@ -1,4 +1,4 @@
-"""The doors of the core, as Protocols that it owns: what storage, database and scheduler promise, the failure first."""
+"""What the core expects of a storage, a database, a publisher and a scheduler, as Protocols."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -18,51 +18,48 @@ class Storage(Protocol):
 
     @property
     def location(self) -> str:
-        """The setting as written, for people."""
+        """The setting as it was written, to be shown to people."""
 
     def listing(self) -> Iterator[SourceFile]:
         """
         Every novel once, in the order of the bytes of ``slug + "/"``; no file is opened.
 
-        Raises `StorageUnavailable` if anything stops the walk: what is missing
-        from a complete listing may be taken for gone, so a partial one must
-        never look complete. A file that is there but cannot be read is listed,
-        with the reason.
+        Raises `StorageUnavailable` if anything stops the listing: what a complete one lacks may be removed, so a
+        partial one must never look complete. A file that is there but cannot be read is listed, with the reason.
         """
 
     def read(self, novel: SourceFile) -> bytes | None:
         """
-        The bytes of exactly the listed version.
+        The bytes of exactly the listed version; None if that version is no longer there.
 
-        None if that version is no longer there: in flight, to be read next time.
-        Raises `BookRefused` if the file is there and cannot be read,
-        `StorageUnavailable` if the storage cannot be asked.
+        Raises `BookRefused` if the file is there but cannot be read, `StorageUnavailable` if the storage cannot be
+        asked.
         """
 
     def settling(self, novel: SourceFile) -> bool:
-        """The file was written so recently that it may not be complete yet."""
+        """Whether the file was written so recently that it may not be complete yet."""
 
     def find(self, slug: str) -> SourceFile | None:
-        """One novel as a listing would have it, None if there is none. Raises `StorageUnavailable`."""
+        """One novel as a listing would have it; None if there is none. Raises `StorageUnavailable`."""
 
     def slug_of(self, bucket: str, name: str) -> str | None:
-        """Which novel an object of a bucket is the file of; None: of none in here. Asks nobody."""
+        """The novel whose file that object of a bucket is; None if it is of no novel in here. Makes no call."""
 
 
 class Runs(Protocol):
-    """The runs that the database knows of, and the lease, which one of them at a time has."""
+    """The runs that the database knows of, and the lease, which one run at a time has."""
 
     def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> RunState:
-        """Takes the lease for so many seconds. Raises `RunInProgress` if somebody else has it."""
+        """Starts a run and takes the lease for so many seconds. Raises `RunInProgress` if another run has it."""
 
     def peek(self) -> RunState:
-        """What `begin` would answer, without its digest; takes and changes nothing."""
+        """What `begin` would return, without the digest; changes nothing."""
 
     def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
         """
-        Keeps the lease; False if it has passed on.
+        Extends the lease to so many seconds from now; False if another run has taken it.
 
-        ``resume_at``: where the next run begins, should this one die; None: as was said before.
+        ``resume_at``: the slug at which the next run begins if this one is killed; None: as it was last said.
         """
 
     def finish(
@@ -77,7 +74,8 @@ class Runs(Protocol):
         """
         Stores the run's report and gives the lease back.
 
-        ``digest``: of a listing all of which is dealt with; ``quiet``: it is the one that `begin` handed out.
+        ``digest``: that of the listing, if all of it is dealt with. ``quiet``: it is the one that `begin` returned.
+        ``resume_at``: the slug at which the next run begins; None: the first of the listing.
         """
 
 
@@ -85,67 +83,67 @@ class Novels(Protocol):
     """The site's tables and what is remembered of the files they came from."""
 
     def known_files(self) -> Iterator[KnownFile]:
-        """The whole bookkeeping, in the order in which storages list."""
+        """All slugs that the bookkeeping has, in the order of `Storage.listing`."""
 
     def known_novels(
         self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
     ) -> Mapping[str, KnownNovel]:
         """
-        What is known of these slugs; one that is unknown is left out.
+        What is known of these slugs; unknown ones are left out.
 
-        ``checksums``: of the files as read now; None for a novel of which only the revision is wanted.
-        A novel comes with its fields and chapters if its checksum is another now, if it is removed, or if it is in
-        ``whole``. ``verify``: the texts themselves are hashed; a row whose hash is not its text's has an empty one.
+        ``checksums``: slug to the checksum of the file as it was just read. None: only the revision is wanted.
+        A novel comes with its fields and chapters if that checksum is not the known one, if the novel is removed, or
+        if its slug is in ``whole``.
+        ``verify``: the stored texts are hashed again; a chapter whose hash is not that of its text gets an empty one.
         """
 
     def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         """
-        Which of these novels is one that went missing under another slug: slug to former slug, each at most once.
+        Which novels are missing ones under another slug: slug to former slug, each of them at most once.
 
-        ``novels``: new ones, as read; None: stored ones, seen first of late and later than what they may be.
-        ``missing``: slugs besides those that are marked so, and were removed of late if at all. How long ago that may
-        be, `public.novelsync_find_renames` says.
+        ``novels``: new novels, as read; None: those that were stored lately, in a later run than the missing ones.
+        ``missing``: slugs that count as missing besides those that are marked so.
+        What was removed counts only if that was lately: `public.novelsync_find_renames` says how long ago.
         """
 
     def write(
         self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
     ) -> Sequence[WriteOutcome]:
         """
-        Carries the writes out, each novel whole or not at all, in one transaction.
+        Carries the writes out in one transaction, each novel whole or not at all.
 
-        Raises `WriteRejected` if the database refuses the data, and then none
-        of them was carried out; `LeaseLost` if the run's lease has passed on;
-        `TimeBudgetExceeded` if ``out_of_time`` says so between the parts of a
-        large novel.
+        Raises `WriteRejected` if the database refuses the data, and then none of them was carried out; `LeaseLost` if
+        another run has taken the lease; `TimeBudgetExceeded` if ``out_of_time`` says so between the parts of a large
+        novel.
         """
 
     def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
     ) -> None:
         """
-        Remembers which stored novels a complete listing did not have, and which it has again.
+        Marks stored novels that a complete listing lacks as missing, and unmarks those that it has again.
 
-        ``forgotten``: slugs of which nothing was ever stored; their bookkeeping goes.
-        What was written outside of runs after this one began is not marked.
+        ``forgotten``: slugs under which no novel was ever stored; their bookkeeping is deleted.
+        Novels that were written outside of runs after this one began are not marked: the listing may be older.
         """
 
     def remove(
         self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
     ) -> Sequence[str]:
         """
-        Hides novels that are marked as missing from readers, and returns their slugs; their rows stay.
+        Hides novels that are marked as missing from readers, and returns the slugs of those it hid; their rows stay.
 
-        ``novels``: slug to revision; one that was written since is left. ``accepted``: somebody asked for it.
-        ``held``: what is held from now on; None: nothing.
+        ``novels``: slug to revision; a novel that has another one by now is left alone.
+        ``accepted``: somebody confirmed the removal. ``held``: the removals that are held from now on; None: none.
         """
 
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
     ) -> OpenProblems:
         """
-        All open problems, or those of some novels, ``without`` those of others.
+        The open problems of all novels or of some, ``without`` those of others.
 
-        What is missing has none, unless it is said to be ``present``.
+        Problems of missing novels do not count, except for slugs that are ``present`` after all.
         """
 
 
@@ -154,25 +152,25 @@ class SyncDatabase(Runs, Novels, Protocol):
 
     @property
     def name(self) -> str:
-        """Which database this is, for people, without secrets."""
+        """Which database this is, to be shown to people; without secrets."""
 
 
 class RemovedRows(Protocol):
-    """What readers no longer see."""
+    """Novels and chapters that readers no longer see, until somebody purges them."""
 
     def removed(self, slug: str | None, days: int) -> Removed:
-        """What readers have not seen for so many days, of one novel or of all."""
+        """What has been removed for at least so many days, of one novel or (None) of all."""
 
     def purge(self, slug: str | None, before: str) -> Iterator[Removed]:
         """
         Deletes for good what `removed` counted, piece by piece; yields what each piece was.
 
-        ``before``: as it was answered. Raises `WriteRejected`; the pieces before stay deleted.
+        ``before``: `Removed.before`. Raises `WriteRejected`; earlier pieces stay deleted.
         """
 
 
 class StatusSource(Protocol):
-    """What a status is made of."""
+    """What a status needs of a database."""
 
     @property
     def name(self) -> str:
@@ -182,63 +180,62 @@ class StatusSource(Protocol):
         """See `Novels`."""
 
     def status(self) -> DatabaseStatus:
-        """What the database says of itself."""
+        """What the database says about itself."""
 
 
 class Messages(Protocol):
-    """What the database remembers of the messages by which a run spreads its work."""
+    """The messages by which a run gives novels to other processes, as the database remembers them."""
 
     def hand_out(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
         """
-        Remembers that these novels are given to others; returns how many of the run's have no answer yet.
+        Remembers a message for each of these novels; returns how many messages of the run have no answer yet.
 
-        ``close``: what has none now is no longer wanted, and whoever is at it writes nothing more.
+        ``close``: withdraws those without an answer, so that nothing more is written for them.
         """
 
     def message_state(self, run_id: str, slug: str) -> MessageState:
-        """The state of one message."""
+        """What has become of one message."""
 
     def answer(self, run_id: str, result: NovelResult) -> None:
-        """Answers one that is open. A `NovelWrite` can carry the answer too, in its own transaction."""
+        """Answers a message, if it is open. A `NovelWrite` with a ``result`` does so in its own transaction."""
 
     def answers(self, run_id: str) -> Iterator[NovelResult]:
-        """All there are."""
+        """All answers to the run's messages."""
 
 
 class Database(SyncDatabase, RemovedRows, StatusSource, Messages, Protocol):
     """
     The site's tables and NovelSync's bookkeeping, for every purpose.
 
-    Every method of it and of its parts raises `DatabaseUnavailable` if the
-    database cannot be asked, `DatabaseNotReady` if it has not been migrated and
-    `ConfigurationError` if it refuses who asks. Methods may be called from
-    several threads at once.
+    Every method, those of the Protocols above included, raises `DatabaseUnavailable` if the database cannot be asked,
+    `DatabaseNotReady` if it has not been migrated, and `ConfigurationError` if it refuses our credentials. Methods may
+    be called from several threads at once.
     """
 
     def server_info(self) -> ServerInfo:
         """
-        What it is.
+        What the database server is, whatever the version of its schema.
 
-        `DatabaseNotReady` is also raised where an older version of NovelSync did the last migration.
+        Raises `DatabaseNotReady` if that version is too old to tell.
         """
 
     def close(self) -> None:
-        """Lets go of every connection."""
+        """Closes every connection."""
 
 
 class Publisher(Protocol):
-    """What hands messages to whoever carries novels over, each at least once, in any order."""
+    """What delivers messages to the processes that sync novels: each at least once, in any order."""
 
     @property
     def name(self) -> str:
-        """Which topic this is, for people."""
+        """Which topic this is, to be shown to people."""
 
     def publish(self, messages: Iterable[NovelMessage]) -> None:
         """
-        Returns once all are accepted.
+        Returns once all messages are accepted for delivery.
 
-        Raises `PublisherUnavailable`, and `ConfigurationError` if the topic is not there or refuses who asks; some may
-        be on their way then.
+        Raises `PublisherUnavailable`, and `ConfigurationError` if the topic does not exist or refuses our credentials.
+        Some messages may be delivered all the same.
         """
 
 
@@ -246,23 +243,23 @@ class Scheduler(Protocol):
     """
     What starts a run every hour.
 
-    Every method raises `SchedulerUnavailable` if it cannot be asked, and
-    `ConfigurationError` if it is not there or refuses who asks.
+    Every method raises `SchedulerUnavailable` if the scheduler cannot be asked, and `ConfigurationError` if it does not
+    exist or refuses our credentials.
     """
 
     def start(self) -> None:
-        """From now on there is a run every hour. Nothing happens if it is so already."""
+        """Starts a run every hour from now on. Does nothing if it is running already."""
 
     def stop(self) -> None:
-        """No run is started any more; one that goes on goes on. Nothing happens if it is so already."""
+        """Starts no more runs; one in progress goes on. Does nothing if it is stopped already."""
 
     def state(self) -> Schedule:
-        """Whether it is running, and when the next run is due."""
+        """Whether the scheduler is running, and when the next run is due."""
 
     def run_now(self) -> None:
         """
-        Has a run started besides, and returns without waiting for its end.
+        Starts an extra run, and returns without waiting for its end.
 
-        Raises `SchedulerStopped` if this scheduler has to be started for it, and `RunInProgress` or
-        `DatabaseUnavailable` if it can tell that this kept the run from starting.
+        Raises `SchedulerStopped` if this scheduler has to be started first, and `RunInProgress` or
+        `DatabaseUnavailable` if it can tell that the run did not start because of it.
         """

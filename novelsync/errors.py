@@ -3,19 +3,19 @@ Everything that can go wrong, sorted by what to do next.
 
     NovelSyncError            message: what happened, with names and numbers; hint: what to do
     ├── ConfigurationError    a person must change a setting
-    ├── Unavailable           try again later
+    ├── Unavailable           something outside is away: try again later
     │   ├── StorageUnavailable
     │   ├── DatabaseUnavailable
     │   ├── SchedulerUnavailable
     │   └── PublisherUnavailable
-    ├── RunInProgress         somebody else is syncing: skip
-    ├── SchedulerStopped      it starts no run, not even when asked to: start it first
-    ├── LeaseLost             this run was overtaken by another: stop, write nothing more
+    ├── RunInProgress         another run has the lease: skip this one
+    ├── SchedulerStopped      a stopped scheduler starts no run, even if asked to: start it first
+    ├── LeaseLost             another run has taken the lease: stop, and write nothing more
     ├── DatabaseNotReady      run the migration
-    ├── TimeBudgetExceeded    this novel takes longer than the run has left: go on without it
-    ├── WriteRejected         the database refused this data: isolate the novel, go on with the others
-    │   └── PayloadTooLarge   the same data in smaller calls may pass
-    └── BookRefused           this file only; carries every reason
+    ├── TimeBudgetExceeded    the novel takes longer than the run has left: go on without it
+    ├── WriteRejected         the database refused the data: find the novel at fault, go on with the others
+    │   └── PayloadTooLarge   send the same data in smaller calls
+    └── BookRefused           one file cannot be accepted: go on with the others
 
 No exception of another library leaves the adapter that met it.
 """
@@ -30,7 +30,7 @@ class NovelSyncError(Exception):
 
     def __init__(self, message: str, hint: str = "", *, transient: bool = False, retry_after: float = 0) -> None:
         """
-        ``transient``: the very same call may succeed in a few seconds. Only the adapter that made it can tell.
+        ``transient``: the same call may succeed in a few seconds, which only the adapter that made it can tell.
 
         ``retry_after``: seconds for which the other side asks not to be called again.
         """
@@ -66,35 +66,35 @@ class PublisherUnavailable(Unavailable):
 
 
 class RunInProgress(NovelSyncError):
-    """Another run holds the lease."""
+    """Another run has the lease."""
 
 
 class SchedulerStopped(NovelSyncError):
-    """The scheduler runs nothing before somebody starts it."""
+    """The scheduler is stopped, and starts no run until it is started itself."""
 
 
 class LeaseLost(NovelSyncError):
-    """The lease passed on to another run while this one was still working."""
+    """Another run took the lease while this one was still working."""
 
 
 class DatabaseNotReady(NovelSyncError):
-    """The database has not been migrated, or its tables are not ours."""
+    """The database has not been migrated, or its tables are not NovelSync's."""
 
 
 class TimeBudgetExceeded(NovelSyncError):
-    """A large novel was broken off between two of its parts, and nothing of it is seen."""
+    """A large novel was broken off between two of its parts. Readers see none of them."""
 
 
 class WriteRejected(NovelSyncError):
-    """The database refused the data of a write (a constraint, a trigger of the site, a type)."""
+    """The database refused the data of a write: because of a constraint, a type or a trigger of the site."""
 
 
 class PayloadTooLarge(WriteRejected):
-    """A write was too large, or took too long. Half of it may pass."""
+    """A write was too large or took too long. Half of it may succeed."""
 
 
 class BookRefused(NovelSyncError):
-    """A ``book_info.json`` cannot be accepted; ``reasons`` has every reason found in it."""
+    """A ``book_info.json`` cannot be accepted. ``reasons`` has every reason; the message shows the first 20."""
 
     SHOWN = 20
 

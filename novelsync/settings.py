@@ -1,4 +1,4 @@
-"""Every setting, with its default and what it is for. The only reader of the environment."""
+"""Every setting, with its default and what it is for. No other file reads the environment."""
 
 import re
 from typing import Annotated, Literal, TypeVar
@@ -11,14 +11,14 @@ from novelsync.errors import ConfigurationError
 from novelsync.planning.guards import Limits
 
 Positive = Annotated[int, Field(gt=0)]
-_Any = TypeVar("_Any", bound=BaseSettings)
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
 
 class FileSettings(BaseSettings):
-    """All that looking at files needs. Read as `Settings` are."""
+    """The settings that are needed where only files are looked at. Read as `Settings` are."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -117,19 +117,19 @@ class Settings(FileSettings):
         description="`json` or `text`; by itself `json` in Cloud Run and `text` elsewhere.",
     )
 
-    # Validators of single fields, in the fields' order, so that one error can name all that is wrong.
+    # Each validates one field, so that one error names all that is wrong, and sees only the fields above its own.
 
     @field_validator("supabase_url")
     @classmethod
-    def _an_address(cls, url: str | None) -> str | None:
-        # Checked here, because a key that was put in its place must not get into a name or a message.
+    def _check_supabase_url(cls, url: str | None) -> str | None:
+        # Checked this early, because a key that was put here by mistake must not get into a name or a message.
         if url is not None and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[!-~]*)?", url):
             raise ValueError("it must be an address, https://<ref>.supabase.co")
         return url
 
     @field_validator("supabase_key")
     @classmethod
-    def _sendable(cls, key: SecretStr | None) -> SecretStr | None:
+    def _check_supabase_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key is None:
             return None
         plain = key.get_secret_value().strip()
@@ -139,7 +139,7 @@ class Settings(FileSettings):
 
     @field_validator("supabase_key")
     @classmethod
-    def _key_and_url(cls, key: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+    def _check_key_and_url(cls, key: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
         url = others.data.get("supabase_url")
         if url and not key:
             raise ValueError("SUPABASE_URL is set and no key is")
@@ -149,14 +149,14 @@ class Settings(FileSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _lasting(cls, url: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+    def _check_database_url(cls, url: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
         if others.data.get("cloud_service") and not url and not others.data.get("supabase_url"):
             raise ValueError("not set, and neither is SUPABASE_URL; in Cloud Run the embedded database would vanish")
         return url
 
     @field_validator("scheduler_job")
     @classmethod
-    def _a_job(cls, name: str | None) -> str | None:
+    def _check_scheduler_job(cls, name: str | None) -> str | None:
         if name is not None and not re.fullmatch(
             r"projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/jobs/[\w-]{1,500}", name, re.A
         ):
@@ -165,7 +165,7 @@ class Settings(FileSettings):
 
     @field_validator("fanout_topic")
     @classmethod
-    def _a_topic(cls, name: str | None) -> str | None:
+    def _check_fanout_topic(cls, name: str | None) -> str | None:
         # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
         if name is not None and not re.fullmatch(
             r"projects/[a-z0-9:.-]+/topics/[a-zA-Z][a-zA-Z0-9._~+%-]{2,254}", name
@@ -175,7 +175,7 @@ class Settings(FileSettings):
 
     @property
     def given(self) -> list[str]:
-        """Names of the settings that were not left to their defaults."""
+        """The names of the settings that were not left to their defaults."""
         aliases = {name: field.validation_alias for name, field in type(self).model_fields.items()}
         given = [aliases[name] for name in aliases if name in self.model_fields_set]
         return [str(alias.choices[0] if isinstance(alias, AliasChoices) else alias) for alias in given]
@@ -198,34 +198,37 @@ class Settings(FileSettings):
         return self.log_format or ("json" if self.in_cloud else "text")
 
 
-SECRETS = frozenset({"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"})
-"""Not shown when they are wrong; an address may turn out to be a key."""
+_NEVER_SHOWN = frozenset({"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"})
+"""Settings whose values no message shows. A wrong SUPABASE_URL may turn out to be a key."""
 
 
 def load_settings() -> Settings:
-    """Raises `ConfigurationError` that names every wrong setting, and shows no secret."""
+    """Raises a `ConfigurationError` that names every wrong setting and shows no secret."""
     return _load(Settings)
 
 
 def load_file_settings() -> FileSettings:
-    """Likewise, and asks for nothing else."""
+    """Like `load_settings`, but it does not matter whether other settings are wrong."""
     return _load(FileSettings)
 
 
-def _load(settings: type[_Any]) -> _Any:
+def _load(settings: type[_Settings]) -> _Settings:
     try:
         return settings()  # filled from the environment
     except ValidationError as error:
-        wrong = "; ".join(_said(details) for details in error.errors(include_url=False))
+        wrong = "; ".join(_message(details) for details in error.errors(include_url=False))
         raise ConfigurationError(wrong, "fix it in the environment or in .env; README.md lists the settings") from None
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError as error:
         # The position, and not the error itself, which quotes the file.
-        reason = error.strerror if isinstance(error, OSError) else f"byte {error.start} is not UTF-8"  # type: ignore[attr-defined]
-        raise ConfigurationError(f".env cannot be read: {reason}", "save it as UTF-8, readable for you") from None
+        reason = f"byte {error.start} is not UTF-8"
+    raise ConfigurationError(f".env cannot be read: {reason}", "save it as UTF-8, readable for you")
 
 
-def _said(details: ErrorDetails) -> str:
+def _message(details: ErrorDetails) -> str:
     name = str(details["loc"][0])
+    # Where a setting is missing, pydantic names the field and not the variable of the environment.
     name = {"supabase_key": "SUPABASE_SECRET_KEY", "database_url": "DATABASE_URL"}.get(name, name)
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{name}: {message}" if name in SECRETS else f"{name} is {details['input']!r}: {message}"
+    return f"{name}: {message}" if name in _NEVER_SHOWN else f"{name} is {details['input']!r}: {message}"

@@ -1,4 +1,4 @@
-"""Settings to parts. The only file that names every adapter; what is not used is not imported."""
+"""From settings to the parts of the program. Only this file names every adapter, and imports just those in use."""
 
 import atexit
 import gc
@@ -37,12 +37,13 @@ class Parts:
 @contextmanager
 def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
     """
-    The parts that the settings ask for; connections end, and an embedded server may, when the block is left.
+    The parts that the settings ask for.
 
-    ``serving``: this process lasts, and can be told to sync every hour by itself.
+    Leaving the block closes the connections, and stops the embedded server if no other process uses it.
+    ``serving``: this process goes on running, so it can itself be the scheduler that starts a run every hour.
     """
-    # A run makes a few tuples per chapter and no cycles worth speaking of: looking for some after every 700 of them, as
-    # is usual, takes a quarter of an import of small novels.
+    # A run makes a few tuples per chapter and next to no cycles. By default Python looks for cycles after every 700 new
+    # objects, which takes a quarter of the time of an import of small novels.
     gc.set_threshold(10_000)
     storage = open_storage(settings.storage)
     stopped = threading.Event()
@@ -57,7 +58,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
         with open_scheduler(settings, service if serving else None) as scheduler:
             schedule = SchedulerService(scheduler, database)
             status = StatusService(
-                # Its own, because somebody is waiting for it.
+                # A storage of its own, with less patience, because somebody is waiting for the status.
                 open_storage(settings.storage, patience=15),
                 database,
                 schedule if scheduler else None,
@@ -68,24 +69,24 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
 
 
 _of_this_process: Parts | None = None
-_open = ExitStack()
+_opened = ExitStack()
 _stopping = threading.Event()
-_guard = threading.Lock()
+_lock = threading.Lock()
 
 
 def parts_of_this_process(*, acts: bool) -> Parts:
     """
     The parts for a server, made by the first request and kept until the process ends.
 
-    Not at import, because gunicorn imports before it forks. What fails is tried again by the next request.
-    ``acts``: it does more than show, so it can be told to sync every hour.
+    They are not made at import, because gunicorn imports before it forks. If making them fails, the next request tries
+    again. ``acts``: this server does more than show the status, so it can itself be the scheduler; see `connected`.
     """
-    global _of_this_process  # noqa: PLW0603 — a process has one
-    with _guard:
+    global _of_this_process  # noqa: PLW0603 — one for the whole process
+    with _lock:
         if _of_this_process is None:
             settings = load_settings()
             configure_logs(settings.effective_log_format, "stdout")
-            _of_this_process = _open.enter_context(connected(settings, serving=acts))
+            _of_this_process = _opened.enter_context(connected(settings, serving=acts))
             atexit.register(close_parts)
             if _stopping.is_set():
                 _of_this_process.sync_service.stop()
@@ -93,28 +94,28 @@ def parts_of_this_process(*, acts: bool) -> Parts:
 
 
 def stop_runs() -> None:
-    """Ends this process's runs soon and in good order, also what has yet to begin. Takes no guard: for signals."""
+    """Ends this process's runs soon and in good order, later ones too. Takes no lock: a signal handler calls it."""
     _stopping.set()
     if _of_this_process:
         _of_this_process.sync_service.stop()
 
 
 def stopping(seconds: float) -> bool:
-    """Whether this process is ending; waits so long for it."""
+    """Waits up to so many seconds for `stop_runs`; returns whether it was called."""
     return _stopping.wait(seconds)
 
 
 def close_parts() -> None:
-    """Waits for the runs in the background, and closes what `parts_of_this_process` made."""
-    with _guard:
-        _open.close()
+    """Waits for runs in the background, and closes what `parts_of_this_process` made."""
+    with _lock:
+        _opened.close()
 
 
 def open_storage(location: str, *, patience: float = 120) -> Storage:
     """
-    The storage at ``location``; nothing is looked at yet.
+    The storage at ``location``, without looking at it yet.
 
-    ``patience``: seconds for which what fails on the way to a bucket is tried again.
+    ``patience``: seconds for which failing calls to a bucket are repeated.
     """
     if location.startswith("gs://"):
         from novelsync.storage.gcs import GcsStorage
@@ -131,7 +132,7 @@ def open_storage(location: str, *, patience: float = 120) -> Storage:
 
 
 def open_executor(settings: Settings, messages: Messages) -> Executor | None:
-    """What has a run's novels synced, if that is not this process."""
+    """What has other processes sync a run's novels; None if this process does so itself."""
     if not settings.fanout_topic:
         return None
     from novelsync.gcp.pubsub import PubSubPublisher
@@ -142,9 +143,9 @@ def open_executor(settings: Settings, messages: Messages) -> Executor | None:
 @contextmanager
 def open_scheduler(settings: Settings, service: SyncService | None) -> Iterator[Scheduler | None]:
     """
-    The scheduler the settings name. Without one it is this process itself, if it has a service for that.
+    The scheduler that the settings name; without one, this process itself if ``service`` is given, else None.
 
-    Not in Cloud Run, where a process has no processor between requests.
+    In Cloud Run it is never this process, which gets no processor time between requests.
     """
     if settings.scheduler_job:
         from novelsync.schedulers.cloud import CloudScheduler
@@ -163,9 +164,9 @@ def open_scheduler(settings: Settings, service: SyncService | None) -> Iterator[
 @contextmanager
 def open_database(settings: Settings, stopped: threading.Event | None = None) -> Iterator[SqlClient]:
     """
-    The database the settings name: Supabase, ``DATABASE_URL``, or else the embedded one, migrated by itself.
+    The database that the settings name: Supabase, ``DATABASE_URL``, or else the embedded one, which this migrates.
 
-    ``stopped``: ends every wait for another attempt once it is set.
+    ``stopped``: setting it ends every wait before a call is repeated.
     """
     with _open_transport(settings) as transport:
         client = SqlClient.patient(transport, stopped=stopped, time_budget=settings.effective_time_budget)
@@ -188,13 +189,12 @@ def _open_transport(settings: Settings) -> Iterator[Transport]:
 
         if not settings.database_url:
             migrate(conninfo, name)
-
         yield PostgresTransport(conninfo, name)
 
 
 @contextmanager
 def postgres_url(settings: Settings) -> Iterator[tuple[str, str]]:
-    """How to connect to Postgres itself, and what to call it: for a sync, or for a migration."""
+    """Connection string and name of the server: that of ``DATABASE_URL`` or the embedded one, which this starts."""
     if settings.database_url:
         from novelsync.database.transports.postgres import describe, password_in
 
@@ -211,7 +211,7 @@ def postgres_url(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def stop_embedded() -> None:
-    """For ``make stop``: stops the embedded server, should killed processes have left it running."""
+    """For ``make stop``: stops the embedded server if killed processes have left it running."""
     from novelsync.database.embedded.shared import stop
 
     folder = load_settings().embedded_dir

@@ -1,1 +1,1 @@
-"""The nouns, by topic. Values: none of them does anything."""
+"""The nouns of the package, by topic. All are plain values: they compute, and touch nothing outside."""

@@ -1,4 +1,4 @@
-"""What a person should look at."""
+"""What a person should look at, as reports and the status show it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 SHOWN_PROBLEMS: Final = 100
-"""So many problems are listed in a report, in the status, and by the database; all of them are counted."""
+"""A report, the status and the database list at most this many problems. Their totals count all."""
 
 
 class ProblemKind(StrEnum):
@@ -15,11 +15,11 @@ class ProblemKind(StrEnum):
     REFUSED = "refused"
     """The file cannot be accepted; what is stored of the novel stays."""
     HELD = "held"
-    """Something stays in the tables that the file no longer has, until somebody confirms that it may go."""
+    """Something that the storage lacks or has worse stays in the tables until somebody confirms the change."""
     WARNING = "warning"
-    """The novel is in; something in its file was fixed or left out."""
+    """The novel was accepted; something in its file was fixed or left out."""
     UNAVAILABLE = "unavailable"
-    """Transient trouble; it is tried again next time."""
+    """A transient failure; the next run tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class Problem:
     """One thing a person should look at."""
 
     slug: str
-    """Empty for what concerns the whole library."""
+    """Empty if the problem concerns the whole library."""
     kind: ProblemKind
     message: str
     hint: str = ""
-    """A command in it is written `novelsync …`; whoever shows it writes it as it works there."""
+    """What to do. Its commands are written `novelsync …`; `novelsync.text.hints` adapts them to where they are read."""
 
     @classmethod
     def remark(cls, slug: str, message: str) -> "Problem":
-        """Something that whoever asked for the run should know; it is not recorded."""
+        """A warning for whoever asked for the run. It is in the report, and never becomes an open problem."""
         return cls(slug, ProblemKind.WARNING, message)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRemovals:
-    """Novels that stay although the storage no longer has them, because they are too many at once."""
+    """Novels that stay although the storage no longer has them, because too many are missing at once."""
 
     novels: int
     message: str
@@ -50,14 +50,14 @@ class HeldRemovals:
 
 @dataclass(frozen=True, slots=True)
 class OpenProblems:
-    """The problems that are recorded in the database, until their files change or somebody accepts what is held."""
+    """The problems that the database records until their files change or somebody accepts what is held."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Novels per kind of problem."""
+    """How many problems there are of each kind."""
     problems: Sequence[Problem] = ()
     """At most `SHOWN_PROBLEMS`, the gravest first."""
     held: int = 0
-    """Novels of which something is held, those whose removal is held included."""
+    """How many novels have something held, including those whose removal is held."""
 
     @property
     def total(self) -> int:

@@ -1,4 +1,4 @@
-"""The published REPORT of a run, key by key as existing clients read it."""
+"""The published report of a run. Its keys are those that existing clients read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ from novelsync.models.results import Outcome
 
 
 class NovelCounts(msgspec.Struct, frozen=True):
-    """Novels of one run."""
+    """How many of a run's novels there are of each kind."""
 
     created: int = 0
     updated: int = 0
@@ -29,7 +29,7 @@ class NovelCounts(msgspec.Struct, frozen=True):
 
 
 class ReportedChapters(msgspec.Struct, frozen=True):
-    """Chapters of one run's novels."""
+    """How many chapters of a run's novels there are of each kind."""
 
     created: int = 0
     updated: int = 0
@@ -41,10 +41,10 @@ class ReportedChapters(msgspec.Struct, frozen=True):
 
 
 class ReportedProblem(msgspec.Struct, frozen=True):
-    """A problem as every published answer writes it."""
+    """A `Problem` as it is published."""
 
     slug: str | None
-    """None for what concerns the whole library."""
+    """None if the problem concerns the whole library."""
     kind: str
     message: str
     hint: str
@@ -60,11 +60,11 @@ class ChapterDiff(msgspec.Struct, frozen=True):
     mark: str
     """See `novelsync.planning.diff`."""
     position: int | None
-    """As it is to be; None for what is removed or keeps its place."""
+    """The new position; None for a chapter that is removed or held."""
     title: str
     number: str | None
     said: str = ""
-    """What is different, as far as the mark does not say it."""
+    """What changes, beyond what the mark says."""
 
 
 class NovelDiff(msgspec.Struct, frozen=True):
@@ -74,9 +74,9 @@ class NovelDiff(msgspec.Struct, frozen=True):
     slug: str
     said: str = ""
     chapter_count: int = 0
-    """As it is to be."""
+    """The new count."""
     chapters: Sequence[ChapterDiff] = ()
-    """Empty for a novel that is new, all of whose chapters are."""
+    """Empty for a new novel, because all of its chapters are new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +84,14 @@ class Report:
     """What a run did."""
 
     run_id: str | None
-    """None for a run that recorded nothing: a dry run, or a skipped one."""
+    """None if nothing was recorded: for a dry run or a skipped one."""
     trigger: str
     database: str
     dry_run: bool
     outcome: Outcome
     success: bool
     novels_processed: int
-    """Found in storage; the sum of success, error, deferred and in flight."""
+    """Novels found in storage: the sum of success, error, deferred and in flight."""
     novels_success: int
     novels_error: int
     chapters_processed: int
@@ -106,12 +106,12 @@ class Report:
     """UTC, in whole seconds, like every published time."""
     end_time: datetime
     changes: Sequence[NovelDiff] | None = None
-    """What a dry run would have done; None for any other run, and then not published."""
+    """What a dry run would have done. None for any other run, and then the key is left out."""
     error: NovelSyncError | None = None
-    """Why the run failed or was skipped. Not published: it is the first of the problems."""
+    """Why the run failed or was skipped. It is published as the first of the problems."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is published."""
+        """The JSON object that is published."""
         document = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "error"}
         if self.changes is None:
             del document["changes"]
@@ -120,15 +120,15 @@ class Report:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Report":
-        """Of what `as_dict` made."""
+        """The inverse of `as_dict`; ``error`` is lost."""
         return msgspec.convert(document, cls)
 
 
 def whole_seconds(moment: datetime) -> datetime:
-    """UTC without fractions, as every published answer has its times; JSON writes it ``2025-07-31T10:00:00Z``."""
+    """The moment in UTC without fractions, as every time is published. In JSON: ``2025-07-31T10:00:00Z``."""
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def timestamp(moment: datetime) -> str:
-    """The same as a text."""
+    """The same as text."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,11 +16,11 @@ class Outcome(StrEnum):
     OK = "ok"
     """Everything in storage is in the tables."""
     PARTIAL = "partial"
-    """It ended by itself, but some novels are refused, held or deferred."""
+    """It came to its end, but some novels are refused, unavailable, held or deferred."""
     FAILED = "failed"
-    """It could not list the storage, or lost the database."""
+    """An error ended it: it could not list the storage, for example, or lost the database."""
     SKIPPED = "skipped"
-    """Somebody else is running."""
+    """Another run had the lease."""
 
 
 class NovelStatus(StrEnum):
@@ -29,17 +29,17 @@ class NovelStatus(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     RENAMED = "renamed"
-    """Its folder has another name; the ids are what they were."""
+    """Its folder has another name; its ids are unchanged."""
     RESTORED = "restored"
-    """It was removed, and is back."""
+    """It had been removed, and is back."""
     UNCHANGED = "unchanged"
     REFUSED = "refused"
     IN_FLIGHT = "in_flight"
-    """It changed while it was read, or is being written: it is read next time."""
+    """It changed while it was read, or is still being written; the next run reads it."""
     UNAVAILABLE = "unavailable"
-    """Transient trouble: it is tried again next time."""
+    """A transient failure; the next run tries again."""
     DEFERRED = "deferred"
-    """It was begun, and the run's time ended first."""
+    """It was begun, but the run's time was over first."""
 
 
 CHANGED: Final = (NovelStatus.CREATED, NovelStatus.UPDATED, NovelStatus.RENAMED, NovelStatus.RESTORED)
@@ -47,7 +47,7 @@ CHANGED: Final = (NovelStatus.CREATED, NovelStatus.UPDATED, NovelStatus.RENAMED,
 
 @dataclass(frozen=True, slots=True)
 class ChapterCounts:
-    """Chapters of one novel, or of several, as their files were read."""
+    """How many chapters of a novel there are of each kind, when its file was read."""
 
     processed: int = 0
     created: int = 0
@@ -59,9 +59,12 @@ class ChapterCounts:
     without_text: int = 0
 
 
+_CHAPTER_COUNTS: Final = tuple(each.name for each in fields(ChapterCounts))
+
+
 @dataclass(frozen=True, slots=True)
 class NovelResult:
-    """What became of one novel. True exactly when the novel is in, as its file has it."""
+    """What became of one novel. Truthy if the tables have what its file has, apart from what is held."""
 
     slug: str
     status: NovelStatus
@@ -69,11 +72,11 @@ class NovelResult:
     bytes_read: int = 0
     problem: Problem | None = None
     settled: bool = True
-    """False: it must be looked at again next time, although its file may not change."""
+    """False: the next run must look at it again, even if its file does not change."""
     former: str = ""
     """The slug it had before its folder was renamed."""
     remark: str = ""
-    """What whoever asked for something about it should know."""
+    """Why something that was asked for, like accepting a held change, was not done. Empty: nothing to say."""
 
     def __bool__(self) -> bool:
         return self.status in (*CHANGED, NovelStatus.UNCHANGED)
@@ -81,21 +84,21 @@ class NovelResult:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The results of any number of novels, counted."""
+    """The results of any number of novels, added up."""
 
     novels: Mapping[NovelStatus, int] = field(default_factory=Counter)
     chapters: Mapping[str, int] = field(default_factory=Counter)
-    """By the names of `ChapterCounts`."""
+    """Keyed by the fields of `ChapterCounts`."""
     bytes_read: int = 0
     settled: bool = True
     problems: Sequence[Problem] = ()
-    """Transient trouble and remarks. A refusal is an open problem of the database instead."""
+    """Transient failures and remarks. Refusals are not here: the database records them as open problems."""
     renamed_from: frozenset[str] = frozenset()
-    """Slugs whose novels go on under another one."""
+    """The slugs that renamed novels had before."""
 
     @classmethod
     def of(cls, results: Iterable[NovelResult]) -> "Tally":
-        """Counts these results."""
+        """Adds up these results."""
         novels: Counter[NovelStatus] = Counter()
         chapters: Counter[str] = Counter()
         problems: list[Problem] = []
@@ -127,23 +130,20 @@ class Tally:
 
     @property
     def finished(self) -> int:
-        """Novels that were dealt with, well or badly, and not only begun."""
+        """How many novels are done, whatever came of it; a deferred one was only begun."""
         return sum(count for status, count in self.novels.items() if status is not NovelStatus.DEFERRED)
-
-
-_CHAPTER_COUNTS: Final = tuple(each.name for each in fields(ChapterCounts))
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What an executor made of a plan, up to its end or to the error that ended it."""
+    """What came of a plan, up to its end or to the error that ended it early."""
 
     tally: Tally = Tally()
     resume_at: str | None = None
-    """The slug where the next run begins; None: anywhere."""
+    """The slug at which the next run begins; None: the first of the listing."""
     remarks: Sequence[Problem] = ()
     error: NovelSyncError | None = None
-    """What ended it before its time."""
+    """What ended it early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Removal:
 
     removed: int = 0
     missing: int = 0
-    """Those that readers still see."""
+    """How many of them readers still see."""
     settled: bool = True
-    """False: some are to be looked at again by the next run, although no file may change."""
+    """False: the next run must look at some of them again, even if no file changes."""
     remarks: Sequence[Problem] = ()

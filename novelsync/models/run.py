@@ -1,4 +1,4 @@
-"""What a run is asked to do, and what it knows."""
+"""What a run is asked to do, what it starts from, and what it tells others that sync its novels."""
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from novelsync.models.problems import HeldRemovals, OpenProblems
 
 
 class Everything:
-    """Contains whatever is looked for: all slugs."""
+    """A container that has every slug in it."""
 
     def __contains__(self, item: object) -> bool:
         return True
@@ -19,18 +19,18 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """What the caller of a run asks for beside the usual."""
+    """What the caller of a run asks for beyond an ordinary run."""
 
     reread: bool = False
     """Read every file and hash every stored text, whatever versions and checksums say."""
     accept: frozenset[str] = frozenset()
-    """Slugs whose held changes somebody confirmed."""
+    """Slugs whose held changes somebody has confirmed."""
     accept_removals: int | None = None
-    """Somebody confirmed that this many novels are removed."""
+    """Somebody has confirmed the removal of exactly this many missing novels."""
 
     @property
     def read_again(self) -> Container[str]:
-        """Slugs whose files are read although they have not changed."""
+        """Slugs whose files are read even if they have not changed."""
         return Everything() if self.reread else self.accept
 
     @property
@@ -41,27 +41,27 @@ class SyncOptions:
 DEFAULT_OPTIONS: Final = SyncOptions()
 
 Progress = Callable[[int, int], None]
-"""Called with the novels that are dealt with, and the novels to deal with."""
+"""Called with the number of novels that are done, and of all that are to be done."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """On whose behalf novels are synced, and what only their run knows. A `NovelMessage` takes it elsewhere."""
+    """What syncing a novel takes from the run it is part of. A `NovelMessage` carries it to another process."""
 
     run_id: str | None = None
-    """None: not part of a run, and so not under its lease."""
+    """None: the novels are synced outside of runs, and so without the lease."""
     options: SyncOptions = DEFAULT_OPTIONS
     renames: Mapping[str, str] = field(default_factory=dict)
-    """Slug to former slug, as far as the run saw renames before it read any file."""
+    """Slug to former slug, for renames that the run found before it read any file."""
     any_missing: bool = False
-    """The storage has lost novels, and a new one may be one of them under another name."""
+    """The storage no longer has some stored novels, so a new one may be one of them under another name."""
     taken: frozenset[str] = frozenset()
-    """Former slugs that belong to other novels of the same run."""
+    """Former slugs that the run has already found the novels of, so that no other novel gets them."""
     by_message: bool = False
-    """The result of each novel is stored with the novel, for the run that waits for it."""
+    """Each result is stored in the same transaction as its novel, because the run waits for it in another process."""
 
     def message(self, slug: str) -> "NovelMessage":
-        """The same context, as far as it concerns one novel."""
+        """Asks for one novel, with as much of this context as concerns it."""
         return NovelMessage(
             slug,
             replace(
@@ -75,7 +75,7 @@ class RunContext:
 
     @property
     def match_again(self) -> Container[str]:
-        """Slugs whose chapters are compared although the bytes of their files have not changed."""
+        """Slugs whose chapters are matched again even if the bytes of their files have not changed."""
         return Everything() if self.options.reread else self.options.accept | self.renames.keys()
 
 
@@ -87,26 +87,26 @@ class NovelMessage(msgspec.Struct, frozen=True):
 
 
 class MessageState(StrEnum):
-    """The state of a run's message."""
+    """What has become of a `NovelMessage`."""
 
     OPEN = "open"
     """Its novel is still to be synced."""
     ANSWERED = "answered"
     OVER = "over"
-    """Its run has ended or lost the lease; the next run looks after the novel."""
+    """Its run has ended, lost the lease or stopped waiting; the next run takes care of the novel."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What the last run left for this one."""
+    """What a run starts from: what the database remembers of the runs before it."""
 
     digest: str | None
-    """Of the last complete listing, if everything in it was dealt with and nothing was written since."""
+    """That of the last complete listing; None unless all of it was dealt with and nothing was written since."""
     resume_at: str | None
-    """The slug where the last run ran out of time."""
+    """The slug at which this run begins, because the last one got no further; None: the first of the listing."""
     missing: int
     """Published novels that the last complete listing did not have."""
     removed_lately: int
-    """Novels removed in the last 24 hours, without those that somebody confirmed."""
+    """Novels removed in the last 24 hours, not counting removals that somebody confirmed."""
     held_removals: HeldRemovals | None
     open_problems: OpenProblems

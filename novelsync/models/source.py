@@ -19,17 +19,17 @@ class SourceFile(NamedTuple):
 
     slug: str
     version: str
-    """Changes whenever the file is written: Cloud Storage's generation; locally mtime, size and inode."""
+    """Changes whenever the file is written: in Cloud Storage the generation, locally mtime, size and inode."""
     size: int
     """Bytes."""
     checksum: str = ""
-    """Of the file's bytes, where the storage knows it without reading them."""
+    """The checksum of the file's bytes, if the storage knows it without reading them."""
     unreadable: str = ""
-    """Why the file cannot be read, where the listing can tell already: a link that leads out, permissions."""
+    """Why the file cannot be read, if the listing can tell: a link that leads out, permissions."""
 
 
 EMPTY_HASH: Final = sha256(b"").digest()
-"""The hash of a text that was not fetched yet."""
+"""The hash of a text that has not been fetched yet."""
 
 
 def url_hash(url: str) -> str:
@@ -44,37 +44,37 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.TOKEN
-"""A key that is absent from the file, so that what the table has is kept. ``None`` clears it."""
+"""The value of a key that the file does not have: the column stays as it is. ``None`` clears it."""
 
 
 OptionalText: TypeAlias = str | Literal[Unset.TOKEN] | None
 
 
 class BookChapter(NamedTuple):
-    """One chapter of a file. Its text stays in the file's bytes until it is asked for, because it is most of them."""
+    """One chapter of a file. Its text is not decoded until it is asked for, because texts are most of a file."""
 
     title: str
     number: Decimal | None
     url: str
     content_hash: bytes
-    """SHA-256 (32 bytes) of the text's UTF-8; `EMPTY_HASH` if it was not fetched yet."""
+    """SHA-256 (32 bytes) of the text in UTF-8; `EMPTY_HASH` if it has not been fetched yet."""
     content_bytes: int
-    """Length of the text in UTF-8; 0 if it was not fetched yet."""
+    """Length of the text in UTF-8; 0 if it has not been fetched yet."""
     as_json: Callable[[], bytes | memoryview]
-    """The text exactly as it is to be stored, as a JSON string in UTF-8: what a file has is sent on as it is."""
+    """The text as it is to be stored, as a JSON string in UTF-8: the very bytes of the file wherever possible."""
 
     @property
     def fetched(self) -> bool:
         return self.content_bytes > 0
 
     def text(self) -> str:
-        """Decoded anew each time; empty if it was not fetched yet."""
+        """The text, decoded anew on each call; empty if it has not been fetched yet."""
         return str(json.loads(bytes(self.as_json())))
 
 
 @dataclass(frozen=True, slots=True)
 class NovelFields:
-    """What a novel says of itself: the columns of ``novels`` that come from the file."""
+    """The columns of ``novels`` that come from the file."""
 
     title: str
     author: str | None = None
@@ -94,27 +94,27 @@ class Book:
     status: OptionalText
     chapters: Sequence[BookChapter]
     warnings: Sequence[str] = ()
-    """What was fixed or left out while reading; the novel is in all the same."""
+    """What was fixed or left out while reading."""
 
     def fields_over(self, known: NovelFields | None) -> NovelFields:
-        """The columns this file leads to: a key it does not have keeps what is known."""
+        """The columns as this file makes them; a key that it does not have leaves what is ``known``."""
 
-        def over(value: OptionalText, held_chapters: str | None) -> str | None:
-            return held_chapters if value is UNSET else value
+        def over(value: OptionalText, before: str | None) -> str | None:
+            return before if value is UNSET else value
 
-        held_chapters = known or NovelFields(self.title)
+        before = known or NovelFields(self.title)
         return NovelFields(
             title=self.title,
-            author=over(self.author, held_chapters.author),
-            description=over(self.description, held_chapters.description),
-            cover_url=over(self.cover_url, held_chapters.cover_url),
-            status=over(self.status, held_chapters.status),
+            author=over(self.author, before.author),
+            description=over(self.description, before.description),
+            cover_url=over(self.cover_url, before.cover_url),
+            status=over(self.status, before.status),
         )
 
 
 class Fingerprint(NamedTuple):
-    """What tells a file's novel from another, whatever its folder is called."""
+    """What a novel is recognised by, whatever its folder is called."""
 
     checksum: str
     texts: frozenset[bytes]
-    """Hashes of all texts there are."""
+    """Hashes of the texts of all chapters that have one."""

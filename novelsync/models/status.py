@@ -1,4 +1,4 @@
-"""What the database says of itself, and the published STATUS that is made of it."""
+"""What the database and the scheduler say about themselves, and the published status that is made of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,21 +12,21 @@ from novelsync.models.problems import OpenProblems
 from novelsync.models.report import Report, ReportedProblem
 from novelsync.models.results import Outcome
 
-# In the database ---------------------------------------------------------------------
+# From the database -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A run that ended, or was found dead."""
+    """A run that ended by itself, or was killed and later found to be over."""
 
     outcome: Outcome
     finished_at: datetime
     report: Report | None
-    """None if the run died before it could report."""
+    """None if the run was killed before it could report."""
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """A run of the last day, in short. None stands for what a run that died did not report."""
+    """A run of the last 24 hours, in short. Numbers are None if the run was killed before it could report."""
 
     outcome: Outcome
     trigger: str
@@ -40,17 +40,17 @@ class RunSummary(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """Of the runs that finished in the last 24 hours. Rates are from 0 to 1; None before the first run."""
+    """About the runs that finished in the last 24 hours. Rates are from 0 to 1; None if there is nothing to average."""
 
     runs: int
     sync_success_rate: float | None
-    """Runs that ended ``ok`` / finished runs."""
+    """Runs that ended ``ok``, divided by all finished runs."""
     average_duration: float | None
     """Seconds."""
     novels_processed: int
     chapters_processed: int
     error_rate: float | None
-    """Novels with an error / novels processed."""
+    """Novels with an error, divided by novels processed."""
 
 
 class RunInFlight(msgspec.Struct, frozen=True):
@@ -59,53 +59,54 @@ class RunInFlight(msgspec.Struct, frozen=True):
     holder: str
     since: datetime
     open_messages: int = 0
-    """Novels that it gave to other processes, and that are not synced yet."""
+    """Novels that it gave to other processes and that are not synced yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """What the database says of itself."""
+    """What the database says about itself."""
 
     novels: int
     removed_novels: int
     chapters: int
     bytes: int
+    """Size of the whole database."""
     running: RunInFlight | None
     last_runs: Sequence[FinishedRun]
     """The last two, the newest first."""
     metrics: Metrics
     open_problems: OpenProblems
     runs: Sequence[RunSummary] = ()
-    """Those of the last 24 hours, the newest first; at most 200."""
+    """The runs of the last 24 hours, the newest first; at most 200."""
     titles: Mapping[str, str] = field(default_factory=dict)
-    """Of the novels that have open problems, as far as they are stored."""
+    """Slug to title, for the stored novels among those that have open problems."""
 
     @property
     def last_report(self) -> Report | None:
-        """Of the last run that lived to write one."""
+        """The newest report among `last_runs`; None if there is none."""
         return next((run.report for run in self.last_runs if run.report), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What the database is, for whoever checks the set-up."""
+    """What the database server is, for a check of the set-up."""
 
     schema: str
     """The version of the newest migration that was applied."""
     server: str
-    """Postgres' own version."""
+    """The version of Postgres."""
     role: str
-    """Whose rights our calls have."""
+    """The role with whose rights our calls are made."""
     bytes: int
     now: datetime
 
 
-# In a scheduler ----------------------------------------------------------------------
+# From a scheduler --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What a scheduler says of itself."""
+    """What a scheduler says about itself."""
 
     is_running: bool
     next_run: datetime | None
@@ -113,7 +114,7 @@ class Schedule:
 
 
 class SchedulerStatus(msgspec.Struct, frozen=True):
-    """The same as it is published."""
+    """A `Schedule` as it is published."""
 
     is_running: bool
     next_job: datetime | None
@@ -124,7 +125,7 @@ class SchedulerStatus(msgspec.Struct, frozen=True):
 
 
 class Verdict(StrEnum):
-    """Whether all is well; the first that applies."""
+    """Whether all is well: the first of these that applies."""
 
     NEVER_RUN = "never_run"
     FAILING = "failing"
@@ -139,7 +140,7 @@ class Verdict(StrEnum):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """How the storage differs from what the last run saw, in novels."""
+    """How many novels of the storage differ from what was synced last."""
 
     new: int
     changed: int
@@ -147,7 +148,7 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class StatusProblem(msgspec.Struct, frozen=True):
-    """A `ReportedProblem`, with the novel's title."""
+    """A `ReportedProblem` with the novel's title, which is None if the novel is not stored."""
 
     slug: str | None
     kind: str
@@ -170,7 +171,7 @@ class StorageLook(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """STATUS. What could not be found out is None, and a reason says why."""
+    """The status, as it is published. What could not be found out is None, and ``reasons`` says why."""
 
     novels_in_storage: int | None
     last_check: datetime | None
@@ -193,7 +194,7 @@ class Status:
     runs: Sequence[RunSummary]
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is published."""
+        """The JSON object that is published."""
         document = {each.name: getattr(self, each.name) for each in fields(self)}
         document["last_run"] = self.last_run and self.last_run.as_dict()
         published: dict[str, Any] = msgspec.to_builtins(document)
@@ -205,26 +206,26 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A foreign key of the site that points at novels or chapters."""
+    """A foreign key of the site that points at ``novels`` or ``chapters``."""
 
     table: str
     columns: str
     rows: int | None
-    """Rows of it that point at what would be purged; None if we may not see them."""
+    """How many rows point at what would be purged; None if we may not see them."""
     forbids: bool
-    """Such rows forbid the purge."""
+    """As long as there are such rows, the purge fails."""
     then: str
-    """What the key says of them in that case."""
+    """What the purge does to such rows, as a clause: "they are deleted too"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Rows that readers no longer see."""
+    """How many rows readers no longer see."""
 
     novels: int
     chapters: int
     bytes: int = 0
-    """Text, in UTF-8."""
+    """Size of their texts in UTF-8."""
     before: str = ""
-    """The latest time at which any of them was removed."""
+    """All of them were removed by this moment. Handed on to a purge, so that it deletes just these."""
     references: Sequence[Reference] = ()

@@ -1,4 +1,4 @@
-"""What the database has."""
+"""What the database remembers of files, and what its tables have of novels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from novelsync.models.source import NovelFields
 
 
 class KnownFile(NamedTuple):
-    """What the bookkeeping remembers of a slug. A tuple, because a library has 100,000 of them."""
+    """What the bookkeeping remembers of a slug. A tuple, because a library may have 100,000 of them."""
 
     slug: str
     version: str
-    """As of the last time the file was dealt with; empty if it must be read again in any case."""
+    """That of the file when it was last dealt with; empty if it must be read again in any case."""
     revision: int
-    """Counts the writes; a write carries the one it was planned on."""
+    """Counts the writes. A write names the revision it was planned on, and is stale if there is a newer one."""
     stored: bool
     """Readers see a novel under this slug."""
     removed: bool
-    """They saw one, until the storage had lost it for too long."""
+    """Readers saw a novel under this slug until it had been missing from the storage for too long."""
     missing_for: float | None
-    """Seconds since a complete listing did not have it any more; None if the last one had it."""
+    """Seconds since the first complete listing that did not have it; None if the last one had it."""
     refused: bool
     """That version of the file was refused."""
 
@@ -35,34 +35,35 @@ class KnownChapter:
     number: Decimal | None
     title: str
     url_hash: str
-    """See `url_hash`; empty where there is no url."""
+    """See `novelsync.models.source.url_hash`."""
     content_hash: bytes
     content_bytes: int
     removed: bool = False
     short_text: str | None = None
-    """The text itself, where it has under 2,000 bytes."""
+    """The text itself if it has under 2,000 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownNovel:
-    """What the tables have of a slug. ``fields`` is None if no novel is stored under it, or it was not asked for."""
+    """What the tables have of a slug."""
 
     slug: str
     revision: int
     same: bool
-    """The file's checksum is the one last dealt with."""
+    """A novel is stored, and the file's checksum is the one that was last dealt with."""
     fields: NovelFields | None
+    """None if no novel is stored under the slug, or if its fields and chapters were not asked for."""
     chapters: Sequence[KnownChapter] = ()
-    """The published ones in the order of their positions, then the removed ones."""
+    """First the published chapters, then the removed ones, each in the order of their positions."""
     chapter_count: int = 0
-    """As readers are told."""
+    """The column that readers see."""
     shown_as: str = ""
-    """The slug that readers are told; empty: its own."""
+    """The slug that readers see; empty: the same as ``slug``."""
     removed: bool = False
-    """Readers do not see it any more."""
+    """Readers no longer see it."""
     held: bool = False
-    """Something of it is held: it stays although its file no longer has it."""
+    """Something of it is held."""
     held_in_a_row: int = 0
-    """So many files in a row lacked chapters that are held."""
+    """How many versions of the file in a row lacked chapters that were held."""
     version: str = ""
     """See `KnownFile`."""

@@ -1,4 +1,4 @@
-"""What is to change in the tables."""
+"""What is to change in the tables, and what came of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from novelsync.models.stored import KnownChapter
 
 
 class PlacedChapter(NamedTuple):
-    """A chapter of the file that is new to the table, and where it goes."""
+    """A chapter of the file that is new to the table, and its position there."""
 
     position: int
     chapter: BookChapter
@@ -20,25 +20,25 @@ class PlacedChapter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChangedChapter:
-    """A stored chapter whose title, number, url or text becomes the file's, or that comes back."""
+    """A stored chapter that comes back, or whose title, number, url or text becomes that of the file."""
 
     row: KnownChapter
     position: int
     chapter: BookChapter
     new_text: bool
-    """False: the stored text stays, because it is the same, the file has none yet, or a worse one."""
+    """False: the stored text stays, because the file has the same, none yet, or a worse one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MovedChapter:
-    """A stored chapter that only changes its place."""
+    """A stored chapter of which only the position changes."""
 
     row: KnownChapter
     position: int
 
 
 class Rename(NamedTuple):
-    """The slug a novel had before its folder was renamed, and its revision under it."""
+    """The slug that a novel had before its folder was renamed, and its revision under that slug."""
 
     slug: str
     revision: int
@@ -53,9 +53,9 @@ class ChapterChanges:
     moved: Sequence[MovedChapter] = ()
     removed: Sequence[KnownChapter] = ()
     held: Sequence[KnownChapter] = ()
-    """Published rows that the file no longer has, and that stay."""
+    """Published chapters that the file no longer has, and that stay."""
     held_texts: Sequence[KnownChapter] = ()
-    """Rows whose text stays, because the file's is worse."""
+    """Chapters whose text stays, because that of the file is worse."""
 
     @property
     def visible(self) -> bool:
@@ -64,7 +64,7 @@ class ChapterChanges:
 
     @property
     def text_bytes(self) -> int:
-        """Bytes of text that have to be sent."""
+        """How many bytes of text have to be sent."""
         return sum(c.chapter.content_bytes for c in self.created) + sum(
             c.chapter.content_bytes for c in self.changed if c.new_text
         )
@@ -72,34 +72,34 @@ class ChapterChanges:
 
 @dataclass(frozen=True, slots=True)
 class NovelWrite:
-    """Everything one novel's write consists of, planned on one revision of it."""
+    """Everything that is to be written for one novel, planned on one revision of it."""
 
     slug: str
     request_id: str
-    """The same id sent again is answered, not carried out, so that a retry after a lost answer is harmless."""
+    """A write that was carried out under this id is only answered again, so a retry after a lost answer is harmless."""
     revision: int
     version: str
     checksum: str
     visible: bool
-    """False: only the bookkeeping moves."""
+    """Whether readers see any of it; if not, only the bookkeeping changes."""
     stored: NovelFields | None = None
-    """The columns as they are; None for a new novel."""
+    """The columns as they were when the write was planned; None for a new novel."""
     fields: NovelFields | None = None
-    """The columns as they are to be; None: they stay."""
+    """The columns as they are to be; None: as they are."""
     chapter_count: int = 0
     chapters: ChapterChanges = ChapterChanges()
     rename: Rename | None = None
-    """None: the novel keeps its slug."""
+    """None: the novel is not renamed."""
     restored: bool = False
-    """Readers did not see the novel any more, and see it again."""
+    """The novel had been removed, and readers see it again."""
     afresh: bool = False
-    """What was removed under this slug was another novel, and is left as it is."""
+    """The novel that was removed under this slug is another one, and stays removed."""
     held_in_a_row: int | None = None
-    """See `KnownNovel`; None: as before."""
+    """See `KnownNovel`; None: unchanged."""
     problems: Sequence[Problem] | None = ()
-    """The novel's open problems from now on; None: the same as before."""
+    """The novel's open problems from now on; None: unchanged."""
     result: NovelResult | None = None
-    """Stored with the novel for the run that asked for this write by a message; None: none did."""
+    """Stored in the same transaction, for the run that asked by a message; None: no run did."""
 
     @property
     def is_new(self) -> bool:
@@ -111,6 +111,6 @@ class WriteOutcome(StrEnum):
 
     WRITTEN = "written"
     STALE = "stale"
-    """The novel has another revision than the write was planned on; nothing of it was done."""
+    """The novel's revision is no longer the one that the write was planned on. Nothing was written."""
     TAKEN = "taken"
-    """A row of the site's own has the slug; nothing of it was done."""
+    """A row that the site itself made has the slug. Nothing was written."""

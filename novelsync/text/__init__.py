@@ -1,1 +1,1 @@
-"""How things are written: secrets left out, messages, hints, log lines."""
+"""How text for people is written: messages, hints and log lines, without secrets."""

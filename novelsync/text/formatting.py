@@ -1,32 +1,32 @@
-"""How messages write what comes from files: on one line, without what a terminal would choke on, and not too long."""
+"""How messages write what comes from outside: on one line, printable, and not too long."""
 
 from novelsync.text.redaction import redacted
 
 SHOWN = 60
-"""Characters of a title or a value that a message shows."""
+"""How many characters of a title or a value a message shows."""
 
 
 def printable(text: str) -> str:
-    """On one line, with a space for every character that has no shape of its own."""
+    """The text with a space in place of every control character, line end and other unprintable character."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
 def shortened(text: str, most: int = SHOWN) -> str:
-    """At most so many characters."""
+    """The text, cut to at most so many characters; the last one is then an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def one_line(said: object, most: int = 300) -> str:
-    """What somebody else's error says, on one line and at most so many characters of it."""
-    # Masked before it is cut, because half a secret would not be found.
+    """The message of another library's error: on one line, without secrets, cut to at most so many characters."""
+    # Redacted before it is cut, because half a secret would not be found.
     return " ".join(redacted(str(said)).split())[:most]
 
 
 def quoted(text: str) -> str:
-    """In quotation marks, as messages show titles."""
+    """The text in quotation marks, shortened, as messages show titles."""
     return f'"{printable(shortened(text))}"'
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 novel``, ``1,234 novels``."""
+    """The number with its noun: ``1 novel``, ``1,234 novels``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

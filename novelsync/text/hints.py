@@ -1,8 +1,8 @@
 """
-Commands that messages speak of, written as they work where they are read.
+Commands in messages, rewritten when they are shown so that they work where they are read.
 
-A hint may outlive the process that wrote it: it says `novelsync sync --accept emma`, whoever wrote it, and becomes a
-command line on a laptop and a request in the cloud when it is shown.
+A hint may be stored by one process and shown by another. So it is written the same way everywhere, as in
+`novelsync sync --accept emma`, and becomes a command line on a laptop and a request in the cloud.
 """
 
 import re
@@ -18,15 +18,16 @@ _COMMAND: Final = re.compile(r"`novelsync ([^`]+)`")
 _FLAGS: Final = ("--dry-run", "--reread")
 
 Say = Callable[[str], str]
+"""Rewrites the commands in a text."""
 
 
 def as_command_line(text: str) -> str:
-    """For whoever has a shell on this machine."""
+    """Rewrites commands for readers who have a shell on this machine."""
     return _COMMAND.sub(rf"`{_program()} \1`", text)
 
 
 def _program() -> str:
-    """``novelsync`` if that started this process, or if a shell would find this Python's; else what always works."""
+    """``novelsync`` if that started this process, or if a shell finds this Python's; otherwise what always works."""
     started = Path(sys.argv[0]).stem == "novelsync"
     found = shutil.which("novelsync")
     ours = found is not None and Path(found).parent == Path(sys.executable).parent
@@ -35,10 +36,10 @@ def _program() -> str:
 
 def as_request(path: str, root: str = "", job: str = "") -> Say:
     """
-    For whoever has the deployed functions. ``path``: of the sync route.
+    Returns what rewrites commands for readers who can call the deployed functions, and have no shell where they run.
 
-    ``root``: where the function that has it is, as ``https://host``; empty if that is not known here.
-    ``job``: the Cloud Scheduler job that calls it, which knows.
+    ``path``: the path of the sync route. ``root``: the function that has this route, as ``https://host``; empty if
+    that is not known here. ``job``: the Cloud Scheduler job that calls the route; a shell can ask it for the URL.
     """
 
     def say(text: str) -> str:
@@ -48,28 +49,28 @@ def as_request(path: str, root: str = "", job: str = "") -> Say:
 
 
 def _request(path: str, root: str, job: str, command: str) -> str:
-    """Empty for what no route does."""
+    """The request that does what the command does; empty if no route does it."""
     try:
         words = shlex.split(command)
-    except ValueError:  # a slug with a backtick ends the command too early
+    except ValueError:  # a backtick in a slug cuts the command short
         return ""
-    if words[0] != "sync":
+    if words[:1] != ["sync"]:
         return ""
     rest = iter(words[1:])
     query = [(word[2:].replace("-", "_"), "1" if word in _FLAGS else next(rest, "")) for word in rest]
-    address = f"{path}?{urlencode(query)}" if query else path
+    parameters = f"?{urlencode(query)}" if query else ""
     if not root and not job:
-        return f"`POST {address}` to the function sync"
-    url = shlex.quote(root + address)
+        return f"`POST {path}{parameters}` to the function sync"
+    url = shlex.quote(root + path + parameters)
     if not root:
         uri = f"gcloud scheduler jobs describe {job} --format='value(httpTarget.uri)'"
-        url = f'"$({uri})"' + (shlex.quote(f"?{urlencode(query)}") if query else "")
+        url = f'"$({uri})"' + (parameters and shlex.quote(parameters))
     header = '-H "Authorization: Bearer $(gcloud auth print-identity-token)"'
     return f"`curl -X POST {header} {url}`"
 
 
 def said(document: Any, say: Say) -> Any:
-    """The document with every ``hint`` in it as it is to be read."""
+    """The document, a value of JSON, with every ``hint`` in it rewritten."""
     if isinstance(document, Mapping):
         return {
             key: say(value) if key == "hint" and isinstance(value, str) else said(value, say)

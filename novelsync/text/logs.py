@@ -1,4 +1,4 @@
-"""How log lines look: for a person, or as Google Cloud's log reads them. Only an entry point calls this."""
+"""How log lines look: as text for a person, or as JSON for Google Cloud. Only an entry point calls this."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from novelsync.text.formatting import printable
 from novelsync.text.redaction import redacted
 
 MOST = 10_000
-"""Characters of one field; Google cuts lines of more than 256 kB in pieces that are no JSON."""
+"""Characters of one field. Google Cloud splits lines of more than 256 kB into pieces that are no longer JSON."""
 
 _SEVERITY = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "CRITICAL"}
 
@@ -20,51 +20,51 @@ def configure_logs(
     log_format: Literal["json", "text"], stream: Literal["stdout", "stderr"], printed: Container[str] = ()
 ) -> None:
     """
-    One line per event on that stream of ``sys``: its name, and what belongs to it as fields.
+    From now on, each event is a line on that stream of ``sys``: the event's name and its fields.
 
-    A person sees warnings and worse, but for the events ``printed``, which the caller prints itself; the cloud's log
-    has everything.
+    As text, only warnings and worse are shown, and not the events in ``printed``, which the caller prints itself. As
+    JSON, everything from INFO on is.
     """
     as_json = log_format == "json"
-    renderer: list[Any]
+    processors: list[Any]
     if as_json:
-        as_lines = structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: redacted(str(value)))
-        renderer = [structlog.processors.format_exc_info, _for_cloud, _without_secrets, _bounded, as_lines]
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: redacted(str(value)))
+        processors = [structlog.processors.format_exc_info, _for_cloud, _without_secrets, _bounded, renderer]
     else:
 
-        def unprinted(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        def without_printed(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
             if event["event"] in printed:
                 raise structlog.DropEvent
             return event
 
-        renderer = [
-            unprinted,
+        processors = [
+            without_printed,
             _without_secrets,
             _bounded,
-            _harmless,
+            _printable,
             structlog.dev.ConsoleRenderer(
                 colors=getattr(sys, stream).isatty(),
                 # The default shows local variables, and a key may be one.
                 exception_formatter=structlog.dev.plain_traceback,
             ),
-            lambda logger, method, line: redacted(str(line)),  # the traceback, which comes in only here
+            lambda logger, method, line: redacted(str(line)),  # the renderer has added the traceback
         ]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *renderer,
+            *processors,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if as_json else logging.WARNING),
-        # Looked up for every line, because functions-framework puts its own stream in place while it serves.
+        # The stream is looked up for every line, because functions-framework replaces it while it serves.
         logger_factory=lambda *_: structlog.PrintLogger(getattr(sys, stream)),
         cache_logger_on_first_use=False,
     )
 
 
 def _for_cloud(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    # https://cloud.google.com/logging/docs/structured-logging names the special fields.
+    # The special fields are those of https://cloud.google.com/logging/docs/structured-logging.
     event["message"] = event.pop("event")
     event["severity"] = _SEVERITY[event.pop("level")]
     event["time"] = event.pop("timestamp")
@@ -72,7 +72,7 @@ def _for_cloud(logger: object, method: str, event: MutableMapping[str, Any]) -> 
 
 
 def _without_secrets(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Before anything is cut or encoded, so that none is left by half or in another spelling."""
+    """Must run before anything is cut or encoded, because half a secret or another spelling would not be found."""
     for name, value in event.items():
         event[name] = _redacted(value)
     return event
@@ -90,15 +90,15 @@ def _redacted(value: Any) -> Any:
 
 
 def _bounded(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """With the beginning and the end of what is too long: a traceback's end says what went wrong."""
+    """Cuts the middle out of long values, because the end of a traceback says what went wrong."""
     for name, value in event.items():
         if isinstance(value, str) and len(value) > MOST:
             event[name] = f"{value[: MOST // 2]} … {value[-MOST // 2 :]}"
     return event
 
 
-def _harmless(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Without what a terminal would obey: names of folders and texts of errors are other people's."""
+def _printable(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Removes what a terminal would obey: folder names and other libraries' errors may have escape sequences."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = printable(value)

@@ -1,8 +1,8 @@
 """
-Secrets, kept out of what is written down.
+Secrets, left out of errors and log lines.
 
-We put none into a message; but an API, a gateway or a library that is quoted there may repeat the one it was sent.
-Whoever is about to use a secret names it here first; errors and log lines then come without it.
+NovelSync puts no secret into a message itself, but it quotes APIs, gateways and libraries, and those may repeat a
+secret that they were sent. So every secret is registered here before it is used.
 """
 
 import json
@@ -14,25 +14,27 @@ from urllib.parse import quote
 REDACTED: Final = "[secret]"
 
 SHORTEST: Final = 8
-"""Characters. What is shorter turns up by chance, and is found by trying."""
+"""Characters. A shorter secret is not replaced: it turns up in ordinary text, and is easily guessed anyway."""
 
 _hidden: Final[list[str]] = []
+"""Every form of every registered secret."""
 
 
 def register_secret(secret: str) -> None:
-    """From now on, in this process."""
+    """From now on, `redacted` replaces the secret in this process."""
     if len(secret) >= SHORTEST:
         _hidden.extend(form for form in _forms(secret) if form not in _hidden)
 
 
 def redacted(text: str) -> str:
-    """Without the secrets, as they are or encoded as they travel."""
+    """The text with `REDACTED` in place of every registered secret, plain or encoded."""
     for form in _hidden:
         text = text.replace(form, REDACTED)
     return text
 
 
 def _forms(secret: str) -> Iterator[str]:
+    """The secret as plain text, in a URL, in JSON, in Python's notation, and in base64."""
     yield secret
     yield quote(secret, safe="")
     yield json.dumps(secret)[1:-1]
@@ -40,7 +42,8 @@ def _forms(secret: str) -> Iterator[str]:
     yield repr(secret)[1:-1]
     data = secret.encode()
     for encode in (b64encode, urlsafe_b64encode):
-        # Six bits a character: what stands before it decides how it looks, and at the edges is mixed with it.
+        # A character has six bits, so the encoding depends on where in a group of three bytes the secret begins. The
+        # characters at its edges also have bits of what stands beside it, and are left out.
         for before in range(3):
             encoded = encode(bytes(before) + data).decode()
             yield encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]

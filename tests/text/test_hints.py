@@ -81,8 +81,9 @@ def test_where_the_function_that_does_it_is_not_known_it_is_named() -> None:
     assert hint.endswith("`POST /api/v1/sync/novels?accept=emma` to the function sync")
 
 
-def test_a_slug_with_a_backtick_leaves_the_hint_as_it_is() -> None:
-    hint = accept_hint("t`k", 1)
+@pytest.mark.parametrize("slug", ["t`k", "t``novelsync  `k"])
+def test_a_slug_with_a_backtick_leaves_the_hint_as_it_is(slug: str) -> None:
+    hint = accept_hint(slug, 1)
     assert as_request(PATH, ROOT)(hint) == hint
 
 
