@@ -142,7 +142,8 @@ class NovelSyncer:
         """
         These novels, which somebody else has written, with their present files and revisions.
 
-        Those that have no file now go into ``results``. Revisions first: see `sync_batch`.
+        Revisions are asked first: see `sync_batch`. If a file is gone or cannot be asked for, the result goes into
+        ``results``.
         """
         known = self._database.known_novels({novel.slug: None for novel in novels})
         waiting = []
