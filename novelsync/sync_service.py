@@ -96,7 +96,7 @@ class SyncService:
         dry_run: bool = False,
     ) -> None:
         """
-        ``executor``: None for threads of this process. ``stopped``: the event that `stop` sets, if others wait for it too.
+        ``executor``: None for threads of this process. ``stopped``: the event that `stop` sets; others may wait for it.
 
         ``dry_run``: the database writes nothing, and reports say so.
         """
