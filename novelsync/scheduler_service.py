@@ -1,4 +1,4 @@
-"""The hourly sync as people speak of it: start, stop, status, run now. Knows schedulers only by their contract."""
+"""The hourly sync: start, stop, status, run now. Knows schedulers only by their contract."""
 
 from novelsync.contracts import Scheduler, StatusSource
 from novelsync.errors import ConfigurationError, RunInProgress
@@ -7,7 +7,7 @@ from novelsync.models.status import SchedulerStatus
 
 
 class SchedulerService:
-    """Every method raises `ConfigurationError` where there is no scheduler, and what the scheduler raises."""
+    """Every method raises `ConfigurationError` if there is no scheduler, and what the scheduler raises."""
 
     def __init__(self, scheduler: Scheduler | None, database: StatusSource) -> None:
         self._maybe_scheduler = scheduler
@@ -24,18 +24,18 @@ class SchedulerService:
         return self._maybe_scheduler
 
     def start_scheduler(self) -> None:
-        """Whether or not it was running."""
+        """Does nothing if it is running."""
         self._scheduler.start()
 
     def stop_scheduler(self) -> None:
-        """Whether or not it was running. A run that goes on goes on."""
+        """Does nothing if it is stopped. A run that is in progress continues."""
         self._scheduler.stop()
 
     def run_sync_job(self) -> None:
         """
-        Has one run started now, without waiting for its end.
+        Starts one run now, without waiting for its end.
 
-        Raises `RunInProgress` if it would only be skipped, and `SchedulerStopped` if nothing can be started.
+        Raises `RunInProgress` if it would be skipped, and `SchedulerStopped` if the scheduler has to be started first.
         """
         scheduler = self._scheduler
         if running := self._database.status().running:
@@ -44,8 +44,10 @@ class SchedulerService:
         scheduler.run_now()
 
     def get_scheduler_status(self) -> SchedulerStatus:
-        """As it is published."""
+        """The scheduler's state as it is published."""
         state = self._scheduler.state()
         return SchedulerStatus(
-            state.is_running, state.next_run and whole_seconds(state.next_run), int(state.is_running)
+            is_running=state.is_running,
+            next_job=state.next_run and whole_seconds(state.next_run),
+            jobs_count=int(state.is_running),
         )

@@ -1,4 +1,4 @@
-"""Whether all is well: what the storage and the database say, and the verdict on it. Writes nothing."""
+"""The state of the sync: what storage, database and scheduler say, and the verdict on it. Writes nothing."""
 
 import threading
 import time
@@ -23,15 +23,15 @@ from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan
 from novelsync.scheduler_service import SchedulerService
 
-KEPT_SECONDS: Final = 60
-"""How long a look at the storage is kept, so that reloading a page costs storage and database next to nothing."""
+CACHE_SECONDS: Final = 60
+"""How long a look at the storage is reused, so that reloading the page costs storage and database next to nothing."""
 
 FULL: Final = 0.9
-"""The share of its limit from which a database needs attention: room to do something about it."""
+"""The share of its limit above which a database needs attention, while there is still room to do something."""
 
 
 class StatusService:
-    """Answers with the published STATUS."""
+    """Makes the published STATUS."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class StatusService:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
-        ``scheduler``: None if nobody here knows of one.
+        ``scheduler``: None if the status is to say nothing of one.
 
         ``stale_after``: seconds without a finished run until the verdict is ``stale``. ``database_limit``: in bytes.
         """
@@ -58,30 +58,30 @@ class StatusService:
         self._monotonic = monotonic
         self._look: StorageLook | None = None
         self._look_expires = 0.0
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def status(self, *, look_at_storage: bool = True) -> Status:
         """
-        With storage or scheduler away, it still answers. Raises `DatabaseUnavailable`.
+        If the storage or the scheduler is unavailable, the reason is part of it. Raises `DatabaseUnavailable`.
 
-        ``look_at_storage``: False for a monitor that calls every minute; then the scheduler, too, is only asked where
-        it makes a difference, which is when the last run is old.
+        ``look_at_storage``: False for a monitor that calls every minute; then the scheduler is not asked either, unless
+        the last run is so old that its answer decides the verdict.
         """
-        said, now = self._database.status(), self._now()
-        ask = look_at_storage or _age(said, now) > self._stale_after
-        schedule, unknown = self._asked_scheduler() if ask else (None, [])
+        stored, now = self._database.status(), self._now()
+        ask = look_at_storage or _age(stored, now) > self._stale_after
+        schedule, no_schedule = self._ask_scheduler() if ask else (None, [])
         judgement = judge(
-            said,
+            stored,
             stale_after=self._stale_after,
             now=now,
             stopped=schedule is not None and not schedule.is_running,
             database_limit=self._database_limit,
         )
-        reasons = judgement.reasons + unknown
+        reasons = judgement.reasons + no_schedule
         look = None
         if look_at_storage:
             try:
-                look = self._looked(said)
+                look = self._look_at_storage(stored)
             except (StorageUnavailable, ConfigurationError) as error:
                 reasons.append(error.message)
         return Status(
@@ -89,28 +89,28 @@ class StatusService:
             last_check=look and whole_seconds(look.at),
             storage_path=self._storage.location,
             database=self._database.name,
-            database_bytes=said.bytes,
+            database_bytes=stored.bytes,
             database_limit=self._database_limit,
-            novels_in_database=said.novels,
-            chapters_in_database=said.chapters,
-            removed_novels=said.removed_novels,
+            novels_in_database=stored.novels,
+            chapters_in_database=stored.chapters,
+            removed_novels=stored.removed_novels,
             pending=look and look.pending,
             verdict=judgement.verdict,
             reasons=reasons,
             scheduler=schedule,
-            last_run=said.last_report,
-            metrics=said.metrics,
+            last_run=stored.last_report,
+            metrics=stored.metrics,
             problems=[
-                StatusProblem.of(ReportedProblem.of(problem), said.titles.get(problem.slug))
-                for problem in said.open_problems.problems
+                StatusProblem.of(ReportedProblem.of(problem), stored.titles.get(problem.slug))
+                for problem in stored.open_problems.problems
             ],
-            problems_total=said.open_problems.total,
-            running=said.running,
-            runs=said.runs,
+            problems_total=stored.open_problems.total,
+            running=stored.running,
+            runs=stored.runs,
         )
 
-    def _asked_scheduler(self) -> tuple[SchedulerStatus | None, list[str]]:
-        """What it says, or why it says nothing."""
+    def _ask_scheduler(self) -> tuple[SchedulerStatus | None, list[str]]:
+        """What it says, and if it says nothing, why."""
         if self._scheduler is None:
             return None, []
         try:
@@ -118,21 +118,21 @@ class StatusService:
         except (SchedulerUnavailable, ConfigurationError) as error:
             return None, [error.message]
 
-    def _looked(self, said: DatabaseStatus) -> StorageLook:
-        with self._guard:
+    def _look_at_storage(self, stored: DatabaseStatus) -> StorageLook:
+        with self._lock:
             look = self._look
-            # A run has seen a newer listing than ours, and what it did makes another difference.
+            # A run that has finished since then has seen a newer listing, and has changed what is pending.
             if (
                 look is None
                 or self._monotonic() >= self._look_expires
-                or any(run.finished_at > look.at for run in said.last_runs)
+                or any(run.finished_at > look.at for run in stored.last_runs)
             ):
                 at, listing = self._now(), Listing(self._storage.listing())
                 plan = make_plan(listing, self._database.known_files())
                 changed = len(plan.revisions)
                 pending = Pending(len(plan.to_read) - changed, changed, len(plan.missing))
                 look = self._look = StorageLook(at, len(listing), pending)
-                self._look_expires = self._monotonic() + KEPT_SECONDS
+                self._look_expires = self._monotonic() + CACHE_SECONDS
             return look
 
 
@@ -144,31 +144,31 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    said: DatabaseStatus, *, stale_after: int, now: datetime, stopped: bool = False, database_limit: int | None = None
+    stored: DatabaseStatus, *, stale_after: int, now: datetime, stopped: bool = False, database_limit: int | None = None
 ) -> Judgement:
-    """The first verdict that applies. ``stopped``: the scheduler is known to be."""
-    runs = said.last_runs
+    """The first verdict that applies. ``stopped``: the scheduler is known to be stopped."""
+    runs = stored.last_runs
     if not runs:
         return Judgement(Verdict.NEVER_RUN, ["no run has finished yet"])
     if len(runs) > 1 and all(run.outcome is Outcome.FAILED for run in runs):
         why = [problem.message for problem in runs[0].report.problems[:1]] if runs[0].report else []
         return Judgement(Verdict.FAILING, ["the last two runs failed", *why])
-    if (age := _age(said, now)) > stale_after:
+    if (age := _age(stored, now)) > stale_after:
         why = [f"the last run finished {age / 60:.0f} minutes ago, over the limit of {stale_after / 60:.0f}"]
         if stopped:
             return Judgement(Verdict.STOPPED, ["the scheduler is stopped", *why])
         return Judgement(Verdict.STALE, why)
-    looked_at = {"refused": said.open_problems.counts.get("refused", 0), "held": said.open_problems.held}
-    reasons = [f"novels {kind}: {count}" for kind, count in looked_at.items() if count]
+    open_problems = {"refused": stored.open_problems.counts.get("refused", 0), "held": stored.open_problems.held}
+    reasons = [f"novels {kind}: {count}" for kind, count in open_problems.items() if count]
     deferred = [run.report.novels.deferred if run.report else 0 for run in runs]
     if len(deferred) > 1 and all(deferred):
-        reasons.append(f"runs end before they are done: novels left over: {deferred[0]}, and {deferred[1]} before that")
-    if database_limit and said.bytes > FULL * database_limit:
-        share = f"{said.bytes / database_limit:.0%} of NOVELSYNC_DATABASE_LIMIT"
-        reasons.append(f"the database has {said.bytes / 1e6:,.0f} MB, {share}")
+        reasons.append(f"runs end before they are done: novels deferred: {deferred[0]}, and {deferred[1]} before that")
+    if database_limit and stored.bytes > FULL * database_limit:
+        share = f"{stored.bytes / database_limit:.0%} of NOVELSYNC_DATABASE_LIMIT"
+        reasons.append(f"the database has {stored.bytes / 1e6:,.0f} MB, {share}")
     return Judgement(Verdict.ATTENTION if reasons else Verdict.OK, reasons)
 
 
-def _age(said: DatabaseStatus, now: datetime) -> float:
+def _age(stored: DatabaseStatus, now: datetime) -> float:
     """Seconds since a run finished; 0 if none ever did."""
-    return (now - said.last_runs[0].finished_at).total_seconds() if said.last_runs else 0
+    return (now - stored.last_runs[0].finished_at).total_seconds() if stored.last_runs else 0

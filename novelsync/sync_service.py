@@ -1,7 +1,7 @@
 """
 The sync itself: list, plan, execute, report. Every entry point calls this one service.
 
-Knows storages and databases only by their contracts, and decides nothing that `planning` can decide.
+Knows storages and databases only by their contracts, and leaves to `planning` what can be decided without them.
 """
 
 import os
@@ -58,19 +58,19 @@ log = structlog.get_logger()
 
 
 class Executor(Protocol):
-    """What has a plan's novels synced: threads of this process, or other processes."""
+    """Has a plan's novels synced: by threads of this process, or by other processes."""
 
     def execute(self, plan: RunPlan, context: RunContext, time: TimeLimit, progress: Progress) -> Execution:
         """
-        Works through the plan until it or the time is over, and says what became of it.
+        Works through the plan until it is done or the time is over, and returns what became of it.
 
-        An error that ends it is part of the answer, beside what was done before.
+        An error that ends it early is not raised but returned, together with what was done before.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class SyncConfig:
-    """How a service works."""
+    """The numbers a service works with."""
 
     workers: int
     """Threads that read and write novels."""
@@ -78,7 +78,7 @@ class SyncConfig:
     """A larger file is refused."""
     limits: Limits = DEFAULT_LIMITS
     time_budget: float | None = None
-    """Seconds after which a run starts no more novels, and breaks large ones off; None: no limit."""
+    """Seconds after which a run starts no more novels and breaks off large ones; None: no limit."""
 
 
 class SyncService:
@@ -96,9 +96,9 @@ class SyncService:
         dry_run: bool = False,
     ) -> None:
         """
-        ``executor``: None: threads of this process. ``stopped``: what `stop` sets, for others who wait for a run.
+        ``executor``: None for threads of this process. ``stopped``: the event that `stop` sets; others may wait for it.
 
-        ``dry_run``: the database is one that writes nothing, and reports say so.
+        ``dry_run``: the database writes nothing, and reports say so.
         """
         self._storage = storage
         self._database = database
@@ -123,11 +123,11 @@ class SyncService:
         """Syncs the chapters of a few novels; see `NovelSyncer.sync_batch`."""
         return self._syncer.sync_batch(novels, revisions, context, out_of_time)
 
-    # One novel, outside any run and without the lease: it is checked against its revision --------------
+    # One novel, by its slug. Without a run there is no lease; the novel's revision keeps writers apart ----
 
     def sync_novel_to_db(self, slug: str, options: SyncOptions = DEFAULT_OPTIONS) -> NovelResult:
         """Syncs one novel. Raises `DatabaseUnavailable`, `StorageUnavailable`."""
-        # What no storage can have must not be asked of a database either.
+        # Not every text can be a slug: the storage says which, before the database is asked.
         known = self._known(slug) if self._storage.find(slug) else None
         result = self._sync_one(slug, known, RunContext(options=options))
         if result is None:
@@ -140,8 +140,8 @@ class SyncService:
         """
         Syncs one novel because that generation of its object was written.
 
-        None if there is nothing to do: that generation or a higher one is in already, or the object is gone again,
-        which is for the next whole run to judge. Raises `DatabaseUnavailable`, `StorageUnavailable`.
+        None if there is nothing to do: that generation or a later one is stored already, or the object is gone again,
+        which is left to the next whole run. Raises `DatabaseUnavailable`, `StorageUnavailable`.
         """
         known = self._known(slug)
         if known and known.version.isdecimal() and int(known.version) >= generation:
@@ -150,10 +150,10 @@ class SyncService:
 
     def answer_message(self, message: NovelMessage, messages: Messages) -> NovelResult | None:
         """
-        Syncs one novel for a run of another process, and answers it.
+        Syncs one novel for a run of another process, and stores the result as its answer.
 
-        One novel's trouble is an answer too, as in a run by itself. None if there is nothing to do: it was answered
-        already, or the run is over. Raises `DatabaseUnavailable`, and then the message has to come again.
+        Trouble with its file is an answer too. None if there is nothing to do: it was answered already, or the run is
+        over. Raises `DatabaseUnavailable`, `StorageUnavailable`, and then the message has to be delivered again.
         """
         run_id = message.context.run_id or ""
         if messages.message_state(run_id, message.slug) is not MessageState.OPEN:
@@ -171,7 +171,7 @@ class SyncService:
         return self._database.known_novels({slug: None}).get(slug)
 
     def _sync_one(self, slug: str, known: KnownNovel | None, context: RunContext) -> NovelResult | None:
-        """None if there is no such novel. ``known``: from before the file is looked at, so no newer one is lost."""
+        """None if there is no such novel. ``known``: asked before the file, for the reason in `sync_batch`."""
         novel = self._storage.find(slug)
         if novel is None:
             return None
@@ -203,7 +203,7 @@ class SyncService:
         progress: Progress = lambda done, total: None,
         options: SyncOptions = DEFAULT_OPTIONS,
     ) -> Report:
-        """The same run, of these novels or of all, without one write; the report says what would change."""
+        """Runs the same code, for these novels or for all, but writes nothing; the report says what would change."""
         database = DryRunDatabase(self._database)
         service = SyncService(
             self._storage,
@@ -213,12 +213,15 @@ class SyncService:
             monotonic=self._monotonic,
             dry_run=True,
         )
-        some = service.sync_some_novels(slugs, trigger, options) if slugs else None
-        report = some or service.sync_all_novels(trigger, progress, options)
+        report = (
+            service.sync_some_novels(slugs, trigger, options)
+            if slugs
+            else service.sync_all_novels(trigger, progress, options)
+        )
         return replace(report, changes=database.changes())
 
     def stop(self) -> None:
-        """Ends the run soon and in good order, from another thread or a signal: what is not begun is deferred."""
+        """Ends the run soon and in good order; what is not begun is deferred. For other threads and for signals."""
         self._stopped.set()
 
     def sync_all_novels(
@@ -229,9 +232,10 @@ class SyncService:
         started: Callable[[], None] = lambda: None,
     ) -> Report:
         """
-        Makes the tables equal to the storage. Always returns a report, whatever happens.
+        Makes the tables equal to the storage.
 
-        ``started``: called once the run has its lease; not called if it fails before, or is skipped.
+        A `NovelSyncError` is not raised but reported. ``started``: called once the run has its lease; not called if it
+        fails before that, or is skipped.
         """
         run = self._new_run(trigger)
         with _log_lines_of(run):
@@ -244,11 +248,11 @@ class SyncService:
             return self._run(run, state, options, progress)
 
     def _run(self, run: Run, state: RunState, options: SyncOptions, progress: Progress) -> Report:
-        """The run that has the lease. Whatever ends it, what was found out until then is reported."""
+        """The run that has the lease. Whatever ends it, what it found out before that is stored as its report."""
         found = Findings(resume_at=state.resume_at)
         try:
             with LeaseKeeper(self._database, run.run_id):
-                for found in self._steps(run, state, options, progress):  # noqa: B007 — the last one stands
+                for found in self._steps(run, state, options, progress):  # noqa: B007 — the last one counts
                     pass
         except NovelSyncError as error:
             found = replace(found, error=error)
@@ -260,9 +264,9 @@ class SyncService:
         return report
 
     def _steps(self, run: Run, state: RunState, options: SyncOptions, progress: Progress) -> Iterator[Findings]:
-        """What is known after each step. Raises what ends the run."""
+        """Yields what is known after each step. Raises what ends the run."""
         time_limit = TimeLimit(self._config.time_budget, self._stopped, self._monotonic)
-        # Where a limit is raised, what it held has to be looked at again.
+        # When a limit is raised, what it held has to be looked at again, although no file has changed.
         depends_on = self._config.max_file_bytes, self._config.limits.removals, self._config.limits.grace
         listing = Listing(self.scan_novels_directory(), *depends_on)
         found = Findings(resume_at=state.resume_at).listed(listing)
@@ -288,17 +292,17 @@ class SyncService:
 
         removals = Removals(self._storage, self._database, self._config.limits)
         removal = removals.remove(run.run_id, plan, execution, state, options.accept_removals)
-        found = replace(found, removal=removal, remarks=self._not_there(options, plan))
+        found = replace(found, removal=removal, remarks=self._remarks_on_absent(options, plan))
         yield found
         found = replace(found, open_problems=self._database.open_problems())
         yield replace(found, digest=listing.digest if found.settled else None)
 
-    def _not_there(self, options: SyncOptions, plan: RunPlan) -> list[Problem]:
-        """Nothing can be accepted of novels that the storage does not have."""
-        looked_at = {novel.slug for novel in (plan.to_read if options.accept else ())}
+    def _remarks_on_absent(self, options: SyncOptions, plan: RunPlan) -> list[Problem]:
+        """One for each slug that was to be accepted and is not in the storage."""
+        present = {novel.slug for novel in (plan.to_read if options.accept else ())}
         return [
             Problem.remark(slug, f"there is no {slug!r} in {self._storage.location}, so nothing was accepted")
-            for slug in sorted(options.accept - looked_at)
+            for slug in sorted(options.accept - present)
         ]
 
     def _new_run(self, trigger: str) -> Run:
@@ -312,14 +316,14 @@ class SyncService:
         return report
 
     def _finish(self, run: Run, found: Findings, report: Report) -> Report:
-        """Stores the report; returns it, or the one that says that it could not be stored."""
+        """Stores the report; returns it, or one that says that it could not be stored."""
         digest, quiet, resume_at = found.digest, found.quiet, found.resume_at
         if found.error:
             digest, quiet = None, False
         try:
             self._database.finish(run.run_id, report, digest=digest, quiet=quiet, resume_at=resume_at)
         except NovelSyncError as error:
-            # The lease lapses by itself; what was written stays written.
+            # The lease expires by itself; what was written stays written.
             log.warning("run_not_recorded", reason=error.message)
             if found.error is None:
                 return make_report(run, replace(found, error=error), datetime.now(UTC))
@@ -327,7 +331,7 @@ class SyncService:
 
 
 def _log_lines_of(run: Run) -> AbstractContextManager[None]:
-    """Every line that is logged inside says which run it belongs to, from whichever thread it comes."""
+    """Inside, every log line names the run, whichever thread it comes from."""
     return structlog.contextvars.bound_contextvars(run_id=run.run_id)
 
 

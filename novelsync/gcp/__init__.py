@@ -1,1 +1,1 @@
-"""What hands a run's messages to others."""
+"""Pub/Sub, and the errors that all of Google's clients raise."""

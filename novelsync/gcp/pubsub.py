@@ -12,12 +12,12 @@ from google.cloud.pubsub_v1 import PublisherClient
 from google.cloud.pubsub_v1.types import BatchSettings, PublisherOptions
 
 from novelsync.errors import ConfigurationError, PublisherUnavailable
-from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
+from novelsync.gcp.errors import AWAY, LOGIN_HINT, REFUSED_CREDENTIALS, credentials_needed
 from novelsync.models.run import NovelMessage
 from novelsync.text.formatting import one_line
 
-_TOGETHER: Final = BatchSettings(max_messages=1_000, max_bytes=5_000_000, max_latency=0.05)
-"""Of one request; Pub/Sub takes 1,000 messages and 10 MB (https://cloud.google.com/pubsub/quotas#resource_limits)."""
+_BATCHES: Final = BatchSettings(max_messages=1_000, max_bytes=5_000_000, max_latency=0.05)
+"""What is sent in one request; Pub/Sub takes 1,000 messages and 10 MB (https://cloud.google.com/pubsub/quotas#resource_limits)."""
 
 _TRANSIENT: Final = (
     api.ServiceUnavailable,
@@ -28,42 +28,38 @@ _TRANSIENT: Final = (
 )
 
 
-def _client(patience: float) -> PublisherClient:
+def _make_client(patience: float) -> PublisherClient:
     options = PublisherOptions(
         retry=Retry(if_exception_type(*_TRANSIENT), initial=0.2, timeout=patience), timeout=patience
     )
-    return PublisherClient(_TOGETHER, options)
+    return PublisherClient(_BATCHES, options)
 
 
 class PubSubPublisher:
     """A `novelsync.contracts.Publisher`."""
 
     def __init__(
-        self, topic: str, make_client: Callable[[float], PublisherClient] = _client, patience: float = 60
+        self, topic: str, make_client: Callable[[float], PublisherClient] = _make_client, patience: float = 60
     ) -> None:
         """
-        ``topic``: ``projects/P/topics/T``. ``make_client`` is called, with ``patience``, once it is needed.
+        ``topic``: ``projects/P/topics/T``. ``make_client`` is called with ``patience``, when the first message is sent.
 
-        ``patience``: seconds for which a request that fails is tried again.
+        ``patience``: seconds for which a failed request is retried.
         """
         self.name = topic
         self._make_client = make_client
         self._patience = patience
 
     @cached_property
-    def _publisher(self) -> PublisherClient:
-        try:
+    def _client(self) -> PublisherClient:
+        with credentials_needed(self.name):
             return self._make_client(self._patience)
-        except NO_CREDENTIALS as error:
-            raise ConfigurationError(
-                f"there are no credentials for {self.name}: {one_line(error)}", LOGIN_HINT
-            ) from error
 
     def publish(self, messages: Iterable[NovelMessage]) -> None:
         with self._translated_errors():
-            under_way = [self._publisher.publish(self.name, msgspec.json.encode(message)) for message in messages]
-            for future in under_way:
-                future.result()  # ends by itself: its retries do
+            futures = [self._client.publish(self.name, msgspec.json.encode(message)) for message in messages]
+            for future in futures:
+                future.result()  # without a timeout, because the client stops retrying after its own
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -87,5 +83,5 @@ class PubSubPublisher:
         except AWAY as error:
             raise PublisherUnavailable(
                 f"{self.name}: messages could not be handed over: {one_line(error)}",
-                "nothing is lost: the next run takes what was not carried over",
+                "nothing is lost: the next run syncs what was left",
             ) from error

@@ -1,4 +1,4 @@
-"""A database that is only read: what a run would write to it is remembered, as a list of changes."""
+"""A database that is only read. What a run would write to it is remembered as a list of changes."""
 
 import threading
 from collections import Counter
@@ -16,19 +16,19 @@ from novelsync.planning.diff import HELD, REMOVED, diff_of
 
 class DryRunDatabase:
     """
-    A `novelsync.contracts.SyncDatabase` in front of another, so that a dry run is the run itself.
+    A `novelsync.contracts.SyncDatabase` in front of another, so that a dry run is the same code as a run.
 
-    It answers as the other would after what was written here, as far as a run asks.
+    What is written stays here, and later answers take it into account, as far as a run asks.
     """
 
     def __init__(self, database: SyncDatabase) -> None:
         self._database = database
         self.name = database.name
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._changes: dict[str, NovelDiff] = {}
         self._written: dict[str, Sequence[Problem] | None] = {}
         self._renamed_from: set[str] = set()
-        self._marked: set[str] = set()
+        self._marked_before: set[str] = set()
         self._missing: list[str] = []
         self._returned: set[str] = set()
         self._forgotten: list[str] = []
@@ -36,10 +36,10 @@ class DryRunDatabase:
         self._held: HeldRemovals | None = None
 
     def changes(self) -> Sequence[NovelDiff]:
-        """What would be done, novel by novel in the order of their slugs."""
+        """What would be done to each novel, sorted by slug."""
         waiting = {
             slug: NovelDiff(HELD, slug, "missing from storage; stays for now")
-            for slug in self._marked.union(self._missing) - self._returned - self._renamed_from
+            for slug in self._marked_before.union(self._missing) - self._returned - self._renamed_from
         }
         return [change for _, change in sorted((waiting | self._changes).items())]
 
@@ -56,27 +56,27 @@ class DryRunDatabase:
     def known_files(self) -> Iterator[KnownFile]:
         for file in self._database.known_files():
             if file.stored and file.missing_for is not None:
-                self._marked.add(file.slug)
+                self._marked_before.add(file.slug)
             yield file
 
     def known_novels(
         self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
     ) -> Mapping[str, KnownNovel]:
-        # What goes on under another name is no longer known under this one.
+        # A novel that was renamed is no longer known by its former slug.
         left = {slug: checksum for slug, checksum in checksums.items() if slug not in self._renamed_from}
         return self._database.known_novels(left, whole=whole, verify=verify)
 
     def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         renames = self._database.find_renames(novels, [*self._missing, *missing])
-        with self._guard:
+        with self._lock:
             return {slug: name for slug, name in renames.items() if name not in self._renamed_from | self._returned}
 
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
     ) -> OpenProblems:
-        answered = {slug for slug, problems in self._written.items() if problems is not None}
-        answered.update(self._missing, self._forgotten, self._renamed_from, without)
-        before = self._database.open_problems(slugs, without=list(answered), present=[*self._returned, *present])
+        replaced = {slug for slug, problems in self._written.items() if problems is not None}
+        replaced.update(self._missing, self._forgotten, self._renamed_from, without)
+        before = self._database.open_problems(slugs, without=list(replaced), present=[*self._returned, *present])
         old = [problem for problem in before.problems if problem.slug]
         new = [problem for problems in self._written.values() for problem in problems or ()]
         counts, held = Counter(before.counts), before.held
@@ -112,7 +112,7 @@ class DryRunDatabase:
         return [self._write(write) for write in writes]
 
     def _write(self, write: NovelWrite) -> WriteOutcome:
-        with self._guard:
+        with self._lock:
             if write.rename:
                 if write.rename.slug in self._renamed_from:
                     return WriteOutcome.STALE

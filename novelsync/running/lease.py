@@ -1,4 +1,4 @@
-"""What bounds a run: the lease that a thread renews while it works, and its time."""
+"""What bounds a run: its lease, which a thread renews while it works, and its time."""
 
 import contextvars
 import threading
@@ -33,9 +33,9 @@ class LeaseKeeper:
         while not self._done.wait(self._renew_seconds):
             try:
                 if not self._runs.renew(self._run_id, LEASE_SECONDS):
-                    return  # Lost; the next write will be told so.
+                    return  # lost: the run's next write raises `LeaseLost`
             except NovelSyncError as error:
-                # Not lost yet: three more attempts fit into the lease.
+                # Not lost yet: the lease lasts for several attempts.
                 log.warning("lease_not_renewed", reason=error.message)
 
     def __enter__(self) -> "LeaseKeeper":
@@ -50,7 +50,7 @@ class LeaseKeeper:
 
 
 class TimeLimit:
-    """The time that a run has. It is over when its seconds are, or when the run is told to stop."""
+    """The time that a run has. It is over when its seconds have passed, or when the run is told to stop."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class TimeLimit:
         stopped: threading.Event | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``seconds``: from now on; None: no limit. ``stopped``: ends the time at once when somebody sets it."""
+        """``seconds``: from now on; None: no limit. ``stopped``: set by whoever tells the run to stop."""
         self._stopped = stopped or threading.Event()
         self._monotonic = monotonic
         self._end = None if seconds is None else monotonic() + seconds
@@ -67,9 +67,9 @@ class TimeLimit:
         return self.was_stopped() or (self._end is not None and self._monotonic() >= self._end)
 
     def was_stopped(self) -> bool:
-        """Before its seconds were over."""
+        """Whether the run was told to stop."""
         return self._stopped.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Sleeps, but not longer than until the run is told to stop."""
+        """Sleeps, but wakes up as soon as the run is told to stop."""
         self._stopped.wait(seconds)

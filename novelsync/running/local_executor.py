@@ -1,4 +1,4 @@
-"""Syncing a run's novels in this process: batches in a few threads, bounded by bytes in flight and by time."""
+"""Syncs a run's novels in this process: batches in a few threads, limited by bytes in flight and by time."""
 
 import contextvars
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,17 +16,17 @@ from novelsync.planning.run_plan import RunPlan
 from novelsync.running.lease import LEASE_SECONDS, TimeLimit
 
 BATCH_BYTES: Final = 4_000_000
-"""Of files read together and written in one call."""
+"""The size of files that are read together and written in one call; a larger file makes a batch of its own."""
 
 BATCH_NOVELS: Final = 500
 
 BYTES_IN_FLIGHT: Final = 16_000_000
-"""Of files being worked on at one time; a larger file is worked on alone."""
+"""The size of files that are worked on at the same time; a larger file is worked on alone."""
 
 TROUBLE_IN_A_ROW: Final = 5
-"""So many novels one after the other with transient trouble are no longer one novel's trouble."""
+"""After so many novels in a row with transient trouble the run ends, because it is no longer one novel's."""
 
-_SLOW: Final = "it did not come in before the run's time was over, and nothing of it was changed"
+_SLOW: Final = "it could not be synced before the run's time was over, and nothing of it was changed"
 _SLOW_HINT: Final = (
     "the next runs try it again, after the others; if it is broken off each time, raise NOVELSYNC_TIME_BUDGET (in Cloud"
     " Run the function's timeout too), or run `novelsync sync` where there is no limit"
@@ -34,7 +34,7 @@ _SLOW_HINT: Final = (
 
 
 class SyncBatch(Protocol):
-    """`novelsync.running.novel_syncer.NovelSyncer.sync_batch`."""
+    """The signature of `novelsync.running.novel_syncer.NovelSyncer.sync_batch`."""
 
     def __call__(
         self,
@@ -68,59 +68,60 @@ class LocalExecutor:
         self._workers = workers
 
     def execute(self, plan: RunPlan, context: RunContext, time: TimeLimit, progress: Progress) -> Execution:
-        """After too much trouble in a row the error is `StorageUnavailable`."""
-        done = _Done(len(plan.to_read), progress)
+        """The error that ends it is `StorageUnavailable` after `TROUBLE_IN_A_ROW`."""
+        results = _Results(len(plan.to_read), progress)
         try:
-            resume_at = self._work_through(plan, context, time, done)
+            resume_at = self._work_through(plan, context, time, results)
         except NovelSyncError as error:
-            return Execution(done.tally, error=error)
-        if done.broken_off and time.was_stopped():
-            return Execution(done.tally, done.broken_off[0])
-        remarks = [Problem(slug, ProblemKind.UNAVAILABLE, _SLOW, _SLOW_HINT) for slug in done.broken_off]
-        if done.broken_off and resume_at is None:
-            # What is too slow comes last, so that it cannot keep the others waiting.
-            resume_at = plan.after(done.broken_off[-1])
-        return Execution(done.tally, resume_at, remarks)
+            return Execution(results.tally, error=error)
+        if results.broken_off and time.was_stopped():
+            return Execution(results.tally, results.broken_off[0])
+        remarks = [Problem(slug, ProblemKind.UNAVAILABLE, _SLOW, _SLOW_HINT) for slug in results.broken_off]
+        if results.broken_off and resume_at is None:
+            # The next run comes to what is too slow last, so that it keeps no other novel waiting.
+            resume_at = plan.after(results.broken_off[-1])
+        return Execution(results.tally, resume_at, remarks)
 
-    def _work_through(self, plan: RunPlan, context: RunContext, time: TimeLimit, done: "_Done") -> str | None:
-        """The slug of the first novel that was not begun; None: all were. Raises what ended it."""
+    def _work_through(self, plan: RunPlan, context: RunContext, time: TimeLimit, results: "_Results") -> str | None:
+        """Returns the slug of the first novel that was not begun, None if all were. Raises what ended it."""
         working: dict[Future[Sequence[NovelResult]], int] = {}
         first_left = None
         with ThreadPoolExecutor(self._workers, thread_name_prefix="novel") as pool:
             for batch in batches(plan.to_read):
                 size = sum(novel.size for novel in batch)
                 while working and (len(working) == self._workers or sum(working.values()) + size > BYTES_IN_FLIGHT):
-                    done.collect(working)
+                    results.collect(working)
                 if time.is_over():
                     first_left = batch[0].slug
                     break
                 if size > BATCH_BYTES:
-                    # Should it be what kills the process (its memory, the platform's patience), the others go first.
+                    # Should it kill the process (memory, the platform's timeout), the next run begins after it. The
+                    # empty slug is the listing's start; None would leave what was remembered before.
                     self._remember(context.run_id, plan.after(batch[0].slug) or "")
-                # With the caller's context, so that a thread's log lines belong to the request too.
+                # With the caller's context, so that a thread's log lines name the run and the request too.
                 call = contextvars.copy_context().run
                 try:
                     future = pool.submit(call, self._sync_batch, batch, plan.revisions, context, time.is_over)
                 except RuntimeError as error:
                     if "shutdown" not in str(error):
                         raise
-                    # The process is ending without having told the run to stop.
+                    # The process is ending, and nobody told the run to stop.
                     first_left = batch[0].slug
                     break
                 working[future] = size
             while working:
-                done.collect(working)
+                results.collect(working)
         return first_left
 
     def _remember(self, run_id: str | None, slug: str) -> None:
-        """Where the next run is to begin, should this one die without a word."""
+        """Where the next run begins, should this one be killed."""
         if run_id is not None:
             with suppress(Unavailable):  # no reason to end the run
                 self._runs.renew(run_id, LEASE_SECONDS, resume_at=slug)
 
 
-class _Done:
-    """Counts results as they come in, and notices when trouble is no longer one novel's."""
+class _Results:
+    """Counts results as they come in, and ends the run at `TROUBLE_IN_A_ROW`."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self.tally = Tally()
@@ -130,7 +131,7 @@ class _Done:
         self._trouble = 0
 
     def collect(self, working: dict[Future[Sequence[NovelResult]], int]) -> None:
-        """Waits for at least one batch. Raises what ended it, or `StorageUnavailable` after too much trouble."""
+        """Waits for at least one batch. Raises what ended it, and `StorageUnavailable` at `TROUBLE_IN_A_ROW`."""
         done, _ = wait(working, return_when=FIRST_COMPLETED)
         for future in done:
             del working[future]
@@ -139,9 +140,9 @@ class _Done:
             self.broken_off += [result.slug for result in results if result.status is NovelStatus.DEFERRED]
             self._progress(self.tally.finished, self._total)
             for result in results:
-                self._look_for_trouble(result)
+                self._count_trouble(result)
 
-    def _look_for_trouble(self, result: NovelResult) -> None:
+    def _count_trouble(self, result: NovelResult) -> None:
         self._trouble = self._trouble + 1 if result.status is NovelStatus.UNAVAILABLE else 0
         if self._trouble == TROUBLE_IN_A_ROW and result.problem:
             raise StorageUnavailable(

@@ -1,7 +1,7 @@
 """
-Syncing a few novels: read their files, ask what the tables have, write what differs.
+Syncs a few novels: reads their files, asks what the tables have, writes what differs.
 
-One novel's trouble never stops another: it ends as that novel's result.
+One novel's trouble never stops another: it becomes that novel's result.
 """
 
 import os
@@ -28,23 +28,23 @@ from novelsync.planning.guards import Limits
 from novelsync.planning.matching import fingerprint
 from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes, shares_text
 
-REPLANS: Final = 3
-"""How often a novel is planned anew because somebody else wrote it in between."""
+ATTEMPTS: Final = 3
+"""How often a novel is planned, if somebody else writes it each time in between."""
 
 log = structlog.get_logger()
 
-_random = random.Random()  # noqa: S311 — ids have to differ, and guard nothing
+_random = random.Random()  # noqa: S311 — ids have to differ, and protect nothing
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
 
 
 def request_id() -> str:
     """
-    Another one each time, in every process; by it the database knows a request that comes twice.
+    A new id, different in every process. The database recognizes a repeated request by it.
 
-    uuid4 asks the system for its bytes and lets other threads go first, which takes a tenth of an import of small
-    novels. The generator is ours alone, because whoever seeds the shared one alike at each start would have the
-    database take each novel for written already.
+    Not uuid4, which asks the system for its bytes and lets other threads run meanwhile: that takes a tenth of an import
+    of small novels. Not the shared generator: a program that seeds it alike at each start would repeat the ids, and the
+    database would take each novel for written already.
     """
     return str(uuid.UUID(int=_random.getrandbits(128), version=4))
 
@@ -59,19 +59,19 @@ class _File:
 
     novel: SourceFile
     revision: int | None
-    """Of the novel in the database, from before the file was read; None: nothing was known of it."""
+    """The stored novel's, from before the file was read; None: the database did not know the novel."""
     data: bytes = b""
     checksum: str | None = None
-    """Of ``data``; None if there is none, so that the database is asked for the revision alone."""
+    """Of ``data``; None if there is no data, so that the database is asked for the revision alone."""
     book: Book | BookRefused | None = None
-    """None: not looked into, because the bytes are those that are stored."""
+    """Why it is refused, if it is; None: not parsed, because the bytes are those that were stored last."""
     refused_version: str = ""
     """What to remember of a refused file: see `novelsync.planning.novel_plan.plan_refusal`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """What is to be written for one file, and what that comes to once it is written."""
+    """What is to be written for one file, and the result once it is written."""
 
     file: _File
     write: NovelWrite
@@ -95,15 +95,15 @@ class NovelSyncer:
         out_of_time: Callable[[], bool] = _never,
     ) -> list[NovelResult]:
         """
-        Makes the tables equal to the files of these novels, and says for each, in their order, what became of it.
+        Makes the tables equal to the files of these novels. One result for each, in their order.
 
-        ``revisions``: those the database had before this was called. A file is always read after the revision it is
-        written on, so that older bytes never follow newer ones. ``out_of_time``: what can be broken off should be.
-        Raises `DatabaseUnavailable` and `LeaseLost`.
+        ``revisions``: of the stored novels, from before this call. A file is always read after the revision that its
+        write is based on, so that older bytes never overwrite newer ones. ``out_of_time``: from when it is true, large
+        novels are broken off. Raises `DatabaseUnavailable` and `LeaseLost`.
         """
         results: dict[str, NovelResult] = {}
         waiting: list[tuple[SourceFile, int | None]] = [(novel, revisions.get(novel.slug)) for novel in novels]
-        for _ in range(REPLANS):
+        for _ in range(ATTEMPTS):
             files: list[_File] = []
             for novel, revision in waiting:
                 read = self._read(novel, revision)
@@ -117,7 +117,7 @@ class NovelSyncer:
                 break
             waiting = self._look_again(stale, results)
         for novel, _revision in waiting:
-            results.setdefault(novel.slug, _unavailable(novel, f"others wrote it {REPLANS} times meanwhile"))
+            results.setdefault(novel.slug, _unavailable(novel, f"others wrote it {ATTEMPTS} times meanwhile"))
         return [results[novel.slug] for novel in novels]
 
     def _read(self, novel: SourceFile, revision: int | None) -> _File | NovelResult:
@@ -125,8 +125,8 @@ class NovelSyncer:
             check_size(novel.size, self._max_file_bytes)
             data = self._storage.read(novel)
         except BookRefused as refusal:
-            # Size limit and what the listing says against a file are part of its digest, so a quiet hour may rely on
-            # them. But permissions may change without the file's version changing.
+            # What the listing shows (the size, why a file is unreadable) is part of its digest, as is the limit, so the
+            # refusal may be relied on. Permissions can change while the file's version stays the same.
             listed = novel.unreadable or novel.size > self._max_file_bytes
             return _File(novel, revision, book=refusal, refused_version=f"refused {novel.version}" if listed else "")
         except StorageUnavailable as error:
@@ -139,7 +139,12 @@ class NovelSyncer:
     def _look_again(
         self, novels: Sequence[SourceFile], results: dict[str, NovelResult]
     ) -> list[tuple[SourceFile, int | None]]:
-        """What somebody else wrote meanwhile, with its revision, and then its file, as they are now."""
+        """
+        These novels, which somebody else has written, with their present files and revisions.
+
+        Revisions are asked first: see `sync_batch`. If a file is gone or cannot be asked for, the result goes into
+        ``results``.
+        """
         known = self._database.known_novels({novel.slug: None for novel in novels})
         waiting = []
         for novel in novels:
@@ -157,18 +162,20 @@ class NovelSyncer:
     def _attempt(
         self, files: Sequence[_File], context: RunContext, out_of_time: Callable[[], bool]
     ) -> tuple[list[SourceFile], list[NovelResult]]:
-        """Plans and writes these files once; returns what somebody else wrote in between, and what is done."""
+        """Plans and writes these files once; returns the novels that somebody else wrote in between, and results."""
         known = self._database.known_novels(
             {file.novel.slug: file.checksum for file in files if file.revision is not None},
             whole=context.match_again,
             verify=context.options.reread,
         )
-        stale = [file.novel for file in files if file.revision != _revision(known.get(file.novel.slug))]
-        current = [
-            _parsed(file, known.get(file.novel.slug), context)
-            for file in files
-            if file.revision == _revision(known.get(file.novel.slug))
-        ]
+        stale: list[SourceFile] = []
+        current: list[_File] = []
+        for file in files:
+            stored = known.get(file.novel.slug)
+            if file.revision == (stored.revision if stored else None):
+                current.append(_parsed(file, stored, context))
+            else:
+                stale.append(file.novel)
         former = self._former(current, known, context)
         planned: list[_Planned] = []
         results: list[NovelResult] = []
@@ -184,7 +191,7 @@ class NovelSyncer:
     def _former(
         self, files: Sequence[_File], known: Mapping[str, KnownNovel], context: RunContext
     ) -> Mapping[str, KnownNovel]:
-        """What is stored of these novels under the names their folders had before."""
+        """What is stored of these novels under their former slugs: slug to stored novel."""
         slugs = {file.novel.slug for file in files}
         names = {slug: name for slug, name in context.renames.items() if slug in slugs}
         new = {
@@ -195,7 +202,7 @@ class NovelSyncer:
         if new:
             taken = context.taken | set(context.renames.values())
             names |= {slug: name for slug, name in self._database.find_renames(new).items() if name not in taken}
-        # Only what is gone from its old place goes on in the new one; a listing may have missed it.
+        # What is still in its old folder was not renamed, even if a listing missed it.
         names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}
         stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
         return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
@@ -203,7 +210,7 @@ class NovelSyncer:
     def _plan(
         self, file: _File, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
     ) -> _Planned | NovelResult:
-        """The write for one file; a result where nothing is to be written."""
+        """What to write for one file; a result alone if that is nothing."""
         novel, revision, size = file.novel, file.revision or 0, len(file.data)
         if file.book is None:
             write = plan_same_bytes(novel, file.checksum or "", revision, request_id=request_id())
@@ -234,7 +241,7 @@ class NovelSyncer:
     def _write_planned(
         self, planned: Sequence[_Planned], context: RunContext, out_of_time: Callable[[], bool]
     ) -> tuple[list[SourceFile], list[NovelResult]]:
-        """Writes; returns what somebody else wrote in between, and what is done."""
+        """Writes; returns the novels that somebody else wrote in between, and results."""
         stale: list[SourceFile] = []
         results: list[NovelResult] = []
         refusals: list[NovelWrite] = []
@@ -246,7 +253,7 @@ class NovelSyncer:
             elif outcome is WriteOutcome.STALE:
                 stale.append(novel)
                 continue
-            elif problem := _why_not(write.slug, outcome):
+            elif problem := _problem_of(write.slug, outcome):
                 result = _refused(write.slug, problem, result.bytes_read, settled=False)
                 refusal = plan_refusal(novel, write.revision, problem, "", request_id=request_id())
                 refusals.append(_with_result(refusal, result, context))
@@ -258,7 +265,7 @@ class NovelSyncer:
     def write(
         self, writes: Sequence[NovelWrite], context: RunContext, out_of_time: Callable[[], bool] = _never
     ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected | TimeBudgetExceeded]]:
-        """Carries out all the database accepts: a refused call is halved until the novel at fault is alone."""
+        """Writes what the database accepts: a rejected call is halved until the novel at fault is alone."""
         if not writes:
             return
         try:
@@ -278,7 +285,7 @@ class NovelSyncer:
 
 
 def _parsed(file: _File, known: KnownNovel | None, context: RunContext) -> _File:
-    """With its book, or why it has none, where one is needed."""
+    """With its book or why that is refused, unless the bytes are stored already and need no parsing."""
     same = known is not None and known.same and not known.removed
     if file.book or (same and file.novel.slug not in context.match_again):
         return file
@@ -292,10 +299,6 @@ def _with_result(write: NovelWrite, result: NovelResult, context: RunContext) ->
     return replace(write, result=result) if context.by_message else write
 
 
-def _revision(known: KnownNovel | None) -> int | None:
-    return known.revision if known else None
-
-
 def _why_not_accepted(known: KnownNovel | None) -> str:
     if known is None or not known.held:
         return "nothing was held of it, so nothing was accepted"
@@ -303,17 +306,17 @@ def _why_not_accepted(known: KnownNovel | None) -> str:
 
 
 def _may_be_renamed(known: KnownNovel | None, book: Book) -> bool:
-    """It has nothing that readers see; and if it had once, then no text of that."""
+    """Readers see no novel under its slug, and none that was removed there shares a text with it."""
     return known is None or known.fields is None or (known.removed and not shares_text(known, book))
 
 
-def _why_not(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | None:
-    """What stands against a novel that the database did not take."""
+def _problem_of(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | None:
+    """Why the database did not accept a novel; None if it did."""
     if isinstance(outcome, WriteRejected):
         return Problem(slug, ProblemKind.REFUSED, outcome.message, outcome.hint)
     if outcome is WriteOutcome.TAKEN:
-        message = "the table novels has a row with this slug that NovelSync did not make"
-        return Problem(slug, ProblemKind.REFUSED, message, "give that row another slug, or take it away")
+        message = "the table novels has a row with this slug that NovelSync did not create"
+        return Problem(slug, ProblemKind.REFUSED, message, "give that row another slug, or delete it")
     return None
 
 
@@ -325,6 +328,6 @@ def _in_flight(novel: SourceFile) -> NovelResult:
     return NovelResult(novel.slug, NovelStatus.IN_FLIGHT, settled=False)
 
 
-def _unavailable(novel: SourceFile, message: str, hint: str = "it is tried again by the next run") -> NovelResult:
+def _unavailable(novel: SourceFile, message: str, hint: str = "the next run tries again") -> NovelResult:
     problem = Problem(novel.slug, ProblemKind.UNAVAILABLE, message, hint)
     return NovelResult(novel.slug, NovelStatus.UNAVAILABLE, problem=problem, settled=False)

@@ -1,8 +1,8 @@
 """
-Spreading a run's work: each novel is a message, other processes sync it, and the run waits for their answers.
+Spreads a run's work: each novel is a message, other processes sync it, and the run waits for their answers.
 
-They write in the run's name, so that the database refuses them once its lease has passed on. Each answer is written
-together with the novel, so that it is true whoever is killed when. What is not answered is left to the next run.
+They write under the run's lease, so the database refuses their writes once another run has it. Each answer is written
+in one transaction with its novel, so it is true even if a process is killed. The next run takes what has no answer.
 """
 
 import time as clock
@@ -21,20 +21,20 @@ from novelsync.models.run import Progress, RunContext
 from novelsync.planning.run_plan import RunPlan
 from novelsync.running.lease import TimeLimit
 
-TOGETHER: Final = 1_000
-"""Messages published at a time; more are refused by Pub/Sub's own limit for one request."""
+MESSAGES_AT_ONCE: Final = 1_000
+"""Messages remembered and published in one step; Pub/Sub takes no more in one request."""
 
 POLL_SECONDS: Final = 1.0
-"""From one look at the answers to the next."""
+"""Between looks at the answers."""
 
 PATIENCE: Final = 1_200
-"""Seconds without any answer after which none is waited for: twice what one novel may take before it comes again."""
+"""Seconds without a new answer after which the run stops waiting: twice the subscription's acknowledgement deadline."""
 
 log = structlog.get_logger()
 
 
 class PubSubExecutor:
-    """A `novelsync.sync_service.Executor`: whoever receives the messages of a topic."""
+    """A `novelsync.sync_service.Executor`: the processes that receive the messages of a topic."""
 
     def __init__(
         self,
@@ -51,52 +51,53 @@ class PubSubExecutor:
 
     def execute(self, plan: RunPlan, context: RunContext, time: TimeLimit, progress: Progress) -> Execution:
         """
-        Waits until others have worked through the plan, and counts what they answered.
+        Waits until others have worked through the plan, and counts their answers.
 
-        The next run takes what they have not done, and begins anywhere. The error may be `PublisherUnavailable`,
-        `DatabaseUnavailable` or `LeaseLost`.
+        What they did not do has no order, so ``resume_at`` is None. The error that ends it may be
+        `PublisherUnavailable`, `DatabaseUnavailable` or `LeaseLost`.
         """
         run_id = context.run_id or ""
         remarks: list[Problem] = []
         try:
             remarks = self._hand_out(run_id, plan, context, time, progress)
         except NovelSyncError as error:
-            # What was synced so far is in, and is reported all the same.
+            # What others have written stays written, and belongs into the report.
             tally = Tally()
             with suppress(NovelSyncError):
-                tally = self._answered(run_id)
+                tally = self._close(run_id)
             return Execution(tally, error=error)
         try:
-            return Execution(self._answered(run_id), remarks=remarks)
+            return Execution(self._close(run_id), remarks=remarks)
         except NovelSyncError as error:
             return Execution(remarks=remarks, error=error)
 
     def _hand_out(
         self, run_id: str, plan: RunPlan, context: RunContext, time: TimeLimit, progress: Progress
     ) -> list[Problem]:
-        """What whoever asked for the run should know."""
+        """Publishes the messages and waits for their answers; returns a remark if it stopped waiting for some."""
         total = len(plan.to_read)
         novels = iter(plan.to_read)
-        while not time.is_over() and (some := list(islice(novels, TOGETHER))):
-            # Before it is on its way: whoever gets a message looks here whether it is still wanted.
-            self._messages.hand_out(run_id, [novel.slug for novel in some])
-            self._publisher.publish([context.message(novel.slug) for novel in some])
+        while not time.is_over() and (batch := list(islice(novels, MESSAGES_AT_ONCE))):
+            # Remembered before it is published, because its receiver first looks whether it is still open.
+            self._messages.hand_out(run_id, [novel.slug for novel in batch])
+            self._publisher.publish([context.message(novel.slug) for novel in batch])
         log.info("messages_published", topic=self._publisher.name)
-        last, heard = total, self._monotonic()
+        last_left, last_answer = total, self._monotonic()
         while (left := self._messages.hand_out(run_id, [])) and not time.is_over():
-            if left != last:
-                last, heard = left, self._monotonic()
+            if left != last_left:
+                last_left, last_answer = left, self._monotonic()
                 progress(total - left, total)
-            elif self._monotonic() - heard > PATIENCE:
+            elif self._monotonic() - last_answer > PATIENCE:
                 message = (
-                    f"{left} of {total} novels that were given out by {self._publisher.name} did not come back in"
-                    " time; has it a subscription, and does novel_changed answer it?"
+                    f"{left} of {total} novels that were handed out over {self._publisher.name} were not answered in"
+                    " time; does the topic have a subscription, and does novel_changed answer its messages?"
                 )
                 return [Problem.remark("", message)]
             time.wait(self._poll_seconds)
         return []
 
-    def _answered(self, run_id: str) -> Tally:
-        # First closed: an answer that came after it was looked for would be missing from the report.
+    def _close(self, run_id: str) -> Tally:
+        """Takes no more answers, and counts those there are."""
+        # In this order: an answer taken after the count would be missing from the report.
         self._messages.hand_out(run_id, [], close=True)
         return Tally.of(self._messages.answers(run_id))

@@ -1,7 +1,7 @@
 """
-Novels that a complete listing no longer has: marked, looked for under another name, and in the end removed.
+Novels that a complete listing no longer has: marked, looked for under another slug, and in the end removed.
 
-Only what is absent is gone. What cannot be read, or is being written, is there.
+Only what is absent from the listing is missing. A novel that cannot be read, or is being written, is present.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ log = structlog.get_logger()
 
 
 def mark_missing(novels: Novels, run_id: str, plan: RunPlan) -> None:
-    """Remembers since when novels are missing, and that others are back with the files they had."""
+    """Stores which novels are missing from now on, which are back, and which may be forgotten."""
     if plan.newly_missing or plan.returned or plan.forgotten:
         novels.mark_missing(run_id, plan.newly_missing, plan.returned, plan.forgotten)
 
 
 def find_renames(novels: Novels, plan: RunPlan) -> tuple[Mapping[str, str], RunPlan]:
     """
-    Stored novels that are what went missing under another name: a folder was copied, then deleted.
+    Finds stored novels that are missing ones under another slug: a folder was copied, and the original deleted later.
 
-    Slug to former slug; and the plan, in which they are read too, to be compared with the older rows.
+    Returns slug to former slug, and the plan with these novels to be read as well, to be matched with the older rows.
     """
     if not plan.missing:
         return {}, plan
@@ -39,7 +39,7 @@ def find_renames(novels: Novels, plan: RunPlan) -> tuple[Mapping[str, str], RunP
 
 
 class Removals:
-    """Hides novels from readers that have been missing for long enough, unless that is too much at once."""
+    """Hides novels from readers that have been missing for long enough, unless it would be too many at once."""
 
     def __init__(self, storage: Storage, novels: Novels, limits: Limits) -> None:
         self._storage = storage
@@ -50,7 +50,7 @@ class Removals:
         self, run_id: str, plan: RunPlan, execution: Execution, state: RunState, accepted: int | None
     ) -> Removal:
         """
-        ``execution``: what became of the novels that are there. ``accepted``: somebody confirmed that so many may go.
+        ``execution``: what became of the novels that are there. ``accepted``: the number whose removal was confirmed.
 
         Raises `DatabaseUnavailable`, `LeaseLost`, `StorageUnavailable`.
         """
@@ -58,12 +58,12 @@ class Removals:
         confirmed = accepted is not None and accepted == len(missing)
         remarks: list[Problem] = []
         if accepted is not None and not confirmed:
-            message = f"{len(missing)} novels are missing, and not {accepted}, so no removal was accepted"
+            message = f"{len(missing)} novels are missing, not {accepted}, so no removal was accepted"
             remarks.append(Problem.remark("", message))
         if execution.tally.finished < len(plan.to_read):
-            # Where time ran out, the new name of a missing novel may not have been read yet.
+            # A novel that was not read may be a missing one under another slug.
             if confirmed:
-                message = "some novels were left over, so no removal was accepted; run it again"
+                message = "some novels were deferred, so no removal was accepted; run it again"
                 remarks.append(Problem.remark("", message))
             return Removal(missing=len(missing), remarks=remarks)
         held = None
@@ -81,6 +81,6 @@ class Removals:
         for slug in removed:
             log.info("novel_removed", slug=slug)
         left = len(missing) - len(removed)
-        # What was removed lately counts for a day, and after that less may have to be held.
+        # What was removed in the last 24 hours counts towards the limit, so what is held now may be allowed tomorrow.
         settled = not left or (held is not None and not state.removed_lately)
         return Removal(len(removed), left, settled, remarks)

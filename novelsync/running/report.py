@@ -1,4 +1,4 @@
-"""From what a run found out to its REPORT. Pure."""
+"""Makes the REPORT of what a run found out. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from novelsync.planning.run_plan import RunPlan
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Which run it is."""
+    """What identifies a run, known when it starts."""
 
     run_id: str
     trigger: str
@@ -26,25 +26,25 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a run has found out by now. It is complete at any moment, because a run may end at any moment."""
+    """What a run has found out so far. It can be reported at any moment, because a run may end at any moment."""
 
     novels_in_storage: int = 0
     to_read: int = 0
-    """Novels that are to be read, or are not yet known not to be."""
+    """Novels to be read; before that is planned, all that are listed."""
     refused_before: int = 0
-    """Refused by an earlier run, and not read again since their files are what they were."""
+    """Novels refused by an earlier run, and not read again because their files have not changed."""
     execution: Execution = field(default_factory=Execution)
     removal: Removal = field(default_factory=Removal)
     remarks: Sequence[Problem] = ()
     open_problems: OpenProblems = field(default_factory=OpenProblems)
     error: NovelSyncError | None = None
-    """What ended the run before its time."""
+    """What ended the run early."""
     resume_at: str | None = None
-    """The slug where the next run begins; None: anywhere."""
+    """The slug where the next run begins; None: at the listing's start."""
     digest: str | None = None
-    """Of the listing, if all of it is dealt with."""
+    """The listing's, if nothing in it has to be looked at again; else None."""
     quiet: bool = False
-    """That listing is the one of the run before."""
+    """The listing is the last run's, so nothing was read."""
 
     @property
     def deferred(self) -> int:
@@ -52,15 +52,15 @@ class Findings:
 
     @property
     def settled(self) -> bool:
-        """Nothing has to be looked at again as long as no file changes."""
+        """Whether nothing has to be looked at again as long as no file changes."""
         return self.execution.tally.settled and self.removal.settled and not self.deferred and not self.error
 
     def listed(self, listing: Listing) -> "Findings":
-        """All of it may have to be read."""
+        """After listing: every novel may have to be read."""
         return replace(self, novels_in_storage=len(listing), to_read=len(listing))
 
     def nothing_new(self, listing: Listing, state: RunState) -> "Findings":
-        """The listing is the one that the last run dealt with."""
+        """After a listing that is the last run's: what that run found is still true."""
         return replace(
             self.listed(listing),
             to_read=0,
@@ -73,20 +73,20 @@ class Findings:
         )
 
     def planned(self, plan: RunPlan) -> "Findings":
-        """It is known what has to be read."""
+        """After planning: it is known what has to be read."""
         missing = Removal(missing=len(plan.missing))
         return replace(self, to_read=len(plan.to_read), refused_before=plan.refused, removal=missing)
 
 
 def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
-    """What is in flight is no problem: it is a file being written."""
+    """A novel in flight is neither success nor error: its file is being written."""
     tally = found.execution.tally
     refused = found.refused_before + tally.novels.get(NovelStatus.REFUSED, 0)
     errors = refused + tally.novels.get(NovelStatus.UNAVAILABLE, 0)
     in_flight = tally.novels.get(NovelStatus.IN_FLIGHT, 0)
     succeeded = found.novels_in_storage - errors - found.deferred - in_flight
     outcome = _outcome(found, errors)
-    own = [*_error(found.error), *tally.problems, *found.execution.remarks, *found.removal.remarks, *found.remarks]
+    own = [*_failure(found.error), *tally.problems, *found.execution.remarks, *found.removal.remarks, *found.remarks]
     problems = [*own, *found.open_problems.problems][:SHOWN_PROBLEMS]
     return Report(
         run_id=None if run.dry_run or outcome is Outcome.SKIPPED else run.run_id,
@@ -133,5 +133,5 @@ def _novel_counts(found: Findings, novels: Mapping[NovelStatus, int], refused: i
     )
 
 
-def _error(error: NovelSyncError | None) -> list[Problem]:
+def _failure(error: NovelSyncError | None) -> list[Problem]:
     return [Problem("", ProblemKind.UNAVAILABLE, error.message, error.hint)] if error else []

@@ -1,4 +1,4 @@
-"""Whether the tables are the storage, text by text: what a run that reads and hashes everything would change. Pure."""
+"""Whether the tables equal the storage, text by text: what a run would change that reads and hashes all. Pure."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from novelsync.planning.diff import HELD
 
 
 class HeldCounts(msgspec.Struct, frozen=True):
-    """What is held, and so differs on purpose."""
+    """What is held, and therefore differs intentionally."""
 
     novels: int
     chapters: int
@@ -35,7 +35,7 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 def verification_of(report: Report) -> Verification:
-    """``report``: of a dry run with `SyncOptions.reread` that came to its end."""
+    """``report``: of a dry run with `SyncOptions.reread` that did not fail."""
     differences = [change for change in report.changes or () if change.mark != HELD]
     counts = report.novels
     not_compared = counts.deferred + counts.in_flight

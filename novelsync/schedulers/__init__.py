@@ -1,1 +1,1 @@
-"""Schedulers."""
+"""What starts a run every hour: one file per kind of scheduler."""

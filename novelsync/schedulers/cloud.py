@@ -11,18 +11,18 @@ from google.api_core.retry import Retry, if_exception_type
 from google.cloud.scheduler_v1 import CloudSchedulerClient, Job
 
 from novelsync.errors import ConfigurationError, SchedulerStopped, SchedulerUnavailable
-from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
+from novelsync.gcp.errors import AWAY, LOGIN_HINT, REFUSED_CREDENTIALS, credentials_needed
 from novelsync.models.status import Schedule
 from novelsync.text.formatting import one_line
 
-_RIGHTS: Final = "cloudscheduler.jobs.get, .run, .pause and .enable"
+_PERMISSIONS: Final = "cloudscheduler.jobs.get, .run, .pause and .enable"
 
 
 class CloudScheduler:
     """
-    A `novelsync.contracts.Scheduler` that is one job, made by somebody else.
+    A `novelsync.contracts.Scheduler` that is one job, which already exists.
 
-    To run it on demand is refused by the API as long as the job is paused.
+    The API does not run a job on demand while it is paused.
     """
 
     def __init__(
@@ -32,9 +32,9 @@ class CloudScheduler:
         patience: float = 10,
     ) -> None:
         """
-        ``job``: ``projects/P/locations/L/jobs/J``. ``make_client`` is called once it is needed.
+        ``job``: ``projects/P/locations/L/jobs/J``. ``make_client`` is called by the first request.
 
-        ``patience``: seconds for a request, and for trying again what may be tried again.
+        ``patience``: seconds after which a request times out, and for which one is retried that may be.
         """
         self._job = job
         self._make_client = make_client
@@ -43,13 +43,8 @@ class CloudScheduler:
 
     @cached_property
     def _client(self) -> CloudSchedulerClient:
-        try:
+        with credentials_needed(self._job):
             return self._make_client()
-        except NO_CREDENTIALS as error:
-            raise ConfigurationError(
-                f"there are no credentials for {self._job}: {one_line(error)}",
-                LOGIN_HINT,
-            ) from error
 
     def start(self) -> None:
         self._change("resume_job", enabled=True)
@@ -67,7 +62,7 @@ class CloudScheduler:
 
     def run_now(self) -> None:
         try:
-            # Not tried again: the job might have been started although the answer was lost.
+            # Not retried: the job might have been started although the answer was lost.
             self._call("run_job", retry=None)
         except _Refused as error:
             state = self._call("get_job").state
@@ -78,17 +73,17 @@ class CloudScheduler:
                 "start the scheduler first: POST /api/v1/sync/scheduler/start; or sync with POST /api/v1/sync/novels",
             ) from error
 
-    def _change(self, act: str, *, enabled: bool) -> None:
+    def _change(self, method: str, *, enabled: bool) -> None:
         try:
-            self._call(act)
+            self._call(method)
         except _Refused:
             # The API resumes only what is paused, and pauses only what is enabled.
             if (self._call("get_job").state == Job.State.ENABLED) is not enabled:
                 raise
 
-    def _call(self, act: str, **options: Any) -> Any:
+    def _call(self, method: str, **options: Any) -> Any:
         with self._translated_errors():
-            call = getattr(self._client, act)
+            call = getattr(self._client, method)
             return call(name=self._job, **{"retry": self._retry, "timeout": self._patience} | options)
 
     @contextmanager
@@ -99,7 +94,7 @@ class CloudScheduler:
         except api.BadRequest as error:
             raise _Refused(
                 f"{self._job}: Cloud Scheduler refuses that: {one_line(error)}",
-                "look at the job in the Google Cloud console; deploy it anew if it is broken",
+                "look at the job in the Google Cloud console; deploy it again if it is broken",
             ) from error
         except api.NotFound as error:
             raise ConfigurationError(
@@ -109,12 +104,11 @@ class CloudScheduler:
         except api.Forbidden as error:
             raise ConfigurationError(
                 f"{self._job}: permission denied: {one_line(error)}",
-                f"give the service account a role with {_RIGHTS}, and enable cloudscheduler.googleapis.com",
+                f"give the service account a role with {_PERMISSIONS}, and enable cloudscheduler.googleapis.com",
             ) from error
         except REFUSED_CREDENTIALS as error:
             raise ConfigurationError(
-                f"{self._job}: the credentials are refused: {one_line(error)}",
-                LOGIN_HINT,
+                f"{self._job}: the credentials are refused: {one_line(error)}", LOGIN_HINT
             ) from error
         except AWAY as error:
             raise SchedulerUnavailable(f"Cloud Scheduler could not be asked: {one_line(error)}", "try again") from error

@@ -1,4 +1,4 @@
-"""The scheduler of a laptop: APScheduler in the process that serves, and gone with it."""
+"""The scheduler of a laptop: APScheduler in the process that serves. It ends with that process."""
 
 import threading
 from collections.abc import Callable
@@ -13,13 +13,14 @@ from novelsync.models.report import Report
 from novelsync.models.status import Schedule
 
 LOOK_SECONDS: Final = 30
-"""So often the clock is looked at. No timer is set for the hour, because timers stand still while a laptop sleeps."""
+"""Between looks at the clock. No timer is set for the full hour, because timers pause while a laptop sleeps."""
 
-_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_FIRST_LOOK: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""All looks are a multiple of `LOOK_SECONDS` after this, so one of them falls on each full hour."""
 
 
 class Sync(Protocol):
-    """`novelsync.sync_service.SyncService.sync_all_novels`."""
+    """The signature of `novelsync.sync_service.SyncService.sync_all_novels`."""
 
     def __call__(self, trigger: str, *, started: Callable[[], None] = ...) -> Report: ...
 
@@ -36,30 +37,30 @@ class InProcessScheduler:
         self._sync = sync
         self._now = now
         self._look_seconds = look_seconds
-        self._clockwork: BackgroundScheduler | None = None
+        self._timer: BackgroundScheduler | None = None
         self._next: datetime | None = None
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._background = ThreadPoolExecutor(thread_name_prefix="background")
 
     def start(self) -> None:
-        with self._guard:
-            if self._clockwork is None:
+        with self._lock:
+            if self._timer is None:
                 self._next = _next_hour(self._now())
-                self._clockwork = BackgroundScheduler(timezone=UTC)
-                every = IntervalTrigger(seconds=self._look_seconds, start_date=_MIDNIGHT, timezone=UTC)
-                # Two, because looks go on while a run does; two runs cannot, since the second finds no lease.
-                self._clockwork.add_job(self.look, every, coalesce=True, max_instances=2, misfire_grace_time=None)
-                self._clockwork.start()
+                self._timer = BackgroundScheduler(timezone=UTC)
+                every = IntervalTrigger(seconds=self._look_seconds, start_date=_FIRST_LOOK, timezone=UTC)
+                # Two, so that looks go on during a run. Should a second run become due, it does not get the lease.
+                self._timer.add_job(self.look, every, coalesce=True, max_instances=2, misfire_grace_time=None)
+                self._timer.start()
 
     def stop(self) -> None:
-        with self._guard:
-            if self._clockwork is not None:
+        with self._lock:
+            if self._timer is not None:
                 self._next = None
-                self._clockwork.shutdown(wait=False)
-                self._clockwork = None
+                self._timer.shutdown(wait=False)
+                self._timer = None
 
     def close(self) -> None:
-        """Stops it, and waits for the runs that began."""
+        """Stops it, and waits for the runs that have begun."""
         self.stop()
         self._background.shutdown()
 
@@ -67,17 +68,18 @@ class InProcessScheduler:
         return Schedule(self._next is not None, self._next)
 
     def look(self) -> None:
-        """Runs if it is time; once, however many hours were missed."""
+        """Runs a sync if it is time: once, however many hours were missed."""
         now = self._now()
-        with self._guard:
+        with self._lock:
             if self._next is None or now < self._next:
                 return
             self._next = _next_hour(now)
-            # There, so that `close` waits for it.
+            # In the pool and not in this thread, so that `close` waits for it.
             run = self._background.submit(self._sync, "scheduler")
         run.result()
 
     def run_now(self) -> None:
+        # Waits until the run has the lease or has ended, so that what kept it from starting can be raised.
         began: Future[None] = Future()
         ended = self._background.submit(self._sync, "background", started=lambda: began.set_result(None))
         either: tuple[Future[Any], ...] = (began, ended)

@@ -1,4 +1,4 @@
-"""A bucket of Cloud Storage, or what is below a prefix of it. Reads, and writes nothing."""
+"""A bucket of Cloud Storage, or what is below a prefix in it. Reads, and never writes."""
 
 import re
 from base64 import b64encode
@@ -12,17 +12,17 @@ from google.api_core import exceptions as api
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from novelsync.errors import BookRefused, ConfigurationError, NovelSyncError, StorageUnavailable
-from novelsync.gcp.errors import AWAY, LOGIN_HINT, NO_CREDENTIALS, REFUSED_CREDENTIALS
+from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
+from novelsync.gcp.errors import AWAY, LOGIN_HINT, REFUSED_CREDENTIALS, credentials_needed
 from novelsync.models.source import SourceFile
 from novelsync.text.formatting import one_line
 
 FILE: Final = "book_info.json"
 
 _FIELDS: Final = "items(name,generation,size,crc32c),nextPageToken"
-"""All that a listing needs of each object; without the token, there would be no second page."""
+"""All that a listing needs of each object, and the token, without which there would be no second page."""
 
-_GLOB: Final = re.compile(r"([*?\[\]{}\\])")
+_GLOB_CHARACTERS: Final = re.compile(r"([*?\[\]{}\\])")
 
 
 class GcsStorage:
@@ -32,9 +32,9 @@ class GcsStorage:
         self, location: str, make_client: Callable[[], storage.Client] = storage.Client, patience: float = 120
     ) -> None:
         """
-        ``location``: ``gs://bucket`` or ``gs://bucket/prefix``. ``make_client`` is called once it is needed.
+        ``location``: ``gs://bucket`` or ``gs://bucket/prefix``. ``make_client`` is called by the first request.
 
-        ``patience``: seconds for which a request that fails is tried again; 120 is what Google's library has.
+        ``patience``: seconds for which a failed request is retried; 120 is the default of Google's library.
         """
         self.location = location
         bucket, _, prefix = location.removeprefix("gs://").partition("/")
@@ -49,14 +49,8 @@ class GcsStorage:
 
     @cached_property
     def _bucket(self) -> storage.Bucket:
-        try:
-            client = self._make_client()
-        except NO_CREDENTIALS as error:
-            raise ConfigurationError(
-                f"there are no credentials for {self.location}: {one_line(error)}",
-                LOGIN_HINT,
-            ) from error
-        return client.bucket(self._bucket_name)
+        with credentials_needed(self.location):
+            return self._make_client().bucket(self._bucket_name)
 
     def listing(self) -> Iterator[SourceFile]:
         with self._translated_errors("listed"):
@@ -67,16 +61,16 @@ class GcsStorage:
                 retry=self._retry,
             )
             found = [novel for blob in blobs if (novel := self._novel(blob))]
-            if not found and self._prefix and not self._holds(self._prefix) and self._holds(None):
+            if not found and self._prefix and not self._has_objects(self._prefix) and self._has_objects():
                 raise ConfigurationError(
                     f"there is nothing under {self.location}, and the bucket has other objects",
                     "check the prefix in NOVELSYNC_STORAGE: below it are <slug>/book_info.json",
                 )
-        # As Cloud Storage does it; but then nothing depends on it.
+        # Cloud Storage lists in this order too, but planning must not depend on that.
         yield from sorted(found, key=lambda novel: f"{novel.slug}/".encode())
 
     def find(self, slug: str) -> SourceFile | None:
-        # Only a plain name: no slug reaches outside the prefix, whoever asks for it.
+        # Slugs come from callers too, and none may reach outside the prefix.
         if not _is_slug(slug):
             return None
         with self._translated_errors("looked at"):
@@ -89,29 +83,28 @@ class GcsStorage:
 
     def read(self, novel: SourceFile) -> bytes | None:
         blob = self._bucket.blob(self._name(novel.slug))
-        try:
-            with self._translated_errors("read"):
-                # Checked by us: the library does not check what it gets in several pieces.
+        with self._translated_errors("read"):
+            try:
+                # The checksum is compared below, because the library does not check what it gets in several pieces.
                 data: bytes = blob.download_as_bytes(
                     if_generation_match=int(novel.version), checksum=None, raw_download=True, retry=self._retry
                 )
-        except (_Gone, api.PreconditionFailed):
-            return None
-        except _Forbidden as error:
-            raise BookRefused([f"{FILE} cannot be read: permission denied"], "let it be readable") from error
+            except (api.NotFound, api.PreconditionFailed):
+                return None
+            except api.Forbidden as error:
+                raise BookRefused([f"{FILE} cannot be read: permission denied"], "make it readable") from error
         if _crc32c(data) != novel.checksum:
             raise StorageUnavailable(
                 f"{novel.slug}/{FILE} did not arrive as it is stored: {len(data):,} bytes with another checksum",
-                "it is tried again by the next run",
+                "the next run tries again",
             )
         return data
 
     def settling(self, novel: SourceFile) -> bool:
-        """Never: an object is seen whole or not at all."""
+        """Never: Cloud Storage shows an object once it is complete."""
         return False
 
-    def _holds(self, prefix: str | None) -> bool:
-        """Whether there is any object at all."""
+    def _has_objects(self, prefix: str | None = None) -> bool:
         return any(self._bucket.list_blobs(prefix=prefix, max_results=1, fields=_FIELDS, retry=self._retry))
 
     def _name(self, slug: str) -> str:
@@ -125,43 +118,26 @@ class GcsStorage:
 
     @contextmanager
     def _translated_errors(self, done: str) -> Iterator[None]:
-        """Lets no exception of Google's libraries out."""
+        """Lets no exception of Google's libraries out. ``done``: what could not be done, for the message."""
         try:
             yield
-        except NovelSyncError:
-            raise
-        except api.PreconditionFailed:
-            raise
         except api.NotFound as error:
-            if done == "read":
-                raise _Gone from error
             raise ConfigurationError(
                 f"there is no bucket {self._bucket_name}", "set NOVELSYNC_STORAGE to gs://bucket/prefix"
             ) from error
         except api.Forbidden as error:
-            if done == "read":
-                raise _Forbidden from error
             raise ConfigurationError(
                 f"{self.location} could not be {done}: permission denied",
                 f"give the service account roles/storage.objectViewer on gs://{self._bucket_name}",
             ) from error
         except REFUSED_CREDENTIALS as error:
             raise ConfigurationError(
-                f"{self.location} could not be {done}: the credentials are refused: {one_line(error)}",
-                LOGIN_HINT,
+                f"{self.location} could not be {done}: the credentials are refused: {one_line(error)}", LOGIN_HINT
             ) from error
         except AWAY as error:
             raise StorageUnavailable(
-                f"{self.location} could not be {done}: {one_line(error)}", "it is tried again by the next run"
+                f"{self.location} could not be {done}: {one_line(error)}", "the next run tries again"
             ) from error
-
-
-class _Gone(Exception):
-    """The object is no longer there."""
-
-
-class _Forbidden(Exception):
-    """The object may not be read."""
 
 
 def _is_slug(slug: str) -> bool:
@@ -169,7 +145,7 @@ def _is_slug(slug: str) -> bool:
 
 
 def _escaped(prefix: str) -> str:
-    return _GLOB.sub(r"\\\1", prefix)
+    return _GLOB_CHARACTERS.sub(r"\\\1", prefix)
 
 
 def _crc32c(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""A folder of novels on this machine. Reads, and never writes anything but the empty folder itself."""
+"""A folder of novels on this machine. Reads, and writes nothing: at most it creates the folder itself."""
 
 import errno
 import os
@@ -16,11 +16,11 @@ from novelsync.models.source import SourceFile
 FILE = "book_info.json"
 
 SETTLING_SECONDS = 2
-"""A younger file may still be being written; crawlers flush a buffer far more often than that."""
+"""A file younger than this may not be complete yet; crawlers flush their buffers far more often."""
 
 LEADS_OUT = "it is a link that leads out of the storage folder"
 
-# Not every platform has these; where they are missing, the checks around them still hold.
+# Not every platform has these flags. Where one is missing, comparing the versions in `LocalStorage.read` is enough.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 _SEPARATORS = re.escape(os.sep + (os.altsep or ""))
@@ -34,19 +34,19 @@ class LocalStorage:
     def __init__(self, location: str, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.location = os.fsencode(location).decode("utf-8", "backslashreplace")
         self._root = Path(location)
-        self._before_names = f"{self._root}{os.sep}"
+        self._prefix = f"{self._root}{os.sep}"
         self._clock_ns = clock_ns
 
     def listing(self) -> Iterator[SourceFile]:
-        before_names, lstat, is_plain, version_of = self._before_names, os.lstat, stat.S_ISREG, _version
+        prefix, lstat, is_regular, version_of = self._prefix, os.lstat, stat.S_ISREG, _version  # locals are faster
         folders, unusual = self._folders()
         folders.sort()  # by code points, whose order is that of their UTF-8
         for folder in folders:
             slug = folder[:-1]
-            # Almost all of 100,000 are plain files, so they are not handed around.
+            # Almost all of 100,000 are plain files, so these are dealt with here and not in a call for each.
             try:
-                status = lstat(before_names + folder + FILE)
-                plain = is_plain(status.st_mode) and slug not in unusual
+                status = lstat(prefix + folder + FILE)
+                plain = is_regular(status.st_mode) and slug not in unusual
             except OSError:
                 plain = False
             if plain:
@@ -55,18 +55,18 @@ class LocalStorage:
                 yield novel
 
     def find(self, slug: str) -> SourceFile | None:
-        # Only a plain name: no slug reaches outside the folder, whoever asks for it.
+        # Slugs come from callers too, and none may reach outside the folder.
         if not slug or slug.startswith(".") or re.search(rf"[{_SEPARATORS}\0\ud800-\udfff]", slug):
             return None
         return self._look_at(slug, slug, (self._root / slug).is_symlink())
 
     def read(self, novel: SourceFile) -> bytes | None:
         if novel.unreadable:
-            raise BookRefused([f"{FILE} cannot be read: {novel.unreadable}"], "let it be a plain, readable file")
+            raise BookRefused([f"{FILE} cannot be read: {novel.unreadable}"], "replace it with a plain, readable file")
         try:
             descriptor = self._open(novel.slug)
             try:
-                # The version has the inode in it, so this is the file that was looked at, wherever links lead by now.
+                # The version includes the inode, so this is the file that was listed, even if links have changed since.
                 if _version(os.fstat(descriptor)) != novel.version:
                     return None
                 data = _content(descriptor, novel.size)
@@ -80,7 +80,7 @@ class LocalStorage:
             raise BookRefused([f"{FILE} cannot be read: permission denied"], "make it readable") from error
         except OSError as error:
             raise StorageUnavailable(
-                f"{novel.slug}/{FILE} could not be read: {error.strerror}", "is the disk well and mounted?"
+                f"{novel.slug}/{FILE} could not be read: {error.strerror}", "is the disk mounted and healthy?"
             ) from error
 
     def slug_of(self, bucket: str, name: str) -> str | None:
@@ -91,11 +91,16 @@ class LocalStorage:
         return abs(self._clock_ns() - modified_ns) < SETTLING_SECONDS * 1_000_000_000
 
     def _open(self, slug: str) -> int:
-        folder = self._before_names + slug
+        """
+        Opens the file and returns its descriptor. Links are followed only inside the storage folder.
+
+        Raises `BookRefused` if one leads out, and `OSError`.
+        """
+        folder = self._prefix + slug
         try:
             descriptor = os.open(f"{folder}{os.sep}{FILE}", _OPEN_FLAGS)
         except OSError as error:
-            if error.errno != errno.ELOOP:  # the file itself is a link
+            if error.errno != errno.ELOOP:  # O_NOFOLLOW: the file itself is a link
                 raise
         else:
             if not stat.S_ISLNK(os.lstat(folder).st_mode):
@@ -103,13 +108,15 @@ class LocalStorage:
             os.close(descriptor)
         path = self._inside(self._root / slug / FILE)
         if path is None:
-            raise BookRefused([f"{FILE} cannot be read: {LEADS_OUT}"], "let it be a plain, readable file")
+            raise BookRefused([f"{FILE} cannot be read: {LEADS_OUT}"], "replace it with a plain, readable file")
         return os.open(path, _OPEN_FLAGS)
 
     def _folders(self) -> tuple[list[str], dict[str, tuple[str, bool]]]:
         """
-        ``slug/`` of all that may be novels; and for the slugs of links and of names that are not UTF-8, which are other
-        than their slugs: the name, and whether it is a link.
+        Whatever may be a novel: ``slug/`` for each, unsorted; and the unusual ones by slug.
+
+        Unusual are links, and names that are not UTF-8, whose slugs have escapes in place of the wrong bytes. Each
+        comes with its name in the file system, and whether it is a link.
         """
         folders: list[str] = []
         unusual: dict[str, tuple[str, bool]] = {}
@@ -142,7 +149,7 @@ class LocalStorage:
                 f"the storage {self.location} could not be listed: {error.strerror}", "is it mounted and readable?"
             ) from error
 
-        # Should one name spell out another's escapes, the name that is UTF-8 has the slug.
+        # A name in UTF-8 may consist of another's escapes; then the slug belongs to the name in UTF-8.
         taken = set(folders) if undecodable else set()
         for slug, name, linked in undecodable:
             if f"{slug}/" not in taken:
@@ -152,10 +159,10 @@ class LocalStorage:
         return folders, unusual
 
     def _look_at(self, slug: str, name: str, linked: bool) -> SourceFile | None:
-        """The novel in the folder ``name``, None if there is none in it."""
-        folder = self._before_names + name
+        """The novel in the folder ``name``; None if there is none. ``linked``: the folder is a link."""
+        folder = self._prefix + name
         try:
-            status = os.lstat(f"{folder}{os.sep}{FILE}")  # without Path: 100,000 times per listing
+            status = os.lstat(f"{folder}{os.sep}{FILE}")
             if linked or stat.S_ISLNK(status.st_mode):
                 if self._inside(Path(folder, FILE)) is None:
                     return SourceFile(slug, _version(status), status.st_size, unreadable=LEADS_OUT)
@@ -168,7 +175,7 @@ class LocalStorage:
             if error.errno == errno.ELOOP:
                 return SourceFile(slug, "", 0, unreadable="it is a link that leads round in a circle")
             raise StorageUnavailable(
-                f"{slug}/{FILE} could not be looked at: {error.strerror}", "is the disk well and mounted?"
+                f"{slug}/{FILE} could not be looked at: {error.strerror}", "is the disk mounted and healthy?"
             ) from error
         if not stat.S_ISREG(status.st_mode):
             return None
@@ -176,25 +183,26 @@ class LocalStorage:
         return SourceFile(slug, _version(status), status.st_size, unreadable=unreadable)
 
     def _dangling(self, slug: str, path: Path) -> SourceFile | None:
-        # A link to nowhere is a novel that cannot be read (a disk that is not mounted), not one that is gone.
+        """A link to nothing is a novel that cannot be read (its disk may not be mounted), not one that is gone."""
         if path.is_symlink() or path.parent.is_symlink():
             return SourceFile(slug, "", 0, unreadable="it is a link to nothing")
         return None
 
     def _inside(self, path: Path) -> Path | None:
-        """The path without links, None if it leads out of the folder."""
+        """The path with its links resolved; None if it leads out of the storage folder. Raises `OSError`."""
         real = Path(os.path.realpath(path, strict=True))  # Path.resolve raises a RuntimeError for links in a circle
         return real if real.is_relative_to(self._root.resolve()) else None
 
 
 def _content(descriptor: int, size: int) -> bytes:
-    """All there is; one byte more than ``size``, if it has grown."""
+    """What is left in the file, but at most one byte more than ``size``: that shows that it has grown."""
     data = os.read(descriptor, size + 1)
+    # One read may return less: on network file systems, and beyond 2 GB.
     while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
-        data += more  # file systems over a network, and files of more than 2 GB
+        data += more
     return data
 
 
 def _version(status: os.stat_result) -> str:
-    # With %, because it is faster by a third than f"{…:x}", and a listing does it 100,000 times.
+    # % is a third faster than f"{…:x}", and a listing does this 100,000 times.
     return "%x-%x-%x" % (status.st_mtime_ns, status.st_size, status.st_ino)  # noqa: UP031

@@ -189,8 +189,8 @@ def test_novels_whose_messages_never_arrive_are_named_as_deferred_and_taken_by_t
     hands.come_no_more = False
     assert (report["novels"]["created"], report["novels"]["deferred"]) == (4, 2)
     assert messages(report) == [
-        f"warning 2 of 6 novels that were given out by {TOPIC} did not come back in time;"
-        " has it a subscription, and does novel_changed answer it?"
+        f"warning 2 of 6 novels that were handed out over {TOPIC} were not answered in time;"
+        " does the topic have a subscription, and does novel_changed answer its messages?"
     ]
     hands.published.clear()
     hands.fate = hands.deliver

@@ -312,7 +312,7 @@ def test_removals_are_accepted_by_their_number_and_once(library: Library, servic
         library.remove(slug)
     synced(service, "partial")
     report = synced(service, "partial", accept_removals=35)
-    assert "warning 36 novels are missing, and not 35, so no removal was accepted" in messages(report)
+    assert "warning 36 novels are missing, not 35, so no removal was accepted" in messages(report)
     assert len(published(tables)) == 40
     assert synced(service, accept_removals=36)["novels"]["removed"] == 36
     assert published(tables) == slugs[:4]
@@ -345,7 +345,7 @@ def test_where_novels_are_left_over_no_removal_is_accepted_and_the_hold_stands(
     library.write("new", chapters(1))
     report = synced(make_service(library, database, time_budget=0), "partial", accept_removals=10)
     assert (report["novels"]["removed"], report["novels"]["held"]) == (0, 10)
-    assert "some novels were left over, so no removal was accepted" in messages(report)[0]
+    assert "some novels were deferred, so no removal was accepted" in messages(report)[0]
 
 
 def test_a_removal_whose_answer_was_lost_is_reported_when_asked_again(

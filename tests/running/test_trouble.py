@@ -168,7 +168,7 @@ def test_rows_of_the_sites_own_are_reported_and_stop_nobody(
             tables.connection.execute("insert into novels (slug, title) values (%s, 'Mine')", [f"novel-{n}"])
     report = synced(service, "partial").as_dict()
     assert (report["novels"]["created"], report["novels"]["refused"]) == (1, 6)
-    assert "that NovelSync did not make" in report["problems"][0]["message"]
+    assert "that NovelSync did not create" in report["problems"][0]["message"]
     tables.connection.execute("delete from novels where title = 'Mine'")
     assert nonzero(synced(service).as_dict()["novels"]) == {"created": 6, "unchanged": 1}
 
