@@ -125,7 +125,7 @@ class SqlClient:
             if function.divisible:
                 raise
             raise DatabaseUnavailable(
-                f"{self.name} could not answer: {error.message}", "try again; its log knows more"
+                f"{self.name} could not answer: {error.message}", "try again; its log may say more"
             ) from error
 
     def _checked(self, answer: Any) -> Any:

@@ -15,7 +15,7 @@ from novelsync.models.writing import ChangedChapter, NovelWrite, PlacedChapter
 
 
 def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> Mapping[str, Any]:
-    """One write of all these novels. ``staged``: in how many parts the text of the only one went ahead; 0: it is here."""
+    """One write of these novels. ``staged``: in how many parts the text of the only one went ahead; 0: it is here."""
     places = list(enumerate(writes, start=1))
     return {
         "run_id": run_id,

@@ -49,7 +49,7 @@ class PostgresTransport:
 
 
 def _usable(connection: psycopg.Connection[Any]) -> bool:
-    # Whatever a server sends to an idle connection is its farewell: it was shut down or restarted in the meantime.
+    # If there is something to read on an idle connection, the server was shut down or restarted in the meantime.
     return not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]
 
 
@@ -100,7 +100,7 @@ def connect(conninfo: str, answer_seconds: float | None = None) -> psycopg.Conne
 
 
 def describe(conninfo: str) -> str:
-    """The name of a connection string's database, for people. Raises `ConfigurationError`, never with the string in it."""
+    """The database in a connection string, for people. Raises `ConfigurationError`, which never shows the string."""
     try:
         parts = psycopg.conninfo.conninfo_to_dict(conninfo)
     except psycopg.Error:

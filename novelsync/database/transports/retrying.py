@@ -93,7 +93,7 @@ class RetryingTransport:
             return self._patience.now() + pause <= last
 
         def wait(state: RetryCallState) -> float:
-            # Gateways ask for minutes where seconds would do. If there is no time for that, our own pace is worth a try.
+            # Gateways ask for minutes where seconds would do. If there is no time for that, our own pace may do.
             asked_for = _failure(state).retry_after
             return max(BACKOFF(state), asked_for if fits(asked_for) else 0)
 
