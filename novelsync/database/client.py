@@ -247,7 +247,9 @@ class SqlClient:
         answer = self._call(WRITE, write_request(run_id, writes, staged))
         return [WriteOutcome(outcome) for outcome in answer]
 
-    def _stage(self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool]) -> int | None:
+    def _stage(
+        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
+    ) -> int | None:
         """
         Sends a large novel's text ahead, unseen by readers. Returns in how many parts; None if the write is stale.
 

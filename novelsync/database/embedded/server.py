@@ -70,7 +70,7 @@ class Server:
         return address if answer == Ping.OK else None
 
     def initialise(self) -> None:
-        """Makes the data if there are none. They get their name when complete, so a killed initdb leaves no ruins."""
+        """Makes the data if there are none, first under another name: a killed initdb leaves nothing under this one."""
         for leftover in self.data.parent.glob(".novelsync-initdb-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         version = self.data / "PG_VERSION"
