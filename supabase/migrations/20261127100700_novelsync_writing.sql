@@ -167,7 +167,7 @@ begin
 end
 $$;
 
--- Records what was written in the bookkeeping.
+-- Records in the bookkeeping what was written.
 create or replace function novelsync.settle_files(
   p_run uuid, p_due novelsync.novel_write[], p_ids novelsync.novel_id[]
 ) returns void
