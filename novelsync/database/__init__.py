@@ -1,1 +1,1 @@
-"""The roads to the database, and the SQL functions that all of them call."""
+"""Access to the database: a client of its SQL functions, the transports that carry the calls, the migrations."""

@@ -1,7 +1,7 @@
 """
-The SQL functions of ``supabase/migrations`` as Python: models in and out, whatever road carries the call.
+The SQL functions of ``supabase/migrations`` as Python: models in and out, over any transport.
 
-Knows the shape of every function's JSON, and nothing of connections.
+It knows the JSON of every function's answer, and nothing of connections.
 """
 
 import threading
@@ -69,22 +69,22 @@ from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
 SCHEMA: Final = "20261127101000"
-"""The version of the newest migration, which these functions are of."""
+"""The version of the newest migration, for which this client is written."""
 
 CALL_BYTES: Final = 3_000_000
-"""Text per call. PostgREST takes eight times a body in memory (50 MB: 415 MB), and we about five times."""
+"""Bytes of text per call. PostgREST needs eight times a body in memory (50 MB: 415 MB), and we about five times."""
 
 PARTS_AT_ONCE: Final = 2
-"""Of one large novel: the database compresses one while it takes in the next."""
+"""Parts of one large novel that are sent at once: the database compresses one while it receives the next."""
 
 SPARE_PARTS: Final = 1_000_000
-"""Where the numbers begin of parts that were halved: beyond those of any novel's parts."""
+"""The first number for the halves of a part that was too large: no novel has so many parts."""
 
 PURGED_CHAPTERS: Final = 2_000
-"""Chapters per call: deleting the text of each takes about a tenth of a millisecond per page of it."""
+"""Chapters per call: deleting a text takes about a tenth of a millisecond per page."""
 
 PAGE: Final = 20_000
-"""Bookkeeping rows per call: about 1.5 MB."""
+"""Rows of the bookkeeping per call: about 1.5 MB."""
 
 ANSWERS_PER_PAGE: Final = 5_000
 """Answers to a run's messages per call: about 1.5 MB."""
@@ -94,12 +94,12 @@ class SqlClient:
     """A `novelsync.contracts.Database` over any transport."""
 
     def __init__(self, transport: Transport, patience: Patience | None = None) -> None:
-        """``patience``: is told of the lease that is taken and given back over this client."""
+        """``patience``: told when this client takes, renews and releases the lease."""
         self._transport = transport
         self._patience = patience or Patience()
         self.name = transport.name
         self.close = transport.close
-        self._is_current = False
+        self._schema_checked = False
 
     @classmethod
     def patient(
@@ -125,15 +125,26 @@ class SqlClient:
             if function.divisible:
                 raise
             raise DatabaseUnavailable(
-                f"{self.name} could not answer: {error.message}", "try again; its log knows more"
+                f"{self.name} could not answer: {error.message}", "try again; its log may say more"
             ) from error
+
+    def _checked(self, answer: Any) -> Any:
+        """The same answer, which tells the schema. Raises `DatabaseNotReady` if that is older than `SCHEMA`."""
+        if (found := answer.get("schema", "")) >= SCHEMA:
+            self._schema_checked = True
+            return answer
+        raise DatabaseNotReady(
+            f"{self.name} has the functions of an older NovelSync, {found or 'without a version'};"
+            f" this one needs {SCHEMA}",
+            NOT_READY_HINT,
+        )
 
     # Runs ---------------------------------------------------------------------
 
     def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> RunState:
         request = {"run_id": run_id, "trigger": trigger, "holder": holder, "seconds": seconds, "schema": SCHEMA}
         asked = self._patience.now()
-        answer = self._current(self._call(BEGIN, request))
+        answer = self._checked(self._call(BEGIN, request))
         if not answer["acquired"]:
             raise RunInProgress(
                 f"another run is in progress: {answer['holder']}, since {answer['since']}",
@@ -143,7 +154,7 @@ class SqlClient:
         return _run_state(answer["run_state"], answer["digest"])
 
     def peek(self) -> RunState:
-        return _run_state(self._current(self._call(PEEK, {})), None)
+        return _run_state(self._checked(self._call(PEEK, {})), None)
 
     def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
         request = {"run_id": run_id, "seconds": seconds, "resume_at": resume_at}
@@ -184,9 +195,9 @@ class SqlClient:
     ) -> Mapping[str, KnownNovel]:
         if not checksums:
             return {}
-        if not self._is_current:
+        if not self._schema_checked:
             self.peek()
-        novels = [{"slug": slug, "checksum": sum_, "whole": slug in whole} for slug, sum_ in checksums.items()]
+        novels = [{"slug": slug, "checksum": checksum, "whole": slug in whole} for slug, checksum in checksums.items()]
         answers = self._call(KNOWN_NOVELS, {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
 
@@ -207,7 +218,7 @@ class SqlClient:
         return _open_problems(self._call(OPEN_PROBLEMS, {"slugs": slugs, "without": without, "present": present}))
 
     def status(self) -> DatabaseStatus:
-        return _database_status(self._current(self._call(STATUS, {})))
+        return _database_status(self._checked(self._call(STATUS, {})))
 
     def server_info(self) -> ServerInfo:
         answer = self._call(SERVER_INFO, {})
@@ -230,6 +241,64 @@ class SqlClient:
                     raise
         parts = self._stage(run_id, writes[0], out_of_time)
         return [WriteOutcome.STALE] if parts is None else self._write(run_id, writes, parts)
+
+    def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
+        """``staged``: in how many parts the text went ahead; 0: it is sent here."""
+        answer = self._call(WRITE, write_request(run_id, writes, staged))
+        return [WriteOutcome(outcome) for outcome in answer]
+
+    def _stage(
+        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
+    ) -> int | None:
+        """
+        Sends a large novel's text ahead, unseen by readers. Returns in how many parts; None if the write is stale.
+
+        Raises `TimeBudgetExceeded` once ``out_of_time`` says so.
+        """
+        requests = stage_requests(run_id, write, min(CALL_BYTES, write.chapters.text_bytes // 2))
+        spare = count(SPARE_PARTS)
+        # Alone, because it opens the staging.
+        staged = [self._stage_part(next(requests), spare, out_of_time)]
+        under_way: set[Future[int]] = set()
+        with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
+            for request in requests if all(staged) else ():
+                if out_of_time():
+                    raise TimeBudgetExceeded(f"{write.slug} was broken off after {counted(sum(staged), 'part')}")
+                try:
+                    under_way.add(pool.submit(self._stage_part, request, spare, out_of_time))
+                except RuntimeError:
+                    # A process that is ending starts no more threads, but finishes this novel.
+                    staged.append(self._stage_part(request, spare, out_of_time))
+                if len(under_way) == PARTS_AT_ONCE:
+                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    staged += [future.result() for future in done]
+                if not all(staged):
+                    break
+        staged += [future.result() for future in under_way]
+        return sum(staged) if all(staged) else None
+
+    def _stage_part(self, part: Mapping[str, Any], spare: Iterator[int], out_of_time: Callable[[], bool]) -> int:
+        """
+        Sends one part, halved until it passes. Returns in how many parts it went; 0 if the write is stale.
+
+        ``spare``: part numbers for halves.
+        """
+        try:
+            return int(self._call(STAGE, part)["outcome"] == "staged")
+        except PayloadTooLarge as error:
+            if not (smaller := halves(part)):
+                raise
+            if out_of_time():
+                raise TimeBudgetExceeded(error.message) from error
+        staged = []
+        for n, half in enumerate(smaller):
+            # Numbers of their own: had the whole part gone in after all, the write would find one part too many, and be
+            # stale. But the first part opens the staging, and must be number 1.
+            number = 1 if part["part"] == 1 and n == 0 else next(spare)
+            staged.append(self._stage_part({**half, "part": number}, spare, out_of_time))
+            if not staged[-1]:
+                return 0
+        return sum(staged)
 
     def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
@@ -271,66 +340,6 @@ class SqlClient:
         while page := self._call(ANSWERS, {"run_id": run_id, "after": after, "limit": ANSWERS_PER_PAGE}):
             yield from (msgspec.convert(entry["result"], NovelResult) for entry in page)
             after = page[-1]["slug"]
-
-    def _current(self, answer: Any) -> Any:
-        """The answer of one of the functions that are asked first. Raises `DatabaseNotReady` for an older schema's."""
-        if (found := answer.get("schema", "")) >= SCHEMA:
-            self._is_current = True
-            return answer
-        raise DatabaseNotReady(
-            f"{self.name} has the functions of an older NovelSync, {found or 'without a version'};"
-            f" this one needs {SCHEMA}",
-            NOT_READY_HINT,
-        )
-
-    def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
-        """``staged``: the number of parts that brought the text in already, so that none is sent here."""
-        answer = self._call(WRITE, write_request(run_id, writes, staged))
-        return [WriteOutcome(outcome) for outcome in answer]
-
-    def _stage(
-        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
-    ) -> int | None:
-        """Brings a large novel's text in, out of the readers' sight; the number of parts, None if it went stale."""
-        requests = stage_requests(run_id, write, min(CALL_BYTES, write.chapters.text_bytes // 2))
-        spare = count(SPARE_PARTS)
-        # The first part makes room for the novel.
-        came = [self._staged(next(requests), spare, out_of_time)]
-        under_way: set[Future[int]] = set()
-        with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
-            for request in requests if all(came) else ():
-                if out_of_time():
-                    raise TimeBudgetExceeded(f"{write.slug} was broken off after {counted(sum(came), 'part')}")
-                try:
-                    under_way.add(pool.submit(self._staged, request, spare, out_of_time))
-                except RuntimeError:
-                    # No more threads are to be had where the process is ending; what was begun is still brought in.
-                    came.append(self._staged(request, spare, out_of_time))
-                if len(under_way) == PARTS_AT_ONCE:
-                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    came += [future.result() for future in done]
-                if not all(came):
-                    break
-        came += [future.result() for future in under_way]
-        return sum(came) if all(came) else None
-
-    def _staged(self, part: Mapping[str, Any], spare: Iterator[int], out_of_time: Callable[[], bool]) -> int:
-        """In how many calls the part came in, because it is halved until it passes; 0 if the novel went stale."""
-        try:
-            return int(self._call(STAGE, part)["outcome"] == "staged")
-        except PayloadTooLarge as error:
-            if not (smaller := halves(part)):
-                raise
-            if out_of_time():
-                raise TimeBudgetExceeded(error.message) from error
-        came = []
-        for n, half in enumerate(smaller):
-            # Other numbers, should the whole have come in after all; but the first part keeps its place.
-            number = 1 if part["part"] == 1 and n == 0 else next(spare)
-            came.append(self._staged({**half, "part": number}, spare, out_of_time))
-            if not came[-1]:
-                return 0
-        return sum(came)
 
 
 def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:

@@ -1,4 +1,4 @@
-"""The SQL functions that are called, and what may be done about a call of each that fails: one table of them."""
+"""A table of the SQL functions that the client calls, with what may be done when a call of one fails."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,24 +9,24 @@ class SqlFunction:
     """
     A function ``public.<name>(json)`` of ``supabase/migrations``.
 
-    Every one that is repeated is harmless when the first call went through and only its answer was lost: writes carry a
-    request id, and the others come to the same when they are done twice.
+    Repeating a call does no harm if the first one went through and only its answer was lost: writes carry a request id,
+    and the other functions that are repeated have the same effect when they run twice.
     """
 
     name: str
     repeated: bool = True
-    """After transient trouble."""
+    """A call is made again after a transient error."""
     divisible: bool = False
-    """What is too much for one call can be asked for in smaller ones."""
+    """The caller can divide a call that is too large, so it gets `PayloadTooLarge`, and not `DatabaseUnavailable`."""
     outlasts_budget: bool = False
-    """Tried for a few seconds even where the run's time is over."""
+    """A call is repeated for a few seconds even after the run's time budget has ended."""
 
 
 BEGIN: Final = SqlFunction("novelsync_begin")
 PEEK: Final = SqlFunction("novelsync_peek")
-# Whoever keeps the lease renews it again anyway.
+# The lease is renewed again anyway, a few seconds later.
 RENEW: Final = SqlFunction("novelsync_renew", repeated=False)
-# What a run has done is worth a few seconds whenever it ends; and it ends when its budget does.
+# A run often ends just when its budget does, and its report is worth a few seconds more.
 FINISH: Final = SqlFunction("novelsync_finish", outlasts_budget=True)
 
 KNOWN_FILES: Final = SqlFunction("novelsync_known_files")
@@ -43,12 +43,12 @@ HAND_OUT: Final = SqlFunction("novelsync_hand_out")
 ANSWER: Final = SqlFunction("novelsync_answer")
 ANSWERS: Final = SqlFunction("novelsync_answers")
 
-# Whoever asks for these wants to know how things are now.
+# Whoever asks for these wants to know how things are now, an outage included.
 STATUS: Final = SqlFunction("novelsync_status", repeated=False)
 SERVER_INFO: Final = SqlFunction("novelsync_server_info", repeated=False)
 
 REMOVED: Final = SqlFunction("novelsync_removed")
-# A piece of a purge that was deleted unseen would be missing from what a person is told.
+# If the answer was lost, what that call deleted would be missing from the numbers that a person is shown.
 PURGE: Final = SqlFunction("novelsync_purge", repeated=False)
 
 BY_NAME: Final = {each.name: each for each in list(globals().values()) if isinstance(each, SqlFunction)}

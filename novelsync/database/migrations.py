@@ -1,7 +1,7 @@
 """
-Bringing a database up to ``supabase/migrations``, with the ledger that the Supabase CLI keeps.
+Applies ``supabase/migrations`` to a database and records them in the same table as the Supabase CLI.
 
-``migrate``, ``supabase db push`` and pasting what `as_script` gives can be mixed and repeated.
+So `migrate`, ``supabase db push`` and the pasted result of `as_script` can be mixed and repeated.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from novelsync.database.transports.postgres import connect, translated_errors
 from novelsync.errors import DatabaseNotReady
 
 PACKAGED: Final = resources.files("novelsync.database") / "sql"
-"""Where a wheel has them, and a clone has nothing."""
+"""Where they are in a wheel; a clone has no such folder."""
 
 IN_CLONE: Final = Path(__file__).parents[2] / "supabase" / "migrations"
-"""Where the Supabase CLI looks for them."""
+"""Where they are in a clone, and where the Supabase CLI looks for them."""
 
 READERS = ("anon", "authenticated", "none")
 
@@ -53,10 +53,11 @@ def migrations() -> Iterator[Migration]:
 
 def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:
     """
-    Applies what is missing, in one transaction, and returns its names.
+    Applies the migrations that are missing, all in one transaction, and returns their names.
 
-    ``readers``: who may select from new tables, one of `READERS`; existing policies are never touched.
-    Raises `DatabaseNotReady` if tables of that name exist that are not ours; nothing is changed then.
+    ``database``: its name in error messages. ``readers``: who may select from the tables if they are made now, one of
+    `READERS`; existing policies are never touched. Raises `DatabaseNotReady`, and changes nothing, if tables with the
+    names of ours exist that NovelSync did not make.
     """
     with translated_errors(database), connect(conninfo) as connection, connection.transaction():
         return apply_missing(connection, readers)
@@ -64,11 +65,11 @@ def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:
 
 def apply_missing(connection: psycopg.Connection[Any], readers: str, *, foundation_only: bool = False) -> list[str]:
     """
-    The same in a transaction that is open already.
+    What `migrate` does, in a transaction that is already open. Raises psycopg's errors besides.
 
-    ``foundation_only``: no more than the first of them, with the roles and types on which tables are adopted.
+    ``foundation_only``: only the first migration, which makes the roles and types that adopting tables needs.
     """
-    # Two at once would both find the ledger empty.
+    # Without the lock, two callers at once would both find the ledger empty.
     connection.execute("select pg_advisory_xact_lock(hashtext('novelsync migrate'))")
     connection.execute(_NO_NOTICES + _LEDGER)
     ledger = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()

@@ -1,20 +1,21 @@
 """
-What a write sends: novels as the JSON that ``novelsync_write`` and ``novelsync_stage`` take. Pure.
+Builds the JSON that ``novelsync_write`` and ``novelsync_stage`` take. Pure.
 
-A chapter's text goes in as the file has it, and is neither decoded nor copied here.
+A chapter's text is passed on as the JSON string that stands in the file, neither decoded nor copied.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from msgspec import Raw
 
 from novelsync.models.source import BookChapter
-from novelsync.models.writing import NovelWrite
+from novelsync.models.writing import ChangedChapter, NovelWrite, PlacedChapter
 
 
 def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> Mapping[str, Any]:
-    """All of these novels. ``staged``: the number of parts that brought the one novel's text in; 0: it is in here."""
+    """One write of these novels. ``staged``: in how many parts the text of the only one went ahead; 0: it is here."""
     places = list(enumerate(writes, start=1))
     return {
         "run_id": run_id,
@@ -54,7 +55,7 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
 
 
 def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> Iterator[Mapping[str, Any]]:
-    """The texts of one large novel, part by part; ``part_bytes``: of text as JSON in each, about."""
+    """The texts of one large novel, in parts of about ``part_bytes`` of text as JSON each."""
     novel = {
         "run_id": run_id,
         "slug": write.slug,
@@ -67,7 +68,7 @@ def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> It
 
 
 def halves(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """One part of a large novel as two, in the place and with the number of the one; None if it has only one text."""
+    """Two requests with the texts of one, both with its part number; None if it has only one text."""
     created, texts = part["created"], part["texts"]
     if len(created) + len(texts) < 2:
         return None
@@ -80,21 +81,19 @@ def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, 
     created: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
     size = 0
-    for new in write.chapters.created:
-        content = _content(new.chapter)
-        created.append({"position": new.position, **_labels(new.chapter), **content})
+    chapters: Iterator[PlacedChapter | ChangedChapter] = chain(
+        write.chapters.created, (changed for changed in write.chapters.changed if changed.new_text)
+    )
+    for each in chapters:
+        content = _content(each.chapter)
+        if isinstance(each, PlacedChapter):
+            created.append({"position": each.position, **_labels(each.chapter), **content})
+        else:
+            texts.append({"id": each.row.id, **content})
         size += memoryview(content["content"]).nbytes
         if size >= part_bytes:
             yield created, texts
-            # New lists for both: who has the old ones may send them only later, or again.
-            created, texts, size = [], [], 0
-    for changed in write.chapters.changed:
-        if changed.new_text:
-            content = _content(changed.chapter)
-            texts.append({"id": changed.row.id, **content})
-            size += memoryview(content["content"]).nbytes
-        if size >= part_bytes:
-            yield created, texts
+            # New lists, because the caller may send the old ones later, or again.
             created, texts, size = [], [], 0
     if created or texts:
         yield created, texts
@@ -128,7 +127,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
 
 
 def _origin(write: NovelWrite) -> dict[str, Any]:
-    """Which stored novel the write goes on with, if it is not simply the one under its slug."""
+    """Which stored novel is written to, if it is not simply the one under the same slug."""
     slug, revision = write.rename or (None, None)
     return {"former": slug, "former_revision": revision, "afresh": write.afresh}
 

@@ -3,13 +3,13 @@
 -- All of these files are safe to run again: what exists is left alone, and so is every policy and grant on a table that
 -- readers see, because from the first migration on they belong to the site.
 
--- Here, before anything is made, because `supabase db push` commits each file by itself.
+-- This check comes before anything is made, because `supabase db push` commits each file by itself.
 do $$
 declare
   v_table text;
 begin
   foreach v_table in array array['novels', 'chapters', 'chapter_changes'] loop
-    -- Where tables are adopted, the types of ids are made first.
+    -- Tables that NovelSync has made or adopted have these types with them; adopting makes the types first.
     if to_regclass('public.' || v_table) is not null
        and to_regtype(
          case v_table when 'chapter_changes' then 'novelsync.chapter_change' else 'novelsync.novel_id' end) is null then

@@ -2,8 +2,8 @@
 
 -- Readers' tables -----------------------------------------------------------
 --
--- removed_at: null while readers see the row; a time once it was taken away;
--- 'infinity' while it is being brought in and has never been seen.
+-- removed_at: null while readers see the row; the time at which it was removed;
+-- 'infinity' while it is staged and readers have never seen it.
 
 do $$
 declare
@@ -49,7 +49,7 @@ begin
     updated_at timestamptz not null default now(),
     content_updated_at timestamptz not null default now(),
     removed_at timestamptz,
-    -- Deferred, because a chapter put in front moves all the others by one.
+    -- Deferred, because inserting a chapter moves all that follow by one.
     constraint chapters_position exclude using btree (novel_id with =, position with =)
       where (removed_at is null) deferrable initially deferred
   );
@@ -84,7 +84,7 @@ $$;
 
 -- Bookkeeping ---------------------------------------------------------------
 
--- What was last seen of each slug. revision counts the writes and is what a plan is checked against.
+-- What was last seen of each slug. revision counts the writes: one that was planned on another revision is stale.
 create table if not exists novelsync.files (
   slug text collate "C" primary key check (slug <> ''),
   novel_id novelsync.novel_id unique references public.novels (id) on delete set null,
@@ -100,10 +100,10 @@ create table if not exists novelsync.files (
   removal_accepted boolean not null default false,
   held_in_a_row integer not null default 0
 );
-comment on column novelsync.files.version is 'as last dealt with; empty: to be looked at again, whatever the file is';
+comment on column novelsync.files.version is 'of the file that was processed last; empty: read it again in any case';
 comment on column novelsync.files.outside_at is 'when it was last written, if that was not by a run';
 comment on column novelsync.files.removed_at is 'when its novel was taken from the readers because the storage lost it';
-comment on column novelsync.files.removal_accepted is 'a person asked for that, so it does not count towards the guard';
+comment on column novelsync.files.removal_accepted is 'a person asked for the removal: the guard does not count it';
 comment on column novelsync.files.held_in_a_row is 'how many files in a row lacked chapters that were held';
 create index if not exists files_unsettled on novelsync.files (slug) where version = '' or novel_id is null;
 create index if not exists files_outside_at on novelsync.files (outside_at) where outside_at is not null;
@@ -132,8 +132,8 @@ create table if not exists novelsync.runs (
 );
 create index if not exists runs_finished_at on novelsync.runs (finished_at desc);
 
--- One row. Its key is the run that may write: a write locks it "for key share",
--- which a renewal passes and a takeover, because it changes the key, must wait for.
+-- One row. Its key is the run that may write, and each write locks the row "for key share". A renewal does not wait for
+-- such a lock; a takeover does, because it changes the key.
 create table if not exists novelsync.lease (
   run_id uuid primary key,
   singleton boolean not null default true unique check (singleton),
@@ -145,11 +145,11 @@ create table if not exists novelsync.lease (
   resume_at text,
   held_removals json
 );
-comment on column novelsync.lease.digest_since is 'start of the run whose listing the digest is of, quiet ones apart';
-comment on column novelsync.lease.held_removals is 'those that would be too many at once: {novels, message, hint}';
+comment on column novelsync.lease.digest_since is 'start of the run that made the digest; quiet runs leave it alone';
+comment on column novelsync.lease.held_removals is 'removals that would be too many at once: {novels, message, hint}';
 insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000') on conflict do nothing;
 
--- Large novels on their way in: new chapters wait unpublished in public.chapters, replaced texts in staged_texts.
+-- Large novels that come in by parts: new chapters wait unpublished in public.chapters, replaced texts in staged_texts.
 create table if not exists novelsync.staging (
   slug text collate "C" primary key,
   request_id uuid not null,

@@ -29,7 +29,7 @@ begin
   );
   comment on column public.chapter_changes.chapter_id is 'null: the novel as a whole';
   comment on column public.chapter_changes.fields is 'what changed';
-  comment on column public.chapter_changes.chapter_count is 'of a novel that was added: with so many chapters';
+  comment on column public.chapter_changes.chapter_count is 'of a novel that was added: how many chapters it came with';
   create index chapter_changes_novel_id on public.chapter_changes (novel_id, id);
   create index chapter_changes_chapter_id on public.chapter_changes (chapter_id) where chapter_id is not null;
   create index chapter_changes_changed_at on public.chapter_changes (changed_at);
@@ -40,7 +40,7 @@ begin
   grant select, insert, delete on public.chapter_changes to service_role;
   create policy "novelsync writes" on public.chapter_changes for all to service_role using (true) with check (true);
 
-  -- Whoever may read novels, since adopted tables have grants of their own. An entry holds ids and no text.
+  -- For whoever may read novels, because adopted tables have grants of their own. An entry holds ids and no text.
   foreach v_role in array array['anon', 'authenticated'] loop
     if has_table_privilege(v_role, 'public.novels', 'select') then
       execute format('grant select on public.chapter_changes to %I', v_role);
@@ -52,7 +52,7 @@ end
 $$;
 
 -- Appends entries to the change feed, in the order given, those of whole novels first.
--- Must be the last step of a transaction's changes: the lock is kept until the commit, so that ids are in the order of
+-- Must be the last step of a transaction's changes: the lock is held until the commit, so that ids are in the order of
 -- commits, and a reader who has seen one entry has missed none before it.
 create or replace function novelsync.append_changes(p_run uuid, p_changes novelsync.chapter_change[]) returns void
 language plpgsql security invoker set search_path = '' as $$

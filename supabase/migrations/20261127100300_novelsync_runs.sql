@@ -6,7 +6,8 @@
 -- plpgsql, because the REST API shares prepared plans across roles, and an inlined SQL function loses its "revoke".
 -- No function ever raises 40001, which the REST API would retry for ever.
 
--- Refuses a write of a run whose lease has passed on. Null: not part of a run (an event, a single novel).
+-- Refuses a write of a run whose lease has passed on. p_run null: a write that belongs to no run (an event, a single
+-- novel).
 create or replace function novelsync.assert_lease(p_run uuid) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
@@ -20,10 +21,10 @@ begin
 end
 $$;
 
--- The open problems: at most 100, the gravest first, how many there are of each kind, and how many novels are held: each
--- that keeps something its file no longer has, and all whose removal would have been too much at once.
--- In: slugs (only theirs; null: all, and the held removals), without (not theirs),
--- present (also of these, though they are marked as missing). Out: counts, held, problems.
+-- The open problems. In: slugs (only theirs; null: all, and the held removals), without (not theirs),
+-- present (theirs too, although they are marked as missing).
+-- Out: problems (at most 100, the gravest first), counts (by kind), held (how many novels are held: those that keep
+-- something their file no longer has, and those whose removal would have been too much at once).
 create or replace function public.novelsync_open_problems(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -61,7 +62,7 @@ begin
 end
 $$;
 
--- What the last run left for the next one, the digest apart; changes nothing.
+-- What earlier runs have left for the next one, except for the digest. Changes nothing.
 create or replace function public.novelsync_peek(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 begin
@@ -77,10 +78,10 @@ end
 $$;
 
 -- Starts a run. In: run_id, trigger, holder, seconds, schema (a newer one than this database's starts nothing).
--- Out: acquired; if not: holder, since; if so: the digest, and as run_state what novelsync_peek says.
--- The digest is handed out to one run, as often as that run asks, because an answer may be lost. A run that dies leaves
--- none, so that the next one looks at everything. And it is withheld where there is something to do though no file
--- changed: a novel to be looked at again, one whose rows somebody deleted, one that was written outside of runs.
+-- Out: acquired; if false: holder, since; if true: digest, and as run_state what novelsync_peek answers.
+-- Only one run gets the digest, again if it calls again, because an answer may be lost. A run that dies leaves none, so
+-- that the next one looks at everything. It is also withheld if there is something to do although no file has changed:
+-- a novel to be read again, one whose rows somebody deleted, one that was written outside of runs.
 create or replace function public.novelsync_begin(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -98,7 +99,7 @@ begin
     return json_build_object('schema', novelsync.version(), 'acquired', false,
                              'holder', v_lease.holder, 'since', v_lease.acquired_at);
   end if;
-  -- A call that was given up on may arrive after the run that made it again has ended.
+  -- A call that timed out and was repeated may arrive only after its run has ended.
   if exists (select from novelsync.runs r where r.run_id = v_request.run_id and r.report is not null) then
     return json_build_object('schema', novelsync.version(), 'acquired', false,
                              'holder', 'this very run, which has ended', 'since', v_lease.acquired_at);
@@ -107,7 +108,7 @@ begin
     v_lease.digest := null;
   end if;
 
-  -- Changing the key waits for the writes of whoever held it before.
+  -- Changing the key waits for the writes of the run that had the lease before.
   update novelsync.lease
   set run_id = v_request.run_id, holder = v_request.holder, acquired_at = clock_timestamp(),
       digest = v_lease.digest,
@@ -135,8 +136,8 @@ begin
 end
 $$;
 
--- Keeps the lease. In: run_id, seconds, resume_at (where the next run begins, should this one die; null: as before).
--- Out: held, false if the lease has passed on.
+-- Renews the lease. In: run_id, seconds, resume_at (where the next run begins if this one dies; null: as before).
+-- Out: held (false: the lease has passed on).
 create or replace function public.novelsync_renew(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -151,8 +152,8 @@ begin
 end
 $$;
 
--- Ends a run: stores its report and gives the lease back. Runs and changes of more than 30 days ago are forgotten.
--- In: run_id, outcome, report, digest, quiet (it was the digest that begin had handed out), resume_at. Out: released.
+-- Ends a run: stores its report and gives the lease back. Deletes runs and changes of more than 30 days ago.
+-- In: run_id, outcome, report, digest, quiet (the digest is the one that begin answered), resume_at. Out: released.
 create or replace function public.novelsync_finish(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -162,7 +163,7 @@ begin
   from json_to_record($1) as r(
     run_id uuid, outcome text, report json, digest text, quiet boolean, resume_at text);
 
-  -- Once: asked again after a lost answer, the run ended when it ended.
+  -- Only once, so that a repeated call does not move the end of the run.
   update novelsync.runs
   set finished_at = clock_timestamp(), outcome = v_request.outcome, report = v_request.report
   where run_id = v_request.run_id and report is null;

@@ -1,7 +1,7 @@
 -- NovelSync: what a run asks before it writes. Nothing here changes anything.
 
 -- A page of the bookkeeping in the order in which storages list. In: after (a slug with a slash behind it, or ''), limit.
--- Out: arrays by column, because rows of objects cost twice as much.
+-- Out: arrays by column, because an object per row costs twice as much.
 create or replace function public.novelsync_known_files(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -28,11 +28,12 @@ end
 $$;
 
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
--- Out: one entry per slug that the bookkeeping has. Its chapters come along if a checksum is given that is not the known
--- one, if the novel is removed, or if "whole" asks for them: arrays by column, the published ones first (so many are
--- published), and by id the texts of under 2,000 bytes. As arrays, because json_agg puts a blank behind each comma.
--- verify: hashes are taken from the texts themselves; the hash of a row that does not match its text is empty.
--- By index only: while statistics are older than a first import, the planner takes the table for empty.
+-- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
+-- is given and it is not the known one or the novel is removed. chapters: arrays by column, first the published ones
+-- (published: how many those are); and short_texts, by id the texts of under 2,000 bytes.
+-- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
+-- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
+-- the table for empty while its statistics are older than a first import.
 create or replace function public.novelsync_known_novels(json) returns json
 language plpgsql stable security invoker
 set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
@@ -81,15 +82,16 @@ begin
 end
 $$;
 
--- Which novels that the storage no longer has are there under another name: same bytes, or more than half of their texts.
--- In: novels, a list of {slug, checksum, texts (hashes in hex)} as read; null: novels that are stored already, first seen
--- within the window and by a later run than those they may be. missing: slugs besides those marked as missing.
--- Out: a list of {slug, former}, the surest first; each slug may come more than once.
--- One that was removed counts within the window, so that it may be missing under both names for a while.
+-- Finds novels that are missing under their old slug and are there under another: the same bytes, or more than half of
+-- the texts. A missing novel that was removed still counts for 7 days, because both slugs may be missing for a while.
+-- In: novels, the candidates as read, a list of {slug, checksum, texts (hashes in hex)}; null: those stored novels that
+-- were first seen in the last 7 days and by a later run than the missing one.
+-- missing: slugs that count as missing besides those that are marked.
+-- Out: a list of {slug, former}, the surest first; a slug may come more than once.
 create or replace function public.novelsync_find_renames(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
-  v_since constant timestamptz := now() - interval '7 days';  -- the window
+  v_since constant timestamptz := now() - interval '7 days';
   v_given constant boolean := $1 ->> 'novels' is not null;
   v_missing constant text[] := array(select json_array_elements_text($1 -> 'missing'));
 begin

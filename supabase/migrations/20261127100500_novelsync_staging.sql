@@ -1,6 +1,6 @@
 -- NovelSync: large novels come in by parts, out of the readers' sight, until one write publishes them.
 
--- Deletes what writes of these slugs that never finished left behind. None of it was ever visible.
+-- Deletes what unfinished writes of these slugs have staged. None of it was ever visible.
 create or replace function novelsync.discard_staging(p_slugs text[]) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
@@ -12,8 +12,8 @@ begin
 end
 $$;
 
--- Whether what was staged is nobody's any more, once this run has the lease: no other run is alive then, and what belongs
--- to no run (an event, a single novel) gets an hour.
+-- Whether nobody will finish what was staged. p_run has the lease, so no other run is alive; a write that belongs to no
+-- run (an event, a single novel) has an hour.
 create or replace function novelsync.is_abandoned(p_staging novelsync.staging, p_run uuid) returns boolean
 language plpgsql stable security invoker set search_path = '' as $$
 begin
@@ -32,15 +32,15 @@ begin
   if cardinality(v_slugs) = 0 then
     return;
   end if;
-  -- A part that is coming in just now ends first, and may show that its owner is alive after all.
+  -- Waits for a part that is just coming in: it may show that its owner is alive after all.
   perform from novelsync.files f where f.slug = any (v_slugs) order by f.slug for update;
   perform novelsync.discard_staging(array(
     select s.slug from novelsync.staging s where s.slug = any (v_slugs) and novelsync.is_abandoned(s, p_run)));
 end
 $$;
 
--- Makes room for a large novel's parts. They belong to the novel that is written on: the one stored under the former
--- slug or under this one, or else a new one. Null: the one under the former slug was written since, or is gone.
+-- Opens the staging of a large novel. Its parts go to the novel that is stored under the former slug or under this one,
+-- or else to a new row. Returns null if the novel under the former slug was written since, or is gone.
 create or replace function novelsync.open_staging(
   p_run uuid, p_request_id uuid, p_file novelsync.files, p_former text, p_former_revision bigint, p_afresh boolean
 ) returns novelsync.staging
@@ -69,10 +69,10 @@ begin
 end
 $$;
 
--- Brings one part of a large novel in. The first part must come alone; a part that came already changes nothing.
+-- Stages one part of a large novel. The first part must come alone; a part that came already changes nothing.
 -- In: run_id, slug, request_id, revision, former, former_revision, afresh (see novelsync_write), part (from 1), created
 -- (new chapters), texts (text for stored chapters).
--- Out: outcome "staged", or "stale": somebody else wrote the novel since, or is just bringing it in.
+-- Out: outcome "staged", or "stale": somebody else has written the novel since, or is just staging it.
 create or replace function public.novelsync_stage(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -85,7 +85,7 @@ begin
     part integer, created json, texts json);
   perform novelsync.assert_lease(v_request.run_id);
 
-  -- The first part makes room, alone; those that follow may come several at once, and in any order.
+  -- The first part opens the staging; those that follow may come several at once, and in any order.
   if v_request.part = 1 then
     insert into novelsync.files (slug) values (v_request.slug) on conflict do nothing;
     select * into v_file from novelsync.files where slug = v_request.slug for update;
@@ -104,7 +104,7 @@ begin
     return json_build_object('outcome', 'stale');
   end if;
   if v_staging.request_id is distinct from v_request.request_id then
-    -- Whoever came first goes on. What has not moved for a minute is somebody's who died.
+    -- Whoever came first goes on, unless nothing more has come for a minute: then it is taken to be dead.
     if v_request.part > 1 or v_staging.touched_at > now() - interval '1 minute' then
       return json_build_object('outcome', 'stale');
     end if;
@@ -130,7 +130,7 @@ begin
   from json_to_recordset(v_request.texts) as t(
     id novelsync.chapter_id, content text, content_hash text);
 
-  -- Last, because it makes the other parts wait for this one's end.
+  -- Last, because from here on other parts wait until this one commits.
   update novelsync.staging set touched_at = greatest(touched_at, now()) where slug = v_request.slug;
   return json_build_object('outcome', 'staged');
 end

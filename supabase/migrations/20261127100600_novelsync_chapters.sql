@@ -1,7 +1,7 @@
 -- NovelSync: the steps of a write that touch chapters. Private: novelsync_write calls them, in this order.
 --
--- p_ids: by each novel's place in the request its row's id; null if its visible part is not to be written.
--- p_known: those of them that readers know already, whose new chapters are announced one by one.
+-- p_ids: by place in the request the id of each novel's row; null if only its bookkeeping is written.
+-- p_known: the ids of novels that are not new, whose new chapters each get an entry in the change feed.
 -- Each step's json names novels by their place and is decoded in the statement that needs it, and nowhere else, because
 -- texts are most of a request's bytes.
 
@@ -96,7 +96,7 @@ begin
 end
 $$;
 
--- p_moved: novel, ids and their new positions. Returns the places of the novels whose order is another one now.
+-- p_moved: novel, ids and their new positions. Returns the places of the novels whose order has changed.
 create or replace function novelsync.move_chapters(p_ids novelsync.novel_id[], p_moved json) returns integer[]
 language plpgsql security invoker set search_path = '' as $$
 declare
@@ -123,7 +123,7 @@ begin
 end
 $$;
 
--- Takes chapters from the readers; their rows and texts stay. p_removed: novel, ids.
+-- Removes chapters from the readers' view; their rows and texts stay. p_removed: novel, ids.
 create or replace function novelsync.remove_chapters(
   p_ids novelsync.novel_id[], p_removed json
 ) returns novelsync.chapter_change[]
@@ -133,7 +133,7 @@ declare
   v_found bigint;
   v_changes novelsync.chapter_change[];
 begin
-  -- Materialized for the same reason.
+  -- Materialized for the same reason as in move_chapters.
   with wanted as materialized (
     select r.novel, i.id
     from json_to_recordset(p_removed) as r(novel integer, ids novelsync.chapter_id[]), unnest(r.ids) as i(id)

@@ -1,9 +1,9 @@
 -- NovelSync: writing novels. First the private steps that touch novels and the bookkeeping, then novelsync_write.
 --
--- p_novels: the whole request. p_due: those of it that are to be written.
--- p_ids: by each novel's place in the request its row's id; null if its visible part is not to be written.
+-- p_novels: all novels of the request. p_due: those of them that are to be written.
+-- p_ids: by place in the request the id of each novel's row; null if only its bookkeeping is written.
 
--- The fields of a novel, and a novel in the request of a write: its keys are told at novelsync_write.
+-- The fields of a novel, and a novel in the request of a write: novelsync_write explains its keys.
 do $$
 begin
   if to_regtype('novelsync.novel_fields') is null then
@@ -19,7 +19,7 @@ begin
 end
 $$;
 
--- Makes the rows that are missing and locks all, in one order, so that two writers never wait for each other.
+-- Makes the rows that are missing and locks all, always in the same order, so that two writers never deadlock.
 create or replace function novelsync.lock_files(p_novels novelsync.novel_write[]) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
@@ -34,7 +34,7 @@ begin
 end
 $$;
 
--- Refuses a write that answers a message for which its run waits no longer: the run's report would lack the answer.
+-- Refuses a write that answers a message if its run no longer waits for that: the run's report would lack the answer.
 create or replace function novelsync.lock_messages(p_run uuid, p_novels novelsync.novel_write[]) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
@@ -50,7 +50,7 @@ begin
 end
 $$;
 
--- By place: "written" if this very request was carried out before, "stale" if it was planned on what is no longer so,
+-- By place: "written" if this very request was carried out before, "stale" if what it was planned on has changed,
 -- null if the novel is to be written.
 create or replace function novelsync.check_revisions(p_novels novelsync.novel_write[]) returns text[]
 language plpgsql stable security invoker set search_path = '' as $$
@@ -71,7 +71,8 @@ begin
 end
 $$;
 
--- Renamed folders: the older rows go on under the new slug, and those of a copy that came in under it are removed.
+-- For renamed folders: the rows under the former slug go on under the new one. Rows of a copy that came in under the
+-- new one in the meantime are removed.
 create or replace function novelsync.take_over_former(p_due novelsync.novel_write[]) returns novelsync.chapter_change[]
 language plpgsql security invoker set search_path = '' as $$
 declare
@@ -94,8 +95,8 @@ begin
 end
 $$;
 
--- Makes the rows of new novels; those of staged ones are there. Returns by place the id of each novel's row, null where
--- its visible part is not to be written, or cannot be, because a row of the site's own has the slug.
+-- Makes the rows of new novels; those of staged ones are there. Returns p_ids; also null if a row of the site's own has
+-- the slug.
 create or replace function novelsync.create_novels(
   p_novels novelsync.novel_write[], p_outcomes text[]
 ) returns novelsync.novel_id[]
@@ -166,7 +167,7 @@ begin
 end
 $$;
 
--- Remembers what was written.
+-- Records in the bookkeeping what was written.
 create or replace function novelsync.settle_files(
   p_run uuid, p_due novelsync.novel_write[], p_ids novelsync.novel_id[]
 ) returns void
@@ -188,14 +189,14 @@ begin
   delete from novelsync.staging s using unnest(p_due) n
   where n.staged > 0 and s.slug = n.slug and s.novel_id = any (p_ids);
 
-  -- The first answer stands: where the message came twice at once, the second saw a novel that was in already.
+  -- The first answer counts: if the message came twice at once, the second found the novel already written.
   update novelsync.messages m set result = n.result
   from unnest(p_due) n
   where m.run_id = p_run and m.slug = n.slug and m.result is null and n.result is not null;
 end
 $$;
 
--- p_problems: novel, slug, kind, message, hint: the open problems from now on, in place of those there were before.
+-- p_problems: novel, slug, kind, message, hint. They replace the open problems there were before.
 create or replace function novelsync.replace_problems(p_due novelsync.novel_write[], p_problems json) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
@@ -207,25 +208,25 @@ begin
 end
 $$;
 
--- Writes some novels, all of them or, if anything is raised, none. Each is whole or not at all for readers.
+-- Writes some novels: all of them or, if anything is raised, none. Readers see a novel's changes whole or not at all.
 --
 -- In: run_id, and lists in which every other entry names its novel by its place in the first:
 --   novels    place (from 1, in order), slug, request_id, revision, version, checksum,
---             visible (false: only the bookkeeping moves),
+--             visible (false: only the bookkeeping is written),
 --             staged (parts that novelsync_stage brought in; 0: none),
 --             fields (null: unchanged, else title, author, description, cover_url, status),
 --             is_new, chapter_count, chapters_added, problems_stay, held_in_a_row (null: as before),
 --             result (what is answered to the run's message about this novel; null: there is none),
 --             former, former_revision: the slug under which it was stored before its folder was renamed; its rows go on
---             under the new one, and those of a copy that came in under the new one are taken from the readers,
+--             under the new one, and those of a copy that came in under the new one are removed from the readers' view,
 --             afresh: what was removed under this slug was another novel, and is left
 --   created   chapters that are new
 --   changed   chapters whose title, number, url or text changed; content null: the text stays
 --   moved     ids and their new positions, where nothing else changed
---   removed   ids that are taken from the readers
+--   removed   ids that are removed from the readers' view
 --   problems  the novel's open problems from now on (unless its problems_stay is true)
--- Out: per novel "written" (also if this very request was carried out before), "stale" (somebody else wrote it since it
--- was planned) or "taken" (a row of the site's own has the slug); nothing was done of the last two.
+-- Out: per novel "written" (also if this very request was carried out before), "stale" (somebody else has written it
+-- since this was planned) or "taken" (a row of the site's own has the slug); nothing is done for the last two.
 create or replace function public.novelsync_write(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -276,7 +277,7 @@ begin
   perform novelsync.settle_files(v_request.run_id, v_due, v_ids);
   perform novelsync.replace_problems(v_due, v_request.problems);
 
-  -- Here, and not at commit, so that what is wrong with the data is this call's error.
+  -- Checked here, and not at commit, so that a mistake in the data is this call's error.
   set constraints public.chapters_position immediate;
   perform novelsync.append_changes(v_request.run_id, v_changes);
   return (select json_agg(coalesce(o, 'written') order by place) from unnest(v_outcomes) with ordinality as u(o, place));

@@ -1,13 +1,14 @@
--- NovelSync: what the storage no longer has: marked as missing first, then removed from the readers, at last purged.
+-- NovelSync: what the storage no longer has is marked as missing, then removed from the readers' view, at last purged.
 
 -- Marks stored novels that a complete listing did not have, unmarks those it has again, and forgets what was never
 -- stored and is no longer listed. In: run_id, missing, returned, forgotten (slugs).
--- What was written outside of runs since this one began may have come after the listing had passed its place.
+-- A novel that was written outside of runs since this one began is not marked: the listing may have passed its place
+-- before its file came.
 create or replace function public.novelsync_mark_missing(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 begin
   perform novelsync.assert_lease(($1 ->> 'run_id')::uuid);
-  -- In the order in which writes lock them.
+  -- In the order in which writes lock them, so that the two never deadlock.
   perform from novelsync.files
   where slug in (select json_array_elements_text($1 -> list) from unnest(array['missing', 'returned', 'forgotten']) as list)
   order by slug for update;
@@ -22,8 +23,8 @@ begin
 end
 $$;
 
--- Takes novels that are missing from the readers; their rows and texts stay.
--- In: run_id, slugs and their revisions (one that moved on is left), accepted (a person asked for it),
+-- Removes missing novels from the readers' view; their rows and texts stay.
+-- In: run_id, slugs and their revisions (a novel with another one is left as it is), accepted (a person asked for it),
 -- held_removals (what would have been too much at once and so is not among them: {novels, message, hint}; null: nothing).
 -- Out: removed, the slugs.
 create or replace function public.novelsync_remove(json) returns json
@@ -49,7 +50,7 @@ begin
     from gone where t.id = gone.novel_id and t.removed_at is null
     returning t.id)
   select array_agg(row(h.id, null, 'removed', '{}', null)::novelsync.chapter_change) into v_changes from hidden h;
-  -- Asked again after a lost answer, it answers the same.
+  -- From the table, so that a call that is repeated after a lost answer gets the same one.
   select coalesce(json_agg(f.slug), '[]') into v_removed
   from unnest(v_request.slugs, v_request.revisions) as n(slug, revision)
   join novelsync.files f on f.slug = n.slug and f.revision = n.revision + 1 and f.removed_at is not null;
@@ -62,8 +63,8 @@ $$;
 -- What readers no longer see, and what purging it would come to.
 -- In: slug (null: of all novels), days (removed at least so long ago).
 -- Out: novels, chapters, bytes (of text), before (the moment that "days" leads to, for novelsync_purge),
--- references: the foreign keys that point at these rows: table, columns, rows (null: not ours to see), forbids, then (what
--- happens to those rows).
+-- references: the foreign keys that point at these rows: table, columns, rows (how many; null: not ours to see),
+-- forbids, then (what happens to those rows).
 create or replace function public.novelsync_removed(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -138,8 +139,8 @@ begin
     from public.novels n where n.removed_at <= v_before and (v_slug is null or n.slug = v_slug);
   end if;
 
-  -- From here on nobody else writes these novels, and what was planned on them is planned anew. What came back in the
-  -- meantime is seen by the next statement.
+  -- The lock keeps other writes away, and the new revision makes stale what was planned before. The delete looks at
+  -- removed_at again, because something may have come back before the lock was taken.
   perform from novelsync.files where novel_id = any (v_novels) order by slug for update;
   update novelsync.files set revision = revision + 1 where novel_id = any (v_novels);
 

@@ -1,7 +1,7 @@
 -- NovelSync: the messages by which a run hands novels out to others; and what people and monitors ask.
 
--- Hands novels out, whose files others are asked by messages to sync on a run's behalf. In: run_id, slugs (may be empty),
--- close (whatever has no answer now is no longer wanted). Out: open, how many of the run's have no answer yet.
+-- Records which novels others are asked, by messages, to sync on a run's behalf. In: run_id, slugs (may be empty),
+-- close (messages without an answer are withdrawn). Out: open, how many of the run's messages have no answer yet.
 create or replace function public.novelsync_hand_out(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare

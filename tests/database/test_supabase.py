@@ -131,7 +131,7 @@ ANSWERS = {
     "a gateway's JSON without a code": Case(
         Answer(500, b'{"error": "x"}'), DatabaseUnavailable, "(500)", "try again", transient=True
     ),
-    "too many requests": Case(html(429), DatabaseUnavailable, "asks to be called less", "later", transient=True),
+    "too many requests": Case(html(429), DatabaseUnavailable, "asks for fewer calls", "later", transient=True),
     "a paused project": Case(html(540), DatabaseUnavailable, "the project is paused", "dashboard"),
     "a gateway's time-out": Case(html(544), DatabaseUnavailable, "(544)", "try again", transient=True),
     "a page where the API should be": Case(

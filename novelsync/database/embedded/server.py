@@ -1,4 +1,4 @@
-"""One PostgreSQL server: making its data, starting it, stopping it. Who uses it is `embedded`'s business."""
+"""One PostgreSQL server: making its data, starting it, stopping it. Knows nothing of who uses it: see `shared`."""
 
 import os
 import shlex
@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
 from novelsync.database.embedded.places import (
-    INSTEAD,
+    HINT,
     MAJOR,
     SOCKET,
     SOCKET_LIMIT,
@@ -30,7 +30,7 @@ from novelsync.database.embedded.places import (
 )
 from novelsync.errors import ConfigurationError, DatabaseUnavailable
 
-PATIENCE: Final = 60  # seconds: after a crash, up to 1 GB of its journal is replayed first
+PATIENCE: Final = 60  # seconds, because after a crash up to 1 GB of its journal is replayed first
 LOG: Final = "postgres.log"
 
 # The encoding and the rules for upper and lower case are those of Supabase, and the same on every machine.
@@ -38,7 +38,7 @@ _INITDB: Final = (
     *("--username=postgres", "--auth=trust", "--no-instructions", "--encoding=UTF8", "--no-locale"),
     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--set=timezone=UTC", "--set=log_checkpoints=off"),
 )
-# What the log says as long as connections of a killed server are still busy and have not noticed.
+# What the log says while processes of a killed server are still at work.
 _ORPHANS: Final = "pre-existing shared memory block"
 
 
@@ -59,7 +59,7 @@ class Server:
         return Server(reachable_data(data, account), reachable_programs(programs, account), account)
 
     def address(self) -> str | None:
-        """How to reach the server, if it answers. From what the server wrote: anybody may have started it."""
+        """A connection string, None if the server does not answer. From its own file: anybody may have started it."""
         match self._postmaster():
             case _, _, _, port, sockets, host, *_:
                 pass
@@ -70,7 +70,7 @@ class Server:
         return address if answer == Ping.OK else None
 
     def initialise(self) -> None:
-        """Makes the database if there is none. It gets its name when it is complete, so a killed initdb leaves none."""
+        """Makes the data if there are none, first under another name: a killed initdb leaves nothing under this one."""
         for leftover in self.data.parent.glob(".novelsync-initdb-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         version = self.data / "PG_VERSION"
@@ -78,29 +78,29 @@ class Server:
             if (found := version.read_text().strip()) != str(MAJOR):
                 raise ConfigurationError(
                     f"the database in {self.data} is of PostgreSQL {found}, and the installed one is {MAJOR}",
-                    f"move {self.data} away, and the next sync refills a new one from storage; or {INSTEAD}",
+                    f"move {self.data} away, and the next sync refills a new one from storage; or {HINT}",
                 )
             return
-        # A new name each time: an initdb whose parent was killed may still be writing under its own.
+        # A new name each time, because an initdb whose parent was killed may still be writing under the old one.
         fresh = Path(tempfile.mkdtemp(prefix=".novelsync-initdb-", dir=self.data.parent))
         if self.account:
             os.chown(fresh, *self.account)
         if said := self._run("initdb", *_INITDB, cwd=fresh):
             shutil.rmtree(fresh, ignore_errors=True)
-            raise DatabaseUnavailable(f"no database could be made in {self.data.parent}: {said}", INSTEAD)
+            raise DatabaseUnavailable(f"no database could be created in {self.data.parent}: {said}", HINT)
         fresh.rename(self.data)
 
     def bring_up(self) -> str:
         """
         Starts the server, waits until it answers, and returns its address.
 
-        Processes that were killed leave a pg_ctl at work, so it may also come up, or go down, without us.
+        The pg_ctl of a process that was killed goes on, so the server may also come up, or go down, without us.
         """
         deadline, starts, said = time.monotonic() + PATIENCE, 0, ""
         while not (address := self.address()):
             alive = self._is_alive()
             if time.monotonic() > deadline or not (alive or starts < 2 or _ORPHANS in self._log()):
-                hint = f"if its data is damaged, move {self.data} away: the next sync refills a new one; or {INSTEAD}"
+                hint = f"if its data is damaged, move {self.data} away: the next sync refills a new one; or {HINT}"
                 said = f"the embedded database in {self.data} does not start: {said} {self._log()}"
                 raise DatabaseUnavailable(said, hint)
             if alive:
@@ -110,7 +110,7 @@ class Server:
                 with suppress(OSError):
                     (self.data / LOG).replace(self.data / f"{LOG}.1")
             else:
-                # The first start fails if the number in these has been given to another process.
+                # The first start fails if the process id in these files belongs to another process by now.
                 for lock in (self.data / "postmaster.pid", self._sockets() / f"{SOCKET}.lock"):
                     lock.unlink(missing_ok=True)
             said = self._run("pg_ctl", "start", "-l", LOG, "-o", self._options(), cwd=self.data)
@@ -118,6 +118,7 @@ class Server:
         return address
 
     def bring_down(self) -> bool:
+        """Stops the server. Returns whether it was running."""
         if not self._is_alive():
             return False
         said = self._run("pg_ctl", "stop", "-m", "fast", cwd=self.data)
@@ -126,7 +127,7 @@ class Server:
         return True
 
     def _is_alive(self) -> bool:
-        """Whether the process named in ``postmaster.pid`` is our server: a number may long be another process's."""
+        """Whether the process named in ``postmaster.pid`` is our server, and not another that has its id by now."""
         import psutil
 
         try:
@@ -135,20 +136,20 @@ class Server:
                 return False
             return Path(process.cwd()).samefile(self.data)
         except psutil.AccessDenied:
-            # Ours would let us look, except that in a container root may not look at other users': assume the best.
+            # Our own server can be inspected, except by root in some containers: assume there that it is ours.
             return WINDOWS or os.geteuid() == 0
         except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
             return False
 
     def _postmaster(self) -> list[str]:
-        """What the server writes of itself: process, folder, time, port, sockets' folder, host, and more."""
+        """The lines of ``postmaster.pid``: process id, data, start time, port, folder of the socket, host, and more."""
         try:
             return (self.data / "postmaster.pid").read_text("utf-8", "surrogateescape").splitlines()
         except FileNotFoundError:
             return []
 
     def _options(self) -> str:
-        """What pg_ctl hands on to the server, through a shell."""
+        """The server's options, quoted because pg_ctl passes them on through a shell."""
         if WINDOWS:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
@@ -163,11 +164,11 @@ class Server:
 
     def _run(self, program: str, *arguments: str, cwd: Path) -> str:
         """
-        Nothing if it succeeded, else what it said last.
+        Runs one of PostgreSQL's programs. Returns "" if it succeeded, else the last lines of its output.
 
         A bare environment, because ours has keys and PG… variables in it. A session of its own, because Ctrl-C goes to
-        the whole group. A file for what is said, because the server inherits it, and a pipe would not end before it.
-        ``-D .``, because pg_ctl hands the path to a shell.
+        the whole process group. A file for the output, because the server inherits it, and a pipe would stay open as
+        long as the server runs. ``-D .``, because pg_ctl passes the path on through a shell.
         """
         account: dict[str, Any] = {}
         if self.account:

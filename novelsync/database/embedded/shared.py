@@ -1,15 +1,14 @@
 """
-A PostgreSQL server of the project's own, in a folder: no account, no Docker. For a laptop, and for the tests.
+A PostgreSQL server that several processes share: the first one starts it, the last one stops it.
 
-Several processes share it: who comes first starts it, who leaves last stops it. Who is using it is known from locks
-of the operating system alone, because those vanish with their process, even with a killed one.
+Only locks of the operating system tell who is using it, because those vanish with their process, even a killed one.
 
     <folder>/users.lock   shared: "I am using the server"; exclusive: "nobody is, and I am stopping it"
     <folder>/start.lock   "I am starting it"; only a user may, so a start never meets a stop
     <folder>/data/        the database, its socket and its log
 
-It never listens on the network (on Windows: on 127.0.0.1), never runs as root, never changes the mode or the owner of
-a folder that it has not made, and never speaks SQL.
+The server never listens on the network (on Windows: on 127.0.0.1) and never runs as root. This package never changes
+the mode or the owner of a folder that it has not made, and sends no SQL.
 """
 
 import errno
@@ -22,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from novelsync.database.embedded.places import INSTEAD
+from novelsync.database.embedded.places import HINT
 from novelsync.database.embedded.server import PATIENCE, Server
 from novelsync.errors import ConfigurationError, DatabaseUnavailable
 
-# POSIX locks belong to the process and not to the handle: a second one in the same process is always granted, and
-# closing its file drops the first. So a process joins once, and counts. Its number is in the key because a fork
-# inherits the dictionary, but not the locks.
+# POSIX locks belong to the process and not to the file handle: a second one in the same process is always granted, and
+# closing its file drops the first. So a process takes the lock once and counts its users. The process id is in the key
+# because a fork inherits the dictionary, but not the locks.
 _members: dict[tuple[int, Path], "_Member"] = {}
 _guard = threading.RLock()
 
@@ -42,14 +41,14 @@ class EmbeddedPostgres:
 
     def start(self) -> str:
         """
-        Sees to it that the server runs, and returns a connection string for its superuser. May be called again.
+        Starts the server if it is not running, and returns a connection string for its superuser. May be called again.
 
-        Raises `ConfigurationError` if there can be none on this machine or in this folder, and `DatabaseUnavailable`
-        if it does not come up.
+        Raises `ConfigurationError` if it cannot run on this machine or in this folder, and `DatabaseUnavailable` if it
+        does not come up.
         """
         with _guard, _translated_errors(self._folder):
             if self._folder.exists() and not self._folder.is_dir():
-                raise ConfigurationError(f"{self._folder} is a file, and no folder for a database", INSTEAD)
+                raise ConfigurationError(f"{self._folder} is a file, and the embedded database needs a folder", HINT)
             self._folder.mkdir(parents=True, exist_ok=True)
             folder = self._folder.resolve()
             server = Server.of(folder)
@@ -58,7 +57,7 @@ class EmbeddedPostgres:
             try:
                 return server.address() or self._member.start(server)
             except BaseException as error:
-                # A long recovery goes on when we give up waiting: stopped, it would begin anew each time.
+                # If we only gave up waiting, a long recovery may go on: stopped, it would begin again each time.
                 self._leave(stop=not isinstance(error, DatabaseUnavailable))
                 raise
 
@@ -91,12 +90,12 @@ def stop(folder: Path) -> bool:
 
 @dataclass(slots=True)
 class _Member:
-    """This process among the users of a folder."""
+    """One process's lock on a folder, shared by all `EmbeddedPostgres` in that process."""
 
     folder: Path
     pid: int
     lock: Any
-    handles: int = 0
+    users: int = 0
 
     @staticmethod
     def join(folder: Path) -> "_Member":
@@ -107,7 +106,7 @@ class _Member:
                 lock.lockfile.close()
                 raise DatabaseUnavailable(f"the embedded database in {folder} is still being stopped", "try again")
             _members[key] = _Member(folder, os.getpid(), lock)
-        _members[key].handles += 1
+        _members[key].users += 1
         return _members[key]
 
     def start(self, server: Server) -> str:
@@ -118,8 +117,8 @@ class _Member:
             return server.bring_up()
 
     def leave(self, *, stop: bool) -> None:
-        self.handles -= 1
-        if self.handles == 0:
+        self.users -= 1
+        if self.users == 0:
             del _members[self.pid, self.folder]
             self.lock.release_read_lock()
             if stop:
@@ -135,7 +134,7 @@ def _users_lock(folder: Path) -> Any:
 def _stop_if_unused(folder: Path) -> bool:
     lock = _users_lock(folder)
     if not lock.acquire_write_lock(blocking=False):
-        lock.lockfile.close()  # left open, it would drop the next lock of this process whenever it is collected
+        lock.lockfile.close()  # collected later, it would drop the lock that this process has by then
         return False
     try:
         return Server.of(folder).bring_down()
@@ -145,10 +144,10 @@ def _stop_if_unused(folder: Path) -> bool:
 
 @contextmanager
 def _translated_errors(folder: Path) -> Iterator[None]:
-    """Lets no exception of the system or of the locks out."""
+    """Raises the exceptions of the system and of the locks as `NovelSyncError`."""
     try:
         yield
     except (OSError, subprocess.SubprocessError, threading.ThreadError) as error:
         transient = isinstance(error, subprocess.SubprocessError) or getattr(error, "errno", 0) == errno.ENOSPC
         kind = DatabaseUnavailable if transient else ConfigurationError
-        raise kind(f"the embedded database in {folder} cannot be used: {error}", INSTEAD) from error
+        raise kind(f"the embedded database in {folder} cannot be used: {error}", HINT) from error

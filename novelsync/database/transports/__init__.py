@@ -1,11 +1,11 @@
-"""How a call reaches the database: to Postgres itself, or over Supabase's REST API; repeated where that may help."""
+"""How a call reaches the database: directly, or over Supabase's REST API; and how it is repeated if it fails."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 
 class Transport(Protocol):
-    """Raises as `novelsync.contracts.Database` promises."""
+    """Carries calls to a database. Raises what `novelsync.contracts.Database` promises."""
 
     name: str
 

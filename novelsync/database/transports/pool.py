@@ -1,4 +1,4 @@
-"""Connections that wait for the next call: as many as there are calls at one time, and no thread of their own."""
+"""A pool without threads or an upper limit: it opens a connection when none is idle, and reuses it afterwards."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Closable(Protocol):
-    """A connection."""
+    """What every connection can do."""
 
     def close(self) -> object: ...
 
@@ -19,28 +19,28 @@ class ConnectionPool(Generic[Connection]):
     """Hands a connection to one caller at a time; may be used from several threads at once."""
 
     def __init__(self, connect: Callable[[], Connection], usable: Callable[[Connection], bool]) -> None:
-        """``usable``: asked when a connection comes back, and again before it is handed out."""
+        """``usable``: asked when a connection comes back and again before it is reused; if it says no, it is closed."""
         self._connect = connect
         self._usable = usable
         # Appending to a deque and popping from it are atomic.
-        self._waiting: deque[Connection] = deque()
+        self._idle: deque[Connection] = deque()
 
     @contextmanager
     def one(self) -> Iterator[Connection]:
-        """A connection for the block; one that is no longer usable afterwards is closed."""
-        connection = self._waiting_one() or self._connect()
+        """A connection that belongs to the ``with`` block alone."""
+        connection = self._idle_one() or self._connect()
         try:
             yield connection
         finally:
             if self._usable(connection):
-                self._waiting.append(connection)
+                self._idle.append(connection)
             else:
                 connection.close()
 
-    def _waiting_one(self) -> Connection | None:
-        while self._waiting:
+    def _idle_one(self) -> Connection | None:
+        while self._idle:
             try:
-                connection = self._waiting.pop()
+                connection = self._idle.pop()
             except IndexError:
                 break
             if self._usable(connection):
@@ -49,5 +49,5 @@ class ConnectionPool(Generic[Connection]):
         return None
 
     def close(self) -> None:
-        while self._waiting:
-            self._waiting.pop().close()
+        while self._idle:
+            self._idle.pop().close()

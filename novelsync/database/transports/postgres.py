@@ -1,4 +1,4 @@
-"""The road to any Postgres, with psycopg: every call a transaction of its own, on a connection of its own."""
+"""Calls to any Postgres with psycopg, each in a transaction of its own."""
 
 import select
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,10 @@ _URL_HINT: Final = (
 )
 
 ANSWER_SECONDS: Final = 120
-"""Over the API a function gets 55; here the 4 MB of its request count too, and may go over a slow line."""
+"""A function stops after 55 by itself; the rest is for sending its request, of up to 4 MB, over a slow line."""
 
-# libpq gives a refused connection no SQLSTATE, only words.
-_REFUSED_WHO_ASKS: Final = (
+# A refused connection has no SQLSTATE, only libpq's words.
+_REFUSED_CREDENTIALS: Final = (
     "password authentication failed",
     "no password supplied",
     "no pg_hba.conf entry",
@@ -32,7 +32,7 @@ _REFUSED_WHO_ASKS: Final = (
 
 
 class PostgresTransport:
-    """A `novelsync.database.client.Transport` over psycopg."""
+    """A `novelsync.database.transports.Transport` over psycopg."""
 
     def __init__(self, conninfo: str, name: str = "", answer_seconds: float = ANSWER_SECONDS) -> None:
         self.name = name or describe(conninfo)
@@ -49,15 +49,15 @@ class PostgresTransport:
 
 
 def _usable(connection: psycopg.Connection[Any]) -> bool:
-    # A server that has something to say unasked says good-bye: it was restarted while the connection waited.
+    # If there is something to read on an idle connection, the server was shut down or restarted in the meantime.
     return not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]
 
 
 class _Connection(psycopg.Connection[Any]):
     """
-    Gives an answer up that does not come, and itself with it.
+    Closes itself, and raises, if an answer does not come in time.
 
-    Keepalives do not notice a proxy that lost the other side, or a server that stands still.
+    Keepalives do not notice a proxy that has lost its server, or a server that hangs.
     """
 
     answer_seconds: float | None = None
@@ -68,8 +68,8 @@ class _Connection(psycopg.Connection[Any]):
         except psycopg.OperationalError as error:
             if error.sqlstate or self.closed:
                 raise
-            # Nobody said anything, and nobody hung up. The answer may still come, and must not be the next call's; and
-            # whatever still works on it holds locks.
+            # The server is silent, but connected. Its answer may still come, and must not be taken for the next call's;
+            # and the statement may still run, with its locks.
             with suppress(psycopg.Error):
                 self.cancel_safe(timeout=5)
             self.close()
@@ -78,15 +78,15 @@ class _Connection(psycopg.Connection[Any]):
 
 def connect(conninfo: str, answer_seconds: float | None = None) -> psycopg.Connection[Any]:
     """
-    A connection as all of this package wants it. Raises psycopg's errors: see `translated_errors`.
+    A connection with the options that all of this package needs. Raises psycopg's errors: see `translated_errors`.
 
-    ``answer_seconds``: for each statement; None: as long as it takes.
+    ``answer_seconds``: how long each statement may take; None: any time.
     """
     connection = _Connection.connect(
         conninfo,
         autocommit=True,
         connect_timeout=10,
-        # A network that goes silent is noticed within a minute or two, and not never.
+        # Without these, a network that goes silent is never noticed; with them, within a minute or two.
         keepalives_idle=30,
         keepalives_interval=10,
         keepalives_count=3,
@@ -100,7 +100,7 @@ def connect(conninfo: str, answer_seconds: float | None = None) -> psycopg.Conne
 
 
 def describe(conninfo: str) -> str:
-    """Which database a connection string names, for people. Raises `ConfigurationError` and never shows the string."""
+    """The database in a connection string, for people. Raises `ConfigurationError`, which never shows the string."""
     try:
         parts = psycopg.conninfo.conninfo_to_dict(conninfo)
     except psycopg.Error:
@@ -115,7 +115,11 @@ def describe(conninfo: str) -> str:
 
 
 def password_in(conninfo: str) -> str:
-    """Empty if it has none, or one that is no secret because something is called so. Raises what `describe` does."""
+    """
+    The secret in a connection string: empty if there is no password, or if it equals the user, database or host.
+
+    Raises what `describe` does.
+    """
     describe(conninfo)
     parts = psycopg.conninfo.conninfo_to_dict(conninfo)
     password = str(parts.get("password") or "")
@@ -124,7 +128,7 @@ def password_in(conninfo: str) -> str:
 
 @contextmanager
 def translated_errors(name: str) -> Iterator[None]:
-    """Lets no exception of psycopg out."""
+    """Raises psycopg's exceptions as `NovelSyncError`. ``name``: the database, for the message."""
     try:
         yield
     except psycopg.Error as error:
@@ -136,7 +140,7 @@ def _translated(error: psycopg.Error, name: str) -> NovelSyncError:
     whole = " ".join((error.diag.message_primary or str(error)).split())
     said = one_line(whole, 600)
     if state is None:
-        if any(words in whole for words in _REFUSED_WHO_ASKS):
+        if any(words in whole for words in _REFUSED_CREDENTIALS):
             return ConfigurationError(
                 f"{name} refuses the connection: {said}", "check user, password and database name in DATABASE_URL"
             )

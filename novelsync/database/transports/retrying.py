@@ -1,7 +1,7 @@
 """
-A transport in front of another, that repeats calls after transient trouble.
+A transport that wraps another and repeats calls after transient errors.
 
-How long it goes on depends on who calls: see `Patience`. What may be, `novelsync.database.functions` says.
+`Patience` decides for how long, and `novelsync.database.functions` says which calls may be repeated.
 """
 
 import threading
@@ -19,10 +19,10 @@ from novelsync.database.transports import Transport
 from novelsync.errors import NovelSyncError
 
 RUN_PATIENCE: Final = 30
-"""Seconds from a call's beginning to its last attempt, of a run that has its lease: so long, Postgres restarts."""
+"""Seconds from the first attempt to the last, for the run that has the lease: enough for Postgres to restart."""
 
 PATIENCE: Final = 5
-"""The same of every other call, which has no work to lose: whoever asked, a scheduler or a person, can ask again."""
+"""The same for all other calls. They have no work to lose: the scheduler or the person behind them can ask again."""
 
 BACKOFF: Final = wait_exponential_jitter(multiplier=0.5, max=8, jitter=1)
 """0.5, 1, 2, 4, 8, 8 … seconds, and up to one more each time, so that threads do not come back together."""
@@ -32,16 +32,16 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Lease:
-    """That the run of this process has. Times are the clock's."""
+    """The lease of this process's run. Times are those of `Patience.now`."""
 
     run_id: str
     budget_ends: float
     lease_ends: float
-    """At the earliest: as if the database had answered when it was asked."""
+    """At the earliest, because it is counted from when the database was asked for it."""
 
 
 class Patience:
-    """How long a call is repeated: as long as it can do the run any good that has the lease, or a few seconds."""
+    """How long a call is repeated: for the run that has the lease, while that is of use to it; else a few seconds."""
 
     def __init__(self, time_budget: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         """``time_budget``: of a run, in seconds from its beginning."""
@@ -62,7 +62,7 @@ class Patience:
     def last_attempt(self, asked: float, request: Mapping[str, Any], *, outlasts_budget: bool) -> float:
         """When the last attempt may begin. Asked anew each time, because the lease may have been renewed in between."""
         lease = self._lease
-        # Calls that read name no run: while there is one, they are taken for its own.
+        # Reading calls name no run. While there is a lease, they are taken to be its run's.
         if lease is None or request.get("run_id", lease.run_id) != lease.run_id:
             return asked + PATIENCE
         last = min(asked + RUN_PATIENCE, lease.budget_ends, lease.lease_ends)
@@ -70,7 +70,7 @@ class Patience:
 
 
 class RetryingTransport:
-    """A `novelsync.database.client.Transport` that repeats calls whose error is `transient`, while it may help."""
+    """A `novelsync.database.transports.Transport` that repeats the calls of another if their error is `transient`."""
 
     def __init__(
         self, transport: Transport, patience: Patience | None = None, *, stopped: threading.Event | None = None
@@ -93,12 +93,12 @@ class RetryingTransport:
             return self._patience.now() + pause <= last
 
         def wait(state: RetryCallState) -> float:
-            # Gateways ask for minutes where seconds would do: then our own pace is as good as giving up.
-            asked_for = _error(state).retry_after
+            # Gateways ask for minutes where seconds would do. If there is no time for that, our own pace may do.
+            asked_for = _failure(state).retry_after
             return max(BACKOFF(state), asked_for if fits(asked_for) else 0)
 
         def pause(state: RetryCallState) -> None:
-            error = _error(state)
+            error = _failure(state)
             log.warning(
                 "database_call_repeated",
                 function=function,
@@ -113,14 +113,14 @@ class RetryingTransport:
             retry=retry_if_exception(lambda error: isinstance(error, NovelSyncError) and error.transient),
             wait=wait,
             stop=lambda state: self._stopped.is_set() or not fits(state.upcoming_sleep),
-            before_sleep=pause,  # in place of the sleep, because who is told to stop makes no further attempt
+            before_sleep=pause,  # which sleeps too, because only here can a stop prevent the next attempt
             sleep=lambda seconds: None,
             reraise=True,
         )
         return attempts(self._transport.call, function, request)
 
 
-def _error(state: RetryCallState) -> NovelSyncError:
-    """Of the attempt that is to be repeated; only those with one are."""
+def _failure(state: RetryCallState) -> NovelSyncError:
+    """Why the last attempt failed: only those that raised a `NovelSyncError` are repeated."""
     error = state.outcome and state.outcome.exception()
     return error if isinstance(error, NovelSyncError) else NovelSyncError("")

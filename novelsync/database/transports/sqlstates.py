@@ -1,4 +1,4 @@
-"""What an error of Postgres means to us, whatever road it came over."""
+"""Translates an error of Postgres, whatever transport brought it, into one of ours."""
 
 from typing import Final
 
@@ -22,36 +22,36 @@ _NOT_MIGRATED: Final = ("42883", "3F000", "42P01")
 """No such function, schema or table."""
 
 _TOO_LARGE: Final = ("54000", "57014")
-"""A limit of Postgres itself, the statement timeout: a smaller call may pass."""
+"""A limit of Postgres was exceeded, the statement timed out: a smaller call may pass."""
 
 _TRANSIENT: Final = ("53200", "53300", "57P01", "57P02", "57P03", "57P05")
-"""Short of memory or connections, shut down, crashed, starting, a connection that was idle for too long."""
+"""Out of memory, out of connections, shut down, crashed, starting up, a session that was idle for too long."""
 
-_IN_EACH_OTHERS_WAY: Final = ("40001", "40P01", "55P03")
-"""Another transaction was: a conflict, a deadlock, a lock that was not given. The data may be as good as any."""
+_CONFLICTS: Final = ("40001", "40P01", "55P03")
+"""Another transaction was in the way: a conflict, a deadlock, a lock that was not granted. The data may be fine."""
 
-_AWAY_CLASSES: Final = ("08", "25", "53", "57", "58")
-"""Connection, read-only, resources, operator, system: nothing would pass now. See appendix A of Postgres' manual."""
+_UNAVAILABLE_CLASSES: Final = ("08", "25", "53", "57", "58")
+"""Connection, read-only, resources, operator, system: no call would pass now. See appendix A of Postgres' manual."""
 
 
 def error_of_state(state: str, said: str, database: str, *, inside: bool) -> NovelSyncError:
     """
-    ``state``: five characters of SQLSTATE. ``said``: the message that came with it.
+    The error for ``state``, the five characters of SQLSTATE, and ``said``, the message that came with it.
 
-    ``inside``: it came up while one of our functions ran, so the function itself is there.
+    ``inside``: it was raised while one of our functions ran, so it is not that function that is missing.
     """
     if state == "PT409":
         return LeaseLost(f"this run was overtaken: {said}", "nothing to do: the other run carries on")
     if state in _NOT_MIGRATED and inside:
         return WriteRejected(
             f"a trigger or a function of the site failed: {said} ({state})",
-            "let it name its tables with their schema, or give it a search_path: ours is empty",
+            "qualify its table names with their schema, or give it a search_path of its own: ours is empty",
         )
     if state in _NOT_MIGRATED:
         return DatabaseNotReady(f"{database} has not been migrated: {said}", NOT_READY_HINT)
     if state == "42501":
         return ConfigurationError(
-            f"{database} does not allow this to who asks: {said}",
+            f"{database} does not permit this: {said}",
             "use the secret key (not the publishable or anon one), the tables' owner, or a member of service_role",
         )
     if state == "25006":
@@ -61,17 +61,16 @@ def error_of_state(state: str, said: str, database: str, *, inside: bool) -> Nov
     if state in _TOO_LARGE:
         return PayloadTooLarge(
             f"it was too much for one call: {said} ({state})",
-            "calls are halved until they pass; where even one text does not, a lock, a slow trigger or a limit stands"
-            " in its way",
+            "calls are halved until they pass; if even one text does not, look for a lock, a slow trigger or a limit",
         )
-    if state[:2] in _AWAY_CLASSES:
+    if state[:2] in _UNAVAILABLE_CLASSES:
         return DatabaseUnavailable(
             f"{database} could not answer: {said} ({state})",
-            "try again; its log knows more",
+            "try again; its log may say more",
             transient=state in _TRANSIENT or state.startswith("08"),
         )
     return WriteRejected(
         f"the database refused it: {said} ({state})",
         "see the tables' constraints and triggers, and the novel's file",
-        transient=state in _IN_EACH_OTHERS_WAY,
+        transient=state in _CONFLICTS,
     )

@@ -1,4 +1,4 @@
-"""The road to Supabase: the same functions, called over its REST API with supabase-py."""
+"""Calls to Supabase, over its REST API with supabase-py."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnava
 from novelsync.text.formatting import one_line
 
 TIMEOUT: Final = httpx.Timeout(connect=10, read=75, write=75, pool=10)
-"""The API gives a request 60 s, and a function of ours stops after 55: an answer comes before we hang up."""
+"""The API gives a request 60 s, and our functions stop after 55: an answer always comes before we hang up."""
 
 _URL_HINT: Final = "SUPABASE_URL is https://<ref>.supabase.co, as the project's settings show it"
 _KEY_HINT: Final = "set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), or to its service_role key"
@@ -25,7 +25,7 @@ _RELOAD_HINT: Final = f"{NOT_READY_HINT}; if it is applied, the API has not noti
 
 
 class SupabaseTransport:
-    """A `novelsync.database.client.Transport` over PostgREST."""
+    """A `novelsync.database.transports.Transport` over PostgREST."""
 
     def __init__(self, url: str, key: str) -> None:
         self.name = f"Supabase at {urlsplit(url).hostname}"
@@ -38,10 +38,10 @@ class SupabaseTransport:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Lets no exception of httpx or supabase-py out."""
+        """Raises the exceptions of httpx and supabase-py as `NovelSyncError`."""
         try:
             yield
-        except _Answered as answer:
+        except _ErrorAnswer as answer:
             error = _translated(answer, self.name)
             error.retry_after = answer.retry_after
             raise error from answer.error
@@ -50,11 +50,10 @@ class SupabaseTransport:
         except httpx.LocalProtocolError:
             # Its message quotes the header, and with it the key.
             raise ConfigurationError("the key for Supabase cannot be sent", _KEY_HINT) from None
-        except _Garbled as error:
-            message = f"{self.name} answered what is not JSON"
-            raise DatabaseUnavailable(
-                message, "try again later; does a proxy stand before it?", transient=True
-            ) from error
+        except _NotJson as error:
+            message = f"{self.name} sent an answer that is not JSON"
+            hint = "try again later; is there a proxy in front of it?"
+            raise DatabaseUnavailable(message, hint, transient=True) from error
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
             hint = f"check the network, and that {_URL_HINT}"
@@ -62,28 +61,28 @@ class SupabaseTransport:
             raise DatabaseUnavailable(f"{self.name} cannot be reached: {said}", hint, transient=transient) from error
 
 
-class _Answered(Exception):
-    """An answer that is an error, with its HTTP status and headers, which APIError does not have."""
+class _ErrorAnswer(Exception):
+    """An error that the API answered, with its HTTP status and headers, which APIError does not have."""
 
     def __init__(self, error: APIError, response: httpx.Response | None) -> None:
         super().__init__(error.message)
         self.error = error
         self.status = response.status_code if response else 0
         wait = response.headers.get("Retry-After", "") if response else ""
-        # It may be a date, too, by a clock that is not ours.
+        # The header may also be a date, but by a clock that is not ours.
         self.retry_after = int(wait) if re.fullmatch("[0-9]{1,6}", wait) else 0
 
 
-class _Garbled(Exception):
-    """An answer that says it is JSON and is not."""
+class _NotJson(Exception):
+    """An answer that claims to be JSON and is not."""
 
 
 class _Client(httpx.Client):
     """
-    Sends ``body`` in place of what it is told to.
+    Sends ``body`` in place of the body that supabase-py makes.
 
-    supabase-py encodes with the standard library, which takes longer over a novel than PostgREST and has it in memory
-    once more as one long str.
+    supabase-py encodes with the standard library, which takes longer for a novel than PostgREST does, and makes a
+    second copy of it in memory, as a str.
     """
 
     body = b""
@@ -111,30 +110,30 @@ class _Connection:
         try:
             data = self._data(function, request)
             if self._response and not self._response.headers.get("Content-Type", "").startswith("application/json"):
-                # supabase-py hands on whatever came with a status of 200, a page for people too.
-                raise _Answered(APIError({"message": "no JSON"}), self._response)
-            if not isinstance(data, dict | list):  # what all our functions answer
-                raise _Garbled
+                # supabase-py returns whatever came with status 200, even a web page.
+                raise _ErrorAnswer(APIError({"message": "no JSON"}), self._response)
+            if not isinstance(data, dict | list):  # all our functions answer one of the two
+                raise _NotJson
             return data
         finally:
             self._http.body = b""
             if self._response:
-                # A response and its stream hold each other, and with them the request's body: 4 MB a call, until the
-                # garbage collector comes by, which counts objects and not their size.
+                # A response and its stream refer to each other and so keep the request's body, 4 MB per call, until the
+                # garbage collector runs, which counts objects and not their size.
                 self._response.stream = httpx.ByteStream(b"")
                 self._response = None
 
     def _data(self, function: str, request: Mapping[str, Any]) -> Any:
-        """What was answered; text or nothing, if it was no JSON."""
+        """The decoded answer; a str or None if it is not JSON. Raises `_ErrorAnswer` if it is an error."""
         try:
             self._http.body = msgspec.json.encode(request)
             call = self._client.rpc(function, {})
-            # PostgREST parses a body only to learn its keys. Named here (as anything), they need not be learned, and
-            # the body goes on to Postgres as it is: half the time and half the memory for 4 MB.
+            # PostgREST parses a body only to learn its keys. If they are named here, whatever the names, it passes the
+            # body on to Postgres as it is: half the time and half the memory for 4 MB.
             call.request.params = call.request.params.add("columns", "body")
             return call.execute().data
         except APIError as error:
-            raise _Answered(error, self._response) from error
+            raise _ErrorAnswer(error, self._response) from error
         except UnicodeDecodeError:
             return None
 
@@ -142,12 +141,12 @@ class _Connection:
         self._http.close()
 
 
-def _translated(answer: _Answered, database: str) -> NovelSyncError:
+def _translated(answer: _ErrorAnswer, database: str) -> NovelSyncError:
     code, status = answer.error.code or "", answer.status
     said = one_line(answer.error.message or f"status {status}")
     if answer.error.code == "":
-        # What PostgREST says of a Postgres that crashed in the middle: status 400, and no code and no message.
-        return DatabaseUnavailable(f"{database} lost its Postgres in the middle of it", "try again", transient=True)
+        # PostgREST's answer if Postgres crashes during a call: status 400, an empty code and an empty message.
+        return DatabaseUnavailable(f"{database} lost its Postgres during the call", "try again", transient=True)
     match code:
         case "PGRST202":
             return DatabaseNotReady(f"{database} has not been migrated: {said}", _RELOAD_HINT)
@@ -157,13 +156,13 @@ def _translated(answer: _Answered, database: str) -> NovelSyncError:
         case _ if code.startswith("PGRST3"):
             return ConfigurationError(f"{database} does not accept the key: {said} ({code})", _KEY_HINT)
         case _ if re.fullmatch("[0-9A-Z]{5}", code) and not code.startswith("PGRST"):
-            # A missing function would be PGRST202, so whatever is missing here was missed by a function.
+            # If our function were missing, it would be PGRST202, so this was raised inside of it.
             return error_of_state(code, said, database, inside=True)
     return _of_status(status, said, database)
 
 
 def _of_status(status: int, said: str, database: str) -> NovelSyncError:
-    """What a gateway says that stands before PostgREST."""
+    """The error for an HTTP status without a code, from a gateway in front of PostgREST."""
     match status:
         case 401 | 403:
             return ConfigurationError(f"{database} does not accept the key: {said} ({status})", _KEY_HINT)
@@ -173,7 +172,7 @@ def _of_status(status: int, said: str, database: str) -> NovelSyncError:
         case 540:
             return DatabaseUnavailable(f"{database}: the project is paused ({status})", "restore it in its dashboard")
         case 408 | 429:
-            message = f"{database} asks to be called less: {said} ({status})"
+            message = f"{database} asks for fewer calls: {said} ({status})"
             return DatabaseUnavailable(message, "try again later", transient=True)
         case _ if status >= 500:
             message = f"{database} could not answer: {said} ({status})"
