@@ -14,7 +14,7 @@ from novelsync.planning.listing import Listing, Selection, listing_order
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """The files to read, and what the listing says of all other novels. A plan with nothing to do is a plan too."""
+    """What a run has to read, and which known novels the listing lacks. A plan with nothing to do is a plan too."""
 
     listing: Listing
     to_read: Selection
