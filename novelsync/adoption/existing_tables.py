@@ -1,8 +1,8 @@
 """
-Tables ``novels`` and ``chapters`` that another sync filled: what they have, and what it takes to make them ours.
+Tables ``novels`` and ``chapters`` that another sync filled: what they have, and what it takes to make them NovelSync's.
 
-Rows keep their ids, of whatever type, and the site its columns, policies and grants. What is altered is worked out
-first, as statements that can be shown, and then done in one transaction.
+Rows keep their ids, of whatever type, and the site keeps its columns, policies and grants. All alterations are worked
+out first, as statements that can be shown, and then carried out in one transaction. "Ours" below is NovelSync's.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,25 +51,19 @@ _COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "removed_at": ("timestamptz", ""),
     },
 }
-"""Type and rule of every column that is ours; see ``supabase/migrations`` for what they mean."""
+"""By table, the type and the constraint of each column of ours; ``supabase/migrations`` says what they mean."""
 
 _NEEDED: Final = {"novels": ("id", "title"), "chapters": ("id", "novel_id", "title", "content")}
+"""Columns without which tables cannot be taken over."""
 
-_FULL_NAMES: Final = {"timestamptz": "timestamp with time zone"}
-
-_FINE: Final = {
-    "integer": ("smallint", "bigint"),
-    "numeric": (),
-    "text": (),
-    "timestamptz": (),
-    "bytea": (),
-}
-"""Other types that serve as well as they are."""
+_FITTING: Final = {"integer": ("smallint", "bigint"), "timestamptz": ("timestamp with time zone",)}
+"""Other types, or other names of types, that a column may have as it is."""
 
 _CONVERTIBLE: Final = {
     "numeric": ("smallint", "integer", "bigint", "real", "double precision"),
     "timestamptz": ("timestamp without time zone",),
 }
+"""Types from which a column is converted; any type is converted to text."""
 
 _ID_TYPES: Final = {
     "smallint": "",
@@ -79,7 +73,7 @@ _ID_TYPES: Final = {
     "text": "gen_random_uuid()::text",
     "character varying": "gen_random_uuid()::text",
 }
-"""What an id may be, with the default it gets if it has none; a number becomes an identity."""
+"""Types that an id may have, with the default it gets if it has none; a number becomes an identity column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +82,16 @@ class _Column:
     type: str
     not_null: bool
     default: str | None
-    """An expression."""
-    automatic: bool
-    """An identity."""
+    """As an SQL expression."""
+    identity: bool
     generated: bool
     length: int | None
-    """Of a ``varchar``."""
+    """In characters, of a ``varchar``."""
 
     @property
     def filled(self) -> bool:
-        """By itself."""
-        return self.default is not None or self.automatic or self.generated
+        """Whether the database fills it where an insert leaves it out."""
+        return self.default is not None or self.identity or self.generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +100,9 @@ class Existing:
 
     columns: Mapping[str, Mapping[str, _Column]]
     alterations: Sequence[str]
-    """The statements that make them ours, in their order."""
+    """The statements that make them ours, in order."""
     remarks: Sequence[str]
-    """What a person should know before."""
+    """What a person should know before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +116,14 @@ class ExistingNovel:
 
 @contextmanager
 def opened(conninfo: str, database: str) -> Iterator[Connection]:
-    """A connection whose errors are ours."""
+    """A connection whose errors are raised as NovelSync's own."""
     with translated_errors(database), connect(conninfo) as connection:
         yield connection
 
 
 def look(connection: Connection) -> Existing:
     """
-    What has to be done to the tables.
+    The tables, and what has to be done to them. Changes nothing.
 
     Raises `DatabaseNotReady` with every reason why they cannot be taken over.
     """
@@ -149,7 +142,7 @@ def look(connection: Connection) -> Existing:
         reasons.append(f"chapters.novel_id is {types}")
     blind = set(_grantees(connection, "chapters", "select")) - set(_grantees(connection, "novels", "select"))
     if blind - {"public"} and "public" not in _grantees(connection, "novels", "select"):
-        reasons.append(f"{', '.join(sorted(blind))} may read chapters and not novels: grant select on novels, too")
+        reasons.append(f"{', '.join(sorted(blind))} may read chapters but not novels: grant select on novels too")
     orphans = _one(
         connection,
         "select count(*) from public.chapters c where not exists (select from public.novels n where n.id = c.novel_id)",
@@ -168,7 +161,7 @@ def look(connection: Connection) -> Existing:
 
 
 def novels(connection: Connection, existing: Existing | None) -> list[ExistingNovel]:
-    """Rows that no folder has been paired with yet; ``existing``: None if the tables are ours already."""
+    """The rows that no folder has been paired with yet. ``existing``: None if the tables are ours already."""
     present = set(_COLUMNS["novels"]) if existing is None else existing.columns["novels"].keys()
     names = ("slug", "title", "author", "description", "cover_url", "status")
     wanted = sql.SQL(", ").join(
@@ -186,7 +179,7 @@ def novels(connection: Connection, existing: Existing | None) -> list[ExistingNo
 
 
 def chapters(connection: Connection, existing: Existing | None) -> Iterator[tuple[str, list[KnownChapter]]]:
-    """Novel by novel, the id and the rows in the order they are to have, as the matching wants them; one query."""
+    """The id of each novel, with its chapters in the order they will get, as `pair_chapters` takes them; one query."""
     present = set(_COLUMNS["chapters"]) if existing is None else existing.columns["chapters"].keys()
     query = sql.SQL(
         "select t.novel_id::text, t.id::text, {}, coalesce(t.title::text, ''), {},"
@@ -211,12 +204,12 @@ def _known(
 
 
 def is_ours(connection: Connection) -> bool:
-    """NovelSync's bookkeeping is there, so the tables are its own or were taken over before."""
+    """Whether NovelSync's bookkeeping is there, so that the tables are its own or were taken over before."""
     return bool(_one(connection, "select to_regclass('novelsync.files') is not null"))
 
 
 def known_slugs(connection: Connection) -> set[str]:
-    """Folders that have a row already."""
+    """The slugs of folders that have a row already."""
     return {slug for (slug,) in connection.execute("select slug from novelsync.files where novel_id is not null")}
 
 
@@ -224,15 +217,16 @@ def adopt(connection: Connection, existing: Existing | None, readers: str, pairs
     """
     Makes the tables ours and pairs folders with rows, in one transaction; the next sync reads those novels' files.
 
-    ``pairs``: slugs to rows. Raises `DatabaseNotReady` if a statement fails; nothing was changed then.
+    ``existing``: None if the tables are ours already. ``pairs``: rows by slug. Raises `DatabaseNotReady` if a statement
+    fails, and `DatabaseUnavailable` if somebody else has locked the tables; nothing was changed then.
     """
     with connection.transaction():
-        # A site that is waiting for us waits for a few seconds, and not behind us for ever.
+        # While we wait for a lock, the site's own queries queue up behind us: not longer than some seconds.
         connection.execute("set local lock_timeout = '5s'; set local statement_timeout = 0")
         if existing is not None:
-            for statement in _id_types(existing):
+            for statement in _id_domains(existing):
                 _carry_out(connection, statement)
-            # Makes the roles, to which the alterations grant what they need.
+            # This creates the roles that the alterations grant privileges to.
             apply_missing(connection, readers, foundation_only=True)
             for statement in existing.alterations:
                 _carry_out(connection, statement)
@@ -246,8 +240,8 @@ def adopt(connection: Connection, existing: Existing | None, readers: str, pairs
             connection.execute("update public.novels set slug = %s where id::text = %s", [slug, novel.id])
 
 
-def _id_types(existing: Existing) -> Iterator[str]:
-    """The types of the tables' ids, made before the first migration, which would make them for ids of its own."""
+def _id_domains(existing: Existing) -> Iterator[str]:
+    """The domains for ids, in the types the tables have; the first migration would create them for ids of its own."""
     yield "set local client_min_messages = warning"
     yield "lock table public.novels, public.chapters in access exclusive mode"
     yield "create schema if not exists novelsync"
@@ -267,7 +261,7 @@ def _carry_out(connection: Connection, statement: str) -> None:
         said = " ".join((error.diag.message_primary or str(error)).split())
         raise DatabaseNotReady(
             f"the tables cannot be taken over, and nothing was changed: {said}, at: {statement}",
-            "take away for a while what stands in the way (a view, a policy, a constraint), or alter the column first",
+            "drop what is in the way (view, policy, constraint) and make it again later, or alter the column first",
         ) from error
 
 
@@ -302,29 +296,29 @@ def _obstacles(connection: Connection, table: str, columns: Mapping[str, _Column
         f"public.{table}",
     )
     if kind != "r":
-        yield f"public.{table} is no plain table (a view, or partitioned)"
+        yield f"public.{table} is not a plain table (but a view, or partitioned)"
     if not owned:
         yield f"public.{table} is owned by another role: connect as its owner"
     id_ = columns["id"]
     if id_.type not in _ID_TYPES:
-        yield f"{table}.id is {id_.type}, and can be {', '.join(_ID_TYPES)}"
+        yield f"{table}.id is {id_.type}, and must be one of {', '.join(_ID_TYPES)}"
     if not id_.filled and id_.length is not None and id_.length < _UUID_LENGTH:
-        yield f"{table}.id is too short for new ids of {_UUID_LENGTH} characters: make it text"
+        yield f"{table}.id is too short for new ids, which have {_UUID_LENGTH} characters: make it text"
     if not _one(connection, _UNIQUE_ID, f"public.{table}"):
         yield f"{table}.id is not unique"
     for name, column in columns.items():
         wanted = _COLUMNS[table].get(name, ("", ""))[0]
         if wanted and column.generated:
-            yield f"{table}.{name} is generated, and NovelSync writes it"
+            yield f"{table}.{name} is generated, but NovelSync has to write it"
         elif wanted and not _fits(column.type, wanted) and not _convertible(column.type, wanted):
             yield f"{table}.{name} is {column.type}, and must be {wanted}"
         elif not wanted and column.not_null and not column.filled and name not in ("id", "novel_id"):
             yield f"{table}.{name} is not null and has no default, and NovelSync does not fill it"
     for index, on, unique in connection.execute(_INDEXES, [f"public.{table}"]):
         if index == "chapters_position":
-            yield f"an index of {table} is called {index}, as NovelSync's must be: rename it"
+            yield f"an index of {table} is called {index}, and NovelSync needs that name: rename it"
         if unique and "position" in on:
-            yield f"{index} keeps positions unique at every moment, and they move: drop it, NovelSync has its own"
+            yield f"{index} keeps positions unique even while they move: drop it, NovelSync makes a deferred one"
     if "slug" in columns:
         repeated = _one(
             connection,
@@ -332,7 +326,7 @@ def _obstacles(connection: Connection, table: str, columns: Mapping[str, _Column
             " group by 1 having count(*) > 1 limit 5) s",
         )
         if repeated:
-            yield f"novels.slug repeats: {repeated}"
+            yield f"novels.slug is not unique: {repeated}"
 
 
 _UUID_LENGTH: Final = 36
@@ -356,7 +350,7 @@ def _convertible(type_: str, wanted: str) -> bool:
 
 
 def _fits(type_: str, wanted: str) -> bool:
-    return type_ in (wanted, _FULL_NAMES.get(wanted)) or type_ in _FINE[wanted]
+    return type_ == wanted or type_ in _FITTING.get(wanted, ())
 
 
 def _remarks(connection: Connection, columns: Mapping[str, Mapping[str, _Column]]) -> Iterator[str]:
@@ -368,7 +362,7 @@ def _remarks(connection: Connection, columns: Mapping[str, Mapping[str, _Column]
                     " chapters are renumbered or replaced, are refused until it is dropped"
                 )
     if "position" not in columns["chapters"] or columns["chapters"]["position"].filled:
-        yield "chapters.position has no default: what else inserts chapters must give it"
+        yield "chapters.position has no default: whatever else inserts chapters must set it"
 
 
 # What is altered ----------------------------------------------------------------------
@@ -382,15 +376,15 @@ def _fit_columns(connection: Connection, table: str, columns: Mapping[str, _Colu
             yield f"alter table public.{table} add column {name} {wanted} {rule}".strip()
             continue
         alter = f"alter table public.{table} alter column {name}"
-        held_chapters = f"({column.default})::{wanted}" if column.default else ""
+        old_default = f"({column.default})::{wanted}" if column.default else ""
         if not _fits(column.type, wanted):
-            if held_chapters:
+            if old_default:
                 yield f"{alter} drop default"
             as_utc = " at time zone 'UTC'" if wanted == "timestamptz" else f"::{wanted}"
             yield f"{alter} type {wanted} using {name}{as_utc}"
         default = rule.partition("default ")[2]
-        if default or (held_chapters and not _fits(column.type, wanted)):
-            yield f"{alter} set default {default or held_chapters}"
+        if default or (old_default and not _fits(column.type, wanted)):
+            yield f"{alter} set default {default or old_default}"
         if rule.startswith("not null"):
             if not column.not_null:
                 yield f"update public.{table} set {name} = {default or repr('')} where {name} is null"
@@ -400,7 +394,7 @@ def _fit_columns(connection: Connection, table: str, columns: Mapping[str, _Colu
 
 
 def _fit_id(connection: Connection, table: str, id_: _Column) -> Iterator[str]:
-    """New rows get ids of their own, which no row has."""
+    """Makes sure that a new row gets an id, and one that no row has."""
     default = _ID_TYPES[id_.type]
     if not id_.filled and default:
         yield f"alter table public.{table} alter column id set default {default}"
@@ -409,7 +403,7 @@ def _fit_id(connection: Connection, table: str, id_: _Column) -> Iterator[str]:
         yield f"alter table public.{table} alter column id add generated by default as identity"
     if default:
         return
-    # A default may use a sequence that no column owns.
+    # The default may use a sequence that no column owns, which pg_get_serial_sequence does not find.
     sequence = _one(
         connection,
         "select coalesce(pg_get_serial_sequence(%s, 'id'), (select d.refobjid::regclass::text"
@@ -425,19 +419,16 @@ def _fit_id(connection: Connection, table: str, id_: _Column) -> Iterator[str]:
 
 
 def _order(columns: Mapping[str, _Column]) -> str:
-    """How the site most probably shows its chapters."""
+    """The order in which the site most probably shows its chapters, as the start of an ``order by`` list."""
     known = ("position", "number", "created_at")
     return "".join(f"t.{name} nulls last, " for name in known if name in columns)
 
 
 def _fill(columns: Mapping[str, Mapping[str, _Column]]) -> Iterator[str]:
-    updated = "updated_at" if "updated_at" in columns["chapters"] else "now()"
+    has_time = "updated_at" in columns["chapters"]
     yield (
-        "update public.chapters c set position = r.place, content_hash = sha256(convert_to(c.content, 'UTF8')),"
-        f" content_updated_at = coalesce(c.{updated}, now())"
-        if updated != "now()"
-        else "update public.chapters c set position = r.place, content_hash = sha256(convert_to(c.content, 'UTF8'))"
-    ) + (
+        "update public.chapters c set position = r.place, content_hash = sha256(convert_to(c.content, 'UTF8'))"
+        f"{', content_updated_at = coalesce(c.updated_at, now())' if has_time else ''}"
         f" from (select t.id, row_number() over (partition by t.novel_id order by {_order(columns['chapters'])}t.id)"
         " as place from public.chapters t) r where r.id = c.id"
     )
@@ -478,9 +469,9 @@ def _constraints(connection: Connection) -> Iterator[str]:
 
 def _access(connection: Connection, table: str) -> Iterator[str]:
     """
-    Who may do what stays as it is, but that what was removed is hidden from all but NovelSync and the owner.
+    Privileges stay as they are, except that removed rows are hidden from all but NovelSync and the tables' owner.
 
-    Tables without row-level security get it, with a policy for each privilege that somebody has.
+    A table without row-level security gets it, with a policy for each privilege that somebody has.
     """
     shown = "removed_at is null"
     if table == "chapters":
@@ -495,7 +486,7 @@ def _access(connection: Connection, table: str) -> Iterator[str]:
         f" using ((select pg_has_role('service_role', 'usage')) or ({shown}))"
     )
     if table == "novels":
-        # The policy on chapters looks at these two columns with the rights of whoever reads.
+        # The policy on chapters reads these two columns with the privileges of whoever reads chapters.
         for role in _grantees(connection, table, "select"):
             yield f"grant select (id, removed_at) on public.novels to {_role(role)}"
     if secured:
@@ -516,7 +507,7 @@ _RULES: Final = {
 
 
 def _grantees(connection: Connection, table: str, privilege: str) -> list[str]:
-    """Roles that were granted a privilege on a table or on a column of it; its owner and NovelSync's own apart."""
+    """The roles, but for the owner and ``service_role``, that have a privilege on a table or one of its columns."""
     rows = connection.execute(
         "select distinct case when p.grantee = 0 then 'public' else p.grantee::regrole::text end"
         " from pg_catalog.pg_class c left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attacl is not null"
@@ -537,5 +528,5 @@ def _row(connection: Connection, query: str, *parameters: str) -> tuple[Any, ...
 
 
 def _one(connection: Connection, query: str, *parameters: str) -> Any:
-    row = connection.execute(query, parameters).fetchone()
-    return row and row[0]
+    row = _row(connection, query, *parameters)
+    return row[0] if row else None

@@ -1,8 +1,8 @@
 """
-Taking over a site's tables: which folder is which row, and what the next sync will find there.
+Taking over a site's tables: which folder belongs to which row, and what the next sync will do there.
 
-Rows and folders are paired by their exact titles, where those are unique on both sides; a wrong pair would cost readers
-more than none. What stays unpaired is named, and stays visible.
+Rows and folders are paired by their exact titles, where those are unique on both sides: a wrong pair would cost readers
+more than a missing one. What stays unpaired is named in the output, and readers go on seeing it.
 """
 
 from collections import Counter
@@ -24,25 +24,25 @@ from novelsync.text.formatting import counted
 
 @dataclass(slots=True)
 class Proposal:
-    """What taking over would come to."""
+    """What taking over would do."""
 
     existing: Existing | None
-    """None: the tables are ours already, and only what is unpaired is looked at again."""
+    """None if the tables were taken over before; then only what is still unpaired is looked at."""
     pairs: dict[str, ExistingNovel] = field(default_factory=dict)
-    """Slugs to rows."""
+    """Rows by the slugs of their folders."""
     writes: list[NovelWrite] = field(default_factory=list)
-    """What the next sync will do to those."""
+    """What the next sync will do to the paired rows."""
     unpaired_rows: list[tuple[ExistingNovel, str]] = field(default_factory=list)
-    """With the reason."""
+    """Each with the reason."""
     unpaired_folders: list[tuple[str, str]] = field(default_factory=list)
-    """Slugs, with the reason."""
+    """Slugs, each with the reason."""
 
 
 def propose(connection: Connection, storage: Storage, *, max_file_bytes: int, limits: Limits) -> Proposal:
     """
-    Reads storage and tables, and changes nothing; every file is read twice.
+    Reads storage and tables, and changes nothing. Paired files are read twice, so that only one is in memory at a time.
 
-    Raises `DatabaseNotReady` if the tables cannot be taken over, `StorageUnavailable`.
+    Raises `DatabaseNotReady` if the tables cannot be taken over, or `StorageUnavailable`.
     """
     existing = None if existing_tables.is_ours(connection) else existing_tables.look(connection)
     rows = existing_tables.novels(connection, existing)
@@ -73,7 +73,7 @@ def propose(connection: Connection, storage: Storage, *, max_file_bytes: int, li
             "is NOVELSYNC_STORAGE right? Titles must be exactly alike, and unique on both sides",
         )
     slugs = {row.id: slug for slug, row in proposal.pairs.items()}
-    stored = {slugs[id_]: rows for id_, rows in existing_tables.chapters(connection, existing) if id_ in slugs}
+    stored = {slugs[id_]: known for id_, known in existing_tables.chapters(connection, existing) if id_ in slugs}
     for slug, row in proposal.pairs.items():
         found = storage.find(slug)
         file = _book(storage, found, max_file_bytes) if found else None
@@ -85,8 +85,8 @@ def propose(connection: Connection, storage: Storage, *, max_file_bytes: int, li
 
 
 def pair_by_title(rows: Sequence[ExistingNovel], titles: Mapping[str, str]) -> dict[str, ExistingNovel]:
-    """Slugs of folders to the rows that are theirs. A row that has a folder's name as its slug already is its."""
-    pairs = {row.slug: row for row in rows if row.slug in titles}
+    """Rows by the slugs of their folders. A row whose slug is the name of a folder belongs to that one."""
+    pairs = {row.slug: row for row in rows if row.slug and row.slug in titles}
     left = [row for row in rows if row.slug not in titles]
     by_row = Counter(row.fields.title for row in left)
     by_folder = Counter(title for slug, title in titles.items() if slug not in pairs)
@@ -94,17 +94,16 @@ def pair_by_title(rows: Sequence[ExistingNovel], titles: Mapping[str, str]) -> d
     for row in left:
         if by_row[row.fields.title] == by_folder[row.fields.title] == 1:
             pairs[slugs[row.fields.title]] = row
-    return {slug: row for slug, row in pairs.items() if slug}
+    return pairs
 
 
 def _why(rows: int, folders: int) -> str:
+    """Why rows and folders of one title, so many of each, are not paired."""
     if not folders:
         return "no folder has this title"
-    return (
-        "no row has its title"
-        if not rows
-        else f"{counted(rows, 'row')} and {counted(folders, 'folder')} have this title"
-    )
+    if not rows:
+        return "no row has its title"
+    return f"{counted(rows, 'row')} and {counted(folders, 'folder')} have this title"
 
 
 def _books(storage: Storage, max_file_bytes: int) -> Iterator[tuple[SourceFile, Book | BookRefused]]:
@@ -115,7 +114,7 @@ def _books(storage: Storage, max_file_bytes: int) -> Iterator[tuple[SourceFile, 
 
 
 def _book(storage: Storage, novel: SourceFile, max_file_bytes: int) -> Book | BookRefused | None:
-    """None if the file is being written just now."""
+    """The novel, or why it is refused; None if its file is being written at the moment."""
     try:
         check_size(novel.size, max_file_bytes)
         data = storage.read(novel)

@@ -1,8 +1,8 @@
 """
 What looks wrong in a file that is accepted, for people who write crawlers. Pure.
 
-One line for each kind of doubt, with its first places. A doubt may be unfounded, so nothing else depends on it; what
-every other novel would be told is not told at all.
+There is one line for each kind of doubt, with the first places. A doubt may be unfounded, so nothing else depends on
+it, and what would be said of every other novel is not said at all.
 """
 
 from collections import defaultdict
@@ -14,9 +14,10 @@ from typing import NamedTuple
 from novelsync.models.source import Book, BookChapter
 from novelsync.planning.matching import MIN_TELLING_BYTES
 from novelsync.planning.placeholders import placeholder_in
-from novelsync.text.formatting import quoted
+from novelsync.text.formatting import counted, quoted
 
 EXAMPLES = 3
+"""So many places are named in a line."""
 
 
 class _Numbered(NamedTuple):
@@ -25,19 +26,19 @@ class _Numbered(NamedTuple):
 
 
 def lint_book(book: Book) -> list[str]:
-    """At most one line for each kind."""
+    """At most one line for each kind of doubt."""
     return [*_about_texts(book), *_about_numbers(book.chapters)]
 
 
 def _about_texts(book: Book) -> Iterator[str]:
     blank: list[str] = []
-    instead: list[str] = []
+    placeholders: list[str] = []
     unreadable: list[str] = []
     by_text: defaultdict[bytes, list[str]] = defaultdict(list)
     for index, chapter in enumerate(book.chapters):
         place, text = _place(index, chapter), chapter.text()
         if phrase := placeholder_in(text):
-            instead.append(f"{place} ({phrase})")
+            placeholders.append(f"{place} ({phrase})")
         elif chapter.content_bytes >= MIN_TELLING_BYTES:
             by_text[chapter.content_hash].append(place)
         if "\ufffd" in text:
@@ -47,12 +48,12 @@ def _about_texts(book: Book) -> Iterator[str]:
     if blank:
         what = "neither title, number, url nor content, is a key misspelt?"
         yield f"{_chapters_have(blank)} {what} {_first(blank)}"
-    if instead:
-        yield f"{_chapters_have(instead)} a placeholder for a text: {_first(instead)}"
+    if placeholders:
+        yield f"{_chapters_have(placeholders)} a placeholder for a text: {_first(placeholders)}"
     if same := [" = ".join(_few(places)) for places in by_text.values() if len(places) > 1]:
-        what = "1 text stands" if len(same) == 1 else f"{len(same):,} texts stand"
-        yield f"{what} in several chapters: {_first(same, '; ')}"
-    # The reader puts them for lone surrogates, and says so.
+        appear = "appears" if len(same) == 1 else "appear"
+        yield f"{counted(len(same), 'text')} {appear} in several chapters: {_first(same, '; ')}"
+    # Where the reader itself has put them in place of lone surrogates, it has said so.
     if unreadable and not any("U+FFFD" in warning for warning in book.warnings):
         what = "U+FFFD in place of letters, was the page in another encoding?"
         yield f"{_chapters_have(unreadable)} {what} {_first(unreadable)}"
@@ -73,7 +74,7 @@ def _about_numbers(chapters: Sequence[BookChapter]) -> Iterator[str]:
     volumes = [i for i in falls if _begins_again(numbered, i)]
     if volumes:
         yield (
-            f"the numbers begin again in {_places(volumes)}, which is fine where each volume counts for itself: "
+            f"the numbers begin again in {_places(volumes)}, which is fine if each volume counts from 1: "
             + _first([_after(numbered, i) for i in volumes])
         )
     if back := [i for i in falls if i not in volumes]:
@@ -85,13 +86,13 @@ def _about_numbers(chapters: Sequence[BookChapter]) -> Iterator[str]:
 
 
 def _begins_again(numbered: Sequence[_Numbered], i: int) -> bool:
-    """Whether counting goes on from there, and is not just one number out of its place."""
+    """Whether a volume begins there, and it is not just one number that is out of place."""
     goes_on = i + 1 == len(numbered) or numbered[i + 1].number <= numbered[i - 1].number
     return numbered[i].number <= 1 and goes_on
 
 
 def _gaps(volume: Sequence[_Numbered]) -> Iterator[str]:
-    """What is missing from 1 on. 10.5 stands in for 10, as for half of it or for an extra."""
+    """What is missing from 1 on. 10.5 counts as 10, be it half of chapter 10 or an extra after it."""
     places = {int(one.number): one.place for one in reversed(volume) if one.number >= 1}
     before = 0
     for number in sorted(places):
@@ -110,11 +111,11 @@ def _place(index: int, chapter: BookChapter) -> str:
 
 
 def _places(where: Sequence[object]) -> str:
-    return "1 place" if len(where) == 1 else f"{len(where):,} places"
+    return counted(len(where), "place")
 
 
 def _chapters_have(what: Sequence[object]) -> str:
-    return "1 chapter has" if len(what) == 1 else f"{len(what):,} chapters have"
+    return f"{counted(len(what), 'chapter')} {'has' if len(what) == 1 else 'have'}"
 
 
 def _few(items: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """
 The bytes of one ``book_info.json`` become a Book, or every reason why not. Pure: no files, no clock, no environment.
 
-Encoding and syntax are looked after here, what the values are worth in `book_file`. Nothing here ever holds more than
-the file and one chapter.
+Encoding and syntax are checked here, the values in `schema`. Nothing here needs more memory than the file and one
+chapter.
 """
 
 import codecs
@@ -25,7 +25,7 @@ _UTF8_HINT: Final = 'save it as UTF-8; in Python: open(path, "w", encoding="utf-
 
 _CHUNK: Final = 1 << 20
 
-# Behind an even number of backslashes, or it is no escape. Two that make a pair are an emoji, and stay.
+# It is an escape only after an even number of backslashes. Two that make a pair are one character, and stay.
 _SURROGATES: Final = re.compile(
     rb"(?<!\\)(?:\\\\)*+(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
@@ -47,7 +47,9 @@ def read_book(data: bytes) -> Book:
     except RecursionError:
         raise BookRefused(["the file has values nested too deeply to be read"], _FORMAT_HINT) from None
     except MemoryError:
-        raise BookRefused([f"the file's {len(data):,} bytes do not fit into memory"], "give it more memory") from None
+        raise BookRefused(
+            [f"the file's {len(data):,} bytes do not fit into memory"], "give NovelSync more memory"
+        ) from None
 
 
 def _read(data: bytes) -> Book:
@@ -69,12 +71,16 @@ def _read(data: bytes) -> Book:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """chapters[3].content"""
+    """As messages write it: ``chapters[3].content``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
 def _check_encoding(data: bytes) -> None:
-    """In chunks, because one str of a whole file can take four times its size. The splitter itself does not look."""
+    """
+    Raises `BookRefused` for anything but UTF-8, which msgspec does not check in what it only cuts.
+
+    It decodes in chunks, because one str of a whole file can take four times its size.
+    """
     encoding = json.detect_encoding(data[:4])
     if encoding not in ("utf-8", "utf-8-sig"):
         raise BookRefused([f"the file must be UTF-8, and from byte 0 on it looks like {encoding.upper()}"], _UTF8_HINT)
@@ -84,13 +90,14 @@ def _check_encoding(data: bytes) -> None:
         try:
             decoder.decode(data[start:end], final=end == len(data))
         except UnicodeDecodeError as error:
-            # What was left of the chunk before stands in front of this one.
+            # The decoder puts what was left of the chunk before in front of this one.
             offset = end - len(error.object) + error.start
             reason = f"the file must be UTF-8, and byte {offset:,} (0x{data[offset]:02x}) is not: {error.reason}"
             raise BookRefused([reason], _UTF8_HINT) from None
 
 
 def _split(data: _Bytes, noticed: Noticed) -> msgspec.Struct:
+    """The raw slices of the file's keys. Raises `BookRefused` for what is not JSON, or is no object."""
     try:
         return BOOK_SLICES.decode(data)
     except msgspec.ValidationError:
@@ -104,7 +111,7 @@ def _split(data: _Bytes, noticed: Noticed) -> msgspec.Struct:
 
 
 def _without_lone_surrogates(data: _Bytes, noticed: Noticed) -> bytearray | None:
-    """A copy with U+FFFD in their places, which is as long when escaped; None if there are none."""
+    """A copy with U+FFFD in their places, which is as long when escaped; None if there are no lone surrogates."""
     lone = (escape.start(1) for escape in _SURROGATES.finditer(data) if escape[1])
     fixed: bytearray | None = None
     count = 0
@@ -117,15 +124,15 @@ def _without_lone_surrogates(data: _Bytes, noticed: Noticed) -> bytearray | None
 
 
 def _syntax_error(data: _Bytes, error: msgspec.DecodeError) -> str:
-    """With line and column, counted in characters as an editor does."""
+    """What is wrong, with line and column, which are counted in characters as in an editor."""
     found = re.fullmatch(r"JSON is malformed: (.+) \(byte (\d+)\)", str(error))
-    # What trails has been stepped over when it is noticed.
+    # msgspec names the byte after the first of the trailing characters.
     end = int(found[2]) - (found[1] == "trailing characters") if found else len(data)
     before = bytes(data[:end])
     if not before.strip() and not found:
         return "the file is empty"
     line = before[before.rfind(b"\n") + 1 :]
-    # A byte from 0x80 to 0xbf goes on with a character that has begun.
+    # A byte from 0x80 to 0xbf continues a character, and is not counted.
     column = len(line.translate(None, bytes(range(0x80, 0xC0)))) + 1
     near = printable((line[-SHOWN // 2 :] + bytes(data[end : end + SHOWN // 2])).decode(errors="ignore")).strip()
     what = f"is not JSON: {found[1]}" if found else "is cut off: it ends"

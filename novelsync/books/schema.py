@@ -1,8 +1,8 @@
 """
-What a ``book_info.json`` may say, and what becomes of it: pydantic decides, on raw slices of the file. Pure.
+What a ``book_info.json`` may say, and what becomes of each value. Pure.
 
-msgspec cuts, and every value stays a slice of the file's bytes until the field it belongs to asks for it. A chapter's
-text, which is most of the bytes, is decoded alone, hashed and dropped.
+msgspec cuts the file into raw slices of its bytes, and the validators that pydantic calls decode them one by one. A
+chapter's text, which is most of the bytes, is decoded alone, hashed and dropped.
 """
 
 import re
@@ -27,9 +27,9 @@ from novelsync.models.source import EMPTY_HASH, UNSET, OptionalText
 from novelsync.text.formatting import printable, shortened
 
 _MOST_CHAPTERS: Final = 100_000
-"""More than any novel has. Each takes 600 bytes of memory, even where the file says no more than ``{}``."""
+"""More than any novel has. Each takes 600 bytes of memory, even if the file has only ``{}`` for it."""
 _MOST_ITEMS: Final = 1_000_000
-"""Of any list that is split, as each takes a hundred bytes even before it is read."""
+"""Of any list that is cut, because each item takes a hundred bytes of memory even before it is decoded."""
 SHOWN: Final = 40
 """Characters of a value that a message shows."""
 
@@ -37,7 +37,7 @@ SHOWN: Final = 40
 
 
 class _Cause(NamedTuple):
-    """Why something was fixed or left out, as said of one case and of several."""
+    """Why something was fixed or left out, in words for one case and for several."""
 
     one: str
     many: str
@@ -59,14 +59,18 @@ SURROGATE: Final = _Cause(
 
 @dataclass(slots=True)
 class Noticed:
-    """Collected over one file; pydantic hands it to every validator."""
+    """What the validators notice in one file; pydantic hands it to each of them as its context."""
 
     index: int = -1
-    """Of the chapter at hand: pydantic tells a validator its field, but not its place."""
+    """Of the chapter that is validated: pydantic tells a validator its field, but not its place."""
     reasons: list[str] = field(default_factory=list)
+    """Why the file is refused."""
     remarks: list[str] = field(default_factory=list)
+    """Warnings about the novel's own fields."""
     counts: Counter[_Cause] = field(default_factory=Counter)
+    """Warnings of which there may be one for each chapter, counted."""
     firsts: dict[_Cause, str] = field(default_factory=dict)
+    """The first chapter of each of those, and what it has."""
 
     def in_chapter(self, cause: _Cause, raw: Raw) -> None:
         if cause not in self.firsts:
@@ -74,13 +78,14 @@ class Noticed:
         self.counts[cause] += 1
 
     def storable(self, text: str) -> str:
+        """``text`` without NUL characters, which are counted."""
         if "\0" not in text:
             return text
         self.counts[_NUL] += text.count("\0")
         return text.replace("\0", "")
 
     def look_for_capitals(self, slices: msgspec.Struct, key: str, place: str) -> None:
-        """``Content`` for ``content``: ignored like other unknown keys, it would empty what it holds."""
+        """Refuses ``Content`` for ``content``: ignored like other unknown keys, it would pass for a missing key."""
         for other in _in_capitals(key) if getattr(slices, key) is _ABSENT else ():
             if getattr(slices, other) is not _ABSENT:
                 self.reasons.append(f'{place} has the key "{other}", which must be written "{key}"')
@@ -109,7 +114,7 @@ class BookFileAuthor:
 
 
 class _Text(NamedTuple):
-    """What stays of a chapter's text once it was read."""
+    """What is remembered of a chapter's text: see `BookChapter`."""
 
     content_hash: bytes
     content_bytes: int
@@ -119,7 +124,7 @@ class _Text(NamedTuple):
 _NOT_FETCHED: Final = _Text(EMPTY_HASH, 0, lambda: b'""')
 
 _ABSENT: Final = Raw(b"null")
-"""Stands where a key is missing. It reads as null; where that is not the same thing, ``is`` tells."""
+"""In place of a missing key. It decodes as null; ``is`` tells the two apart where they mean different things."""
 
 _KINDS: Final = {
     ord(first): kind
@@ -134,7 +139,7 @@ _ITEMS: Final = Decoder(list[Raw])
 _AUTHOR: Final[Decoder[list[str] | BookFileAuthor]] = Decoder(list[str] | BookFileAuthor)
 _CONTENT: Final[Decoder[str | list[str] | None]] = Decoder(str | list[str] | None)
 
-# More digits than any novel counts to; without an end, 1e999 would be a number of a thousand.
+# More digits than any novel counts to. Without a limit, 1e999 would become a number of a thousand digits.
 _DECIMAL: Final = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})", re.ASCII)
 _SCIENTIFIC: Final = re.compile(r"-?\d{1,60}(\.\d{1,60})?[eE][+-]?\d{1,3}", re.ASCII)
 
@@ -144,13 +149,13 @@ def kind_of(raw: Raw) -> str:
 
 
 def _crowded(raw: Raw, mark: bytes) -> bool:
-    """Whether ``mark``, and so perhaps what it parts or begins, comes more often than `_MOST_ITEMS`."""
+    """Whether ``mark``, which separates or begins the items of an array, occurs more than `_MOST_ITEMS` times."""
     marks = re.finditer(re.escape(mark), memoryview(raw))
     return memoryview(raw).nbytes > _MOST_ITEMS and next(islice(marks, _MOST_ITEMS, None), None) is not None
 
 
 def _shown(raw: Raw) -> str:
-    """A value on one line, without what a terminal or a database would choke on."""
+    """A value on one line, without characters that a terminal or a database cannot take."""
     if kind_of(raw) == "a string":
         return f'"{printable(shortened(_STRING.decode(raw), SHOWN))}"'
     return printable(shortened(bytes(memoryview(raw)[: 4 * SHOWN]).decode(errors="ignore"), SHOWN))
@@ -161,7 +166,7 @@ def _refusal(reason: str) -> PydanticCustomError:
 
 
 def _misfits(raw: Raw, wanted: str, place: str) -> PydanticCustomError:
-    """What to say of an array that was to hold nothing but ``wanted``."""
+    """The refusal of the array at ``place``, which has items that are no ``wanted``."""
     if _crowded(raw, b","):
         return _refusal(f"must hold {wanted}s only, and not all of its many items are")
     kinds = [kind_of(item) for item in _ITEMS.decode(raw)]
@@ -191,7 +196,7 @@ def _optional_text(raw: Raw, info: ValidationInfo) -> OptionalText:
 
 
 def _author(raw: Raw, info: ValidationInfo) -> OptionalText:
-    """A list of names and an object with a name count too; any other list or object is of a wrong type."""
+    """A list of names and an object with a name are accepted too; any other list or object is left out."""
     if kind_of(raw) in ("an array", "an object") and not _crowded(raw, b","):
         with suppress(msgspec.ValidationError):
             author = _AUTHOR.decode(raw)
@@ -220,7 +225,7 @@ def _number(raw: Raw, info: ValidationInfo) -> Decimal | None:
     if kind == "null":
         _noticed(info).in_chapter(_NO_NUMBER, raw)
         return None
-    # Taken from the file's own digits, because a float forgets the zero of 10.50 and rounds what is long.
+    # Taken from the file's own digits, because a float drops the last zero of 10.50 and rounds long numbers.
     digits = _STRING.decode(raw).strip() if kind == "a string" else str(raw, "utf-8")
     if kind == "a number" and _SCIENTIFIC.fullmatch(digits):
         digits = format(Decimal(digits), "f")
@@ -282,28 +287,26 @@ def _in_capitals(key: str) -> tuple[str, str]:
 
 
 # The format: validated from slices, never from plain values -------------------------
-# The input types are for the schema alone, which accepts what is accepted, and marks what is fixed as deprecated.
+# The input types are only for the JSON schema, which accepts what is accepted and marks what is fixed as deprecated.
 
 
 def _accepted(fate: str) -> WithJsonSchema:
     return WithJsonSchema({"deprecated": True, "description": f"Anything else is accepted with a warning: {fate}."})
 
 
-_MENDED: TypeAlias = Annotated[object, _accepted("a number or boolean is stored as text, a list or object left out")]
+_FIXED: TypeAlias = Annotated[object, _accepted("a number or boolean is stored as text, a list or object left out")]
 _LEFT_OUT: TypeAlias = Annotated[object, _accepted("the chapter has no number then")]
 _DECIMAL_TEXT: TypeAlias = Annotated[str, Field(pattern=rf"^\s*{_DECIMAL.pattern}\s*$")]
 
 _OptionalText: TypeAlias = Annotated[
-    OptionalText, PlainValidator(_optional_text, json_schema_input_type=str | None | _MENDED)
+    OptionalText, PlainValidator(_optional_text, json_schema_input_type=str | None | _FIXED)
 ]
 _Author: TypeAlias = Annotated[
-    OptionalText, PlainValidator(_author, json_schema_input_type=str | list[str] | BookFileAuthor | None | _MENDED)
+    OptionalText, PlainValidator(_author, json_schema_input_type=str | list[str] | BookFileAuthor | None | _FIXED)
 ]
-_Status: TypeAlias = Annotated[
-    OptionalText, PlainValidator(_status, json_schema_input_type=str | bool | None | _MENDED)
-]
+_Status: TypeAlias = Annotated[OptionalText, PlainValidator(_status, json_schema_input_type=str | bool | None | _FIXED)]
 _Title: TypeAlias = Annotated[str, PlainValidator(_title, json_schema_input_type=Annotated[str, Field(pattern=r"\S")])]
-_ChapterText: TypeAlias = Annotated[str, PlainValidator(_chapter_text, json_schema_input_type=str | None | _MENDED)]
+_ChapterText: TypeAlias = Annotated[str, PlainValidator(_chapter_text, json_schema_input_type=str | None | _FIXED)]
 _Number: TypeAlias = Annotated[
     Decimal | None, PlainValidator(_number, json_schema_input_type=float | _DECIMAL_TEXT | None | _LEFT_OUT)
 ]
@@ -314,15 +317,15 @@ def _unset() -> OptionalText:
     return UNSET
 
 
-def _schema(*vital: str) -> JsonDict:
-    """That ``Content`` without ``content`` is refused."""
-    return {"dependentRequired": {other: [key] for key in vital for other in _in_capitals(key)}}
+def _needs_lower_case(*keys: str) -> JsonDict:
+    """The JSON schema's rule that refuses ``Content`` without ``content``."""
+    return {"dependentRequired": {other: [key] for key in keys for other in _in_capitals(key)}}
 
 
 class BookFileChapter(BaseModel):
     """One chapter. Its place in the list is its place in the novel."""
 
-    model_config = ConfigDict(json_schema_extra=_schema("content"))
+    model_config = ConfigDict(json_schema_extra=_needs_lower_case("content"))
 
     title: _ChapterText = Field("", description="As readers see it. Two chapters may have the same.")
     number: _Number = Field(
@@ -343,7 +346,7 @@ class BookFile(BaseModel):
     Of the optional texts, one that is missing leaves what is stored, and null clears it.
     """
 
-    model_config = ConfigDict(title="book_info.json", json_schema_extra=_schema("title", "chapters"))
+    model_config = ConfigDict(title="book_info.json", json_schema_extra=_needs_lower_case("title", "chapters"))
 
     title: _Title = Field(description="As readers see it, kept byte for byte; not blank.")
     author: _Author = Field(default_factory=_unset, description="A name, a list of names, or an object with a name.")
@@ -359,12 +362,12 @@ class BookFile(BaseModel):
     ] = Field(default_factory=list, description="All chapters in the order they are read, not only the new ones.")
 
 
-# How msgspec cuts: the same keys ------------------------------------------------------
+# How msgspec cuts: at the same keys ---------------------------------------------------
 
 
-def _slices(model: type[BaseModel], *vital: str) -> type[msgspec.Struct]:
-    """What msgspec splits into: the bytes of each field of ``model``, and of a ``vital`` one in capitals too."""
-    keys = [*model.model_fields, *(other for key in vital for other in _in_capitals(key))]
+def _slices(model: type[BaseModel], *never_in_capitals: str) -> type[msgspec.Struct]:
+    """What msgspec cuts into: a slice for each field of ``model``, and for some in capitals, to refuse them."""
+    keys = [*model.model_fields, *(other for key in never_in_capitals for other in _in_capitals(key))]
     return msgspec.defstruct(f"{model.__name__}Slices", [(key, Raw, _ABSENT) for key in keys])
 
 

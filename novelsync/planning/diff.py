@@ -1,9 +1,10 @@
-"""What a planned write comes to: its result for the report, and a diff that a person can read. Pure."""
+"""What a planned write will do: its result for the report, and the diff that a dry run shows. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import fields
 from decimal import Decimal
 
+from novelsync.models.problems import ProblemKind
 from novelsync.models.report import ChapterDiff, NovelDiff
 from novelsync.models.results import ChapterCounts, NovelResult, NovelStatus
 from novelsync.models.source import Book, BookChapter, url_hash
@@ -12,15 +13,14 @@ from novelsync.models.writing import ChapterChanges, NovelWrite
 from novelsync.text.formatting import quoted, shortened
 
 ADDED, CHANGED, MOVED, REMOVED, HELD = "+", "~", ">", "-", "!"
-"""What the marks mean, of a novel as of a chapter. A novel that moved was renamed."""
-
+"""The marks of a diff's lines, of novels and of chapters. A novel that moved was renamed."""
 
 SHOWN_TITLE = 200
-"""Characters; a title may have megabytes."""
+"""Characters of a chapter's title; a file may have one of megabytes."""
 
 
 def result_of(write: NovelWrite, book: Book) -> NovelResult:
-    """What the write comes to, once it is carried out."""
+    """What the report says of the write once it is carried out."""
     chapters = write.chapters
     counts = ChapterCounts(
         processed=len(book.chapters),
@@ -47,24 +47,24 @@ def _status(write: NovelWrite) -> NovelStatus:
 
 def diff_of(write: NovelWrite) -> NovelDiff | None:
     """What a write does, for people; None if it does nothing that anybody would see."""
-    said = "; ".join(_said(write))
+    said = "; ".join(_statements(write))
     if write.is_new:
         return NovelDiff(ADDED, write.slug, said, write.chapter_count)
-    chapters = [*_chapters(write.chapters)]
+    chapters = _chapter_diffs(write.chapters)
     if write.rename:
         mark = MOVED
     elif write.restored:
         mark = ADDED
     elif write.visible:
         mark = CHANGED
-    elif chapters or any(problem.kind == "refused" for problem in write.problems or ()):
+    elif chapters or any(problem.kind == ProblemKind.REFUSED for problem in write.problems or ()):
         mark = HELD
     else:
         return None
     return NovelDiff(mark, write.slug, said, write.chapter_count, chapters)
 
 
-def _said(write: NovelWrite) -> Iterator[str]:
+def _statements(write: NovelWrite) -> Iterator[str]:
     if write.rename:
         yield f"was {write.rename.slug}"
     if write.restored:
@@ -75,20 +75,22 @@ def _said(write: NovelWrite) -> Iterator[str]:
         old, new = getattr(write.stored, field.name), getattr(write.fields, field.name)
         if old != new:
             yield f"{field.name}: {_value(old)} → {_value(new)}"
-    yield from (problem.message for problem in write.problems or () if problem.kind != "warning")
+    yield from (problem.message for problem in write.problems or () if problem.kind != ProblemKind.WARNING)
 
 
-def _chapters(changes: ChapterChanges) -> Iterator[ChapterDiff]:
-    """In the order they are to have, what goes at the end."""
-    lines = [
+def _chapter_diffs(changes: ChapterChanges) -> list[ChapterDiff]:
+    """In the order of the new positions; what is held or removed comes last."""
+    placed = [
         *((c.position, _line(ADDED, c.position, c.chapter)) for c in changes.created),
         *((c.position, _changed(c.row, c.position, c.chapter, new_text=c.new_text)) for c in changes.changed),
         *((m.position, _line(MOVED, m.position, m.row, f"was {m.row.position}")) for m in changes.moved),
     ]
-    yield from (line for _, line in sorted(lines, key=lambda line: line[0]))
-    yield from (_line(HELD, None, row, "no longer in the file, and stays") for row in changes.held)
-    yield from (_line(HELD, None, row, "its text stays") for row in changes.held_texts)
-    yield from (_line(REMOVED, None, row) for row in changes.removed)
+    return [
+        *(line for _, line in sorted(placed, key=lambda pair: pair[0])),
+        *(_line(HELD, None, row, "no longer in the file, and stays") for row in changes.held),
+        *(_line(HELD, None, row, "its text stays") for row in changes.held_texts),
+        *(_line(REMOVED, None, row) for row in changes.removed),
+    ]
 
 
 def _line(mark: str, position: int | None, chapter: BookChapter | KnownChapter, said: str = "") -> ChapterDiff:

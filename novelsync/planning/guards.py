@@ -1,9 +1,8 @@
 """
-What is too dangerous to be done because a file or a listing says so. Pure: each guard answers with the reason, or with
-nothing if it may be done.
+Changes that are too dangerous to make without asking. Pure: each guard returns the reason, or nothing if there is none.
 
-A crawler that breaks writes files that are valid and wrong: without chapters, with error pages for texts. A disk that
-is not mounted lists as an empty folder. Nothing tells such a file or listing from one that is meant, but how much goes.
+A broken crawler writes files that are valid and wrong: without chapters, or with error pages in place of texts. A disk
+that is not mounted lists as an empty folder. Only the amount that would go tells them from what is meant.
 """
 
 from collections.abc import Sequence
@@ -19,35 +18,35 @@ from novelsync.text.formatting import counted, quoted
 
 FEWEST_NOVELS: Final = 2
 FEWEST_CHAPTERS: Final = 5
-"""So few may always go, as long as they are not all: a share of a small number says nothing."""
+"""Fewer may always go, unless they are all: a share of a small number says nothing."""
 
-WORTH_KEEPING: Final = 500
+_GUARDED_LENGTH: Final = 500
 """Characters. A shorter text may shrink to anything."""
 
-SHRINKS_TO: Final = 5
-"""A text that is worth keeping is not replaced by one of less than one part in so many."""
+_MOST_SHRINKING: Final = 5
+"""A guarded text is not replaced by one that is less than a fifth as long."""
 
-PATIENCE: Final = 3
+_FILES_BEFORE_HINT: Final = 3
 """So many files in a row that lack chapters look like a crawler that writes only the new ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may go without being asked for."""
+    """How much may be removed without anybody's confirmation."""
 
     removals: float = 0.1
-    """Of the stored novels, within 24 hours."""
+    """Share of the stored novels, from 0 to 1, within 24 hours."""
     chapter_removals: float = 0.3
-    """Of a novel's published chapters, by one file."""
+    """Share of a novel's published chapters, from 0 to 1, by one file."""
     grace: float = 5400
-    """Seconds that a novel has to be missing; two hourly listings do not have it then."""
+    """Seconds that a novel has to be missing before it is removed: two hourly listings lack it by then."""
 
 
 DEFAULT_LIMITS: Final = Limits()
 
 
 def guard_chapters(published: int, gone: Sequence[KnownChapter], limit: float) -> str:
-    """Whether ``gone`` rows of a novel with so many published chapters must stay. ``limit``: see `Limits`."""
+    """Why the ``gone`` rows of a novel with so many ``published`` chapters must stay; empty if they may go."""
     if not gone or not (len(gone) == published or (len(gone) >= FEWEST_CHAPTERS and len(gone) > limit * published)):
         return ""
     over = "" if len(gone) == published else f", over the limit of {limit:.0%}"
@@ -58,7 +57,7 @@ def guard_chapters(published: int, gone: Sequence[KnownChapter], limit: float) -
 
 
 def guard_text(row: KnownChapter, chapter: BookChapter) -> str:
-    """Whether the row's text must stay, because the file's is no better."""
+    """Why the row's text must stay; empty if the file's may replace it."""
     if row.content_bytes == 0 or (row.short_text is not None and placeholder_in(row.short_text)):
         return ""
     text = chapter.text()
@@ -68,9 +67,9 @@ def guard_text(row: KnownChapter, chapter: BookChapter) -> str:
     old, new = row.content_bytes, chapter.content_bytes
     if row.short_text is not None:
         old, new = len(row.short_text), len(text)
-        if old < WORTH_KEEPING:
+        if old < _GUARDED_LENGTH:
             return ""
-    if new * SHRINKS_TO < old:
+    if new * _MOST_SHRINKING < old:
         unit = "characters" if row.short_text is not None else "bytes"
         return f"the file has {new:,} {unit} in place of {old:,}"
     return ""
@@ -78,10 +77,9 @@ def guard_text(row: KnownChapter, chapter: BookChapter) -> str:
 
 def guard_removals(missing: int, stored: int, removed_lately: int, limit: float) -> HeldRemovals | None:
     """
-    Whether all of the ``missing`` novels must stay.
+    Why none of the ``missing`` novels may be removed; None if all may.
 
-    ``stored``: novels that readers see, the missing ones included; ``removed_lately``: novels removed in the last
-    24 hours, which readers saw then; ``limit``: see `Limits`.
+    ``stored``: published novels, the missing ones included. ``removed_lately``: novels removed in the last 24 hours.
     """
     gone, all_ = missing + removed_lately, stored + removed_lately
     if not missing or not (missing == stored or (gone >= FEWEST_NOVELS and gone > limit * all_)):
@@ -98,9 +96,9 @@ def guard_removals(missing: int, stored: int, removed_lately: int, limit: float)
 
 
 def accept_hint(slug: str, held_in_a_row: int) -> str:
-    """What to do about a held novel; ``held_in_a_row``: files in a row that lacked chapters."""
+    """What to do about a held novel. ``held_in_a_row``: see `KnownNovel`."""
     hint = f"if this is meant: `novelsync sync --accept {quote(slug)}`"
-    if held_in_a_row >= PATIENCE:
+    if held_in_a_row >= _FILES_BEFORE_HINT:
         hint += (
             "; a file is taken as the whole novel, so a crawler that writes only new chapters must write all of them"
         )

@@ -1,4 +1,4 @@
-"""A storage's complete listing, and some of its novels. Pure."""
+"""A storage's complete listing, and a selection of its novels. Pure."""
 
 from array import array
 from collections.abc import Iterable, Iterator
@@ -8,19 +8,20 @@ from novelsync.models.source import SourceFile
 
 
 def listing_order(slug: str) -> bytes:
+    """The key that listings and the bookkeeping are sorted by."""
     # Cloud Storage sorts whole object names, so "a-b/…" comes before "a/…": compare with the slash on.
     return f"{slug}/".encode()
 
 
 class Listing:
     """
-    A complete listing: iterable again and again, with a digest that tells it from any other.
+    A complete listing that can be iterated many times, with a digest that tells it from any other.
 
-    Kept as one line of bytes per novel, because a library may have 100,000 of them.
+    It stores one line of bytes per novel, because a library may have 100,000 of them.
     """
 
     def __init__(self, novels: Iterable[SourceFile], *settings: float) -> None:
-        """``settings``: on which it depends what is done about these novels, so that the digest is theirs too."""
+        """``settings``: part of the digest, because they too decide what a run does with these novels."""
         self._lines = [
             f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n".encode()
             for slug, version, size, checksum, unreadable in novels
@@ -46,7 +47,7 @@ class Selection:
     """
     Some novels of a listing, in an order of their own.
 
-    Remembers their places alone: it may be all 100,000.
+    It stores only their places in the listing, because it may have all 100,000.
     """
 
     def __init__(self, listing: Listing, places: Iterable[int]) -> None:
@@ -58,7 +59,7 @@ class Selection:
         return Selection(self._listing, sorted(self._places, key=lambda place: (place < first, place)))
 
     def with_places(self, places: Iterable[int]) -> "Selection":
-        """These besides, at the end."""
+        """The same, with these places added at the end."""
         return Selection(self._listing, [*self._places, *places])
 
     def __len__(self) -> int:

@@ -1,9 +1,9 @@
 """
-Which chapter of the file is which chapter of the table. Pure, and never decides what happens to the rest.
+Which chapter of the file is which row of the table. Pure; what becomes of unpaired ones is decided elsewhere.
 
-A chapter's id has to survive a new title, number, url or text, chapters put in
-before it, and any reordering. What identifies it is therefore tried from the
-strongest sign to the weakest, each time only among what is still unpaired.
+A chapter's id has to survive a new title, number, url or text, chapters inserted before it, and any reordering. So its
+signs (the text, and the labels: url, title and number) are compared from the strongest to the weakest, each time only
+among what is still unpaired. Throughout, ``k`` is the index of a row, and ``f`` that of a chapter of the file.
 """
 
 from collections import defaultdict
@@ -14,58 +14,63 @@ from novelsync.models.source import Book, BookChapter, Fingerprint, url_hash
 from novelsync.models.stored import KnownChapter
 
 MIN_TELLING_BYTES = 200
-"""A shorter text ("Failed to download", "To be continued") says nothing about which chapter it is."""
+"""In UTF-8. A shorter text ("Failed to download", "To be continued") says nothing about which chapter it is."""
 
 _Chapter: TypeAlias = KnownChapter | BookChapter
 _Sign: TypeAlias = Callable[[_Chapter], Hashable]
 _Pairs: TypeAlias = list[int | None]
+"""See `pair_chapters`; each step fills in more of it."""
 
 
 def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -> list[int | None]:
     """
-    For each chapter of the file the index of its row in ``known``, or None if it is new.
+    For each chapter of the file, the index of its row in ``known``, or None if it is new.
 
-    ``known`` has the published chapters in the order of their positions, then the removed ones.
-    A removed row is paired only with what no published row is, and never for its place alone.
+    ``known`` has the published rows in the order of their positions, then the removed ones. A removed row is paired
+    only where no published row has a stronger sign, and never for its place or its number alone.
     """
     pairs: _Pairs = [None] * len(found)
     if not known:
         return pairs
     published = [k for k, chapter in enumerate(known) if not chapter.removed]
     removed = [k for k, chapter in enumerate(known) if chapter.removed]
-    _pair_same(known, published, found, pairs, _text)
-    told = {k: f for f, k in enumerate(pairs) if k is not None}
+    _pair_by_sign(known, published, found, pairs, _text)
+    by_text = {k: f for f, k in enumerate(pairs) if k is not None}
     # A removed chapter that is back with its text is that chapter, whatever else it has of others.
-    _pair_same(known, removed, found, pairs, _text)
+    _pair_by_sign(known, removed, found, pairs, _text)
     for label in (_url, _number_and_title):
-        _pair_same(known, _believed(known, published, found, told, label), found, pairs, label)
-    _pair_same(known, published, found, pairs, _text, copies=True)
+        _pair_by_sign(known, _trusted(known, published, found, by_text, label), found, pairs, label)
+    _pair_by_sign(known, published, found, pairs, _text, copies=True)
     for label in (_title, _number):
-        _pair_same(known, _believed(known, published, found, told, label), found, pairs, label)
-    _pair_what_follows(known, len(published), found, pairs, _alike)
-    _pair_same(known, removed, found, pairs, _url)
+        _pair_by_sign(known, _trusted(known, published, found, by_text, label), found, pairs, label)
+    _pair_neighbours(known, len(published), found, pairs, _alike)
+    _pair_by_sign(known, removed, found, pairs, _url)
     _pair_by_place(len(published), pairs)
-    _pair_what_follows(known, len(published), found, pairs, _alike_but_for_text)
+    _pair_neighbours(known, len(published), found, pairs, _alike_but_for_text)
     # A number alone brings nothing back: a notice that was removed may have had it.
     for candidates, weaker in ((published, (_title, _number)), (removed, (_title,))):
         for label in (_url, _number_and_title):
-            _pair_same(known, candidates, found, pairs, label)
-        _pair_same(known, candidates, found, pairs, _text, copies=True)
+            _pair_by_sign(known, candidates, found, pairs, label)
+        _pair_by_sign(known, candidates, found, pairs, _text, copies=True)
         for label in weaker:
-            _pair_same(known, candidates, found, pairs, label)
+            _pair_by_sign(known, candidates, found, pairs, label)
     return pairs
 
 
 def are_strangers(row: KnownChapter, chapter: BookChapter) -> bool:
-    """Whether two that stand in one place have nothing else in common, though they have labels to compare."""
-    labels = [(label(row), label(chapter)) for label in (_url, _title, _number)]
-    told = [(was, now) for was, now in labels if was is not None and now is not None]
-    return bool(told) and all(was != now for was, now in told) and row.content_hash != chapter.content_hash
+    """Whether a row and a chapter share neither text nor label, although they have labels to compare."""
+    compared = [(was, now) for was, now in zip(labels(row), labels(chapter), strict=True) if None not in (was, now)]
+    return bool(compared) and all(was != now for was, now in compared) and row.content_hash != chapter.content_hash
 
 
 def fingerprint(checksum: str, book: Book) -> Fingerprint:
-    """What tells this file's novel from another; ``checksum``: of its bytes."""
+    """What tells this file's novel from another. ``checksum``: of the file's bytes."""
     return Fingerprint(checksum, frozenset(chapter.content_hash for chapter in book.chapters if chapter.fetched))
+
+
+def labels(chapter: KnownChapter | BookChapter) -> tuple[Hashable, ...]:
+    """Number, title and url in a form that can be compared; None for what is missing."""
+    return _number(chapter), _title(chapter), _url(chapter)
 
 
 def _text(chapter: _Chapter) -> Hashable:
@@ -88,7 +93,7 @@ def _number(chapter: _Chapter) -> Hashable:
     return chapter.number
 
 
-def _pair_same(
+def _pair_by_sign(
     known: Sequence[KnownChapter],
     candidates: Sequence[int],
     found: Sequence[BookChapter],
@@ -98,21 +103,21 @@ def _pair_same(
     copies: bool = False,
 ) -> None:
     """
-    Pairs what is unpaired, and has the sign that nothing else unpaired has.
+    Pairs what has the same sign, where it is unique among what is unpaired on either side.
 
-    ``copies``: and where a sign repeats equally often on both sides, those that have it, in their order.
+    ``copies``: also where a sign repeats equally often on both sides; those that have it are paired in order.
     """
     paired = set(pairs)
-    for ks, fs in _same(known, [k for k in candidates if k not in paired], found, pairs, sign):
+    for ks, fs in _sharing(known, [k for k in candidates if k not in paired], found, pairs, sign):
         if len(ks) == len(fs) and (copies or len(ks) == 1):
             for k, f in zip(ks, fs, strict=True):
                 pairs[f] = k
 
 
-def _same(
+def _sharing(
     known: Sequence[KnownChapter], left: Sequence[int], found: Sequence[BookChapter], pairs: _Pairs, sign: _Sign
 ) -> Iterable[tuple[list[int], list[int]]]:
-    """The indices on both sides that share a sign, in their order; None is no sign."""
+    """For each sign the indices of those that have it, in order; None is no sign."""
     by_sign: defaultdict[Hashable, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for k in left:
         by_sign[sign(known[k])][0].append(k)
@@ -123,34 +128,34 @@ def _same(
     return by_sign.values()
 
 
-def _believed(
+def _trusted(
     known: Sequence[KnownChapter],
     published: Sequence[int],
     found: Sequence[BookChapter],
-    told: Mapping[int, int],
+    by_text: Mapping[int, int],
     label: _Sign,
 ) -> list[int]:
     """
-    The rows that do not stand between two whose label has changed.
+    The published rows without those between two neighbours whose label has changed.
 
-    Where a chapter is put in before them, "Chapter 5" is the title that the fourth has now. ``told``: the neighbours
-    that are asked, those that their text has told.
+    After a chapter was inserted before them, "Chapter 5" may be the title of what was the fourth. The neighbours are
+    the nearest rows that were paired by their texts: ``by_text`` has the chapter's index for the row's.
     """
-    believed: list[int] = []
+    trusted: list[int] = []
     between: list[int] = []
-    left: bool | None = None
+    left_changed: bool | None = None
     for k in published:
-        if k not in told:
+        if k not in by_text:
             between.append(k)
             continue
-        if between or k + 1 not in told:
-            right = label(known[k]) != label(found[told[k]])
-            believed += [] if right and left is not False else between
-            left, between = right, []
-    return believed + ([] if left else between)
+        if between or k + 1 not in by_text:
+            changed = label(known[k]) != label(found[by_text[k]])
+            trusted += [] if changed and left_changed is not False else between
+            left_changed, between = changed, []
+    return trusted + ([] if left_changed else between)
 
 
-def _pair_what_follows(
+def _pair_neighbours(
     known: Sequence[KnownChapter],
     published: int,
     found: Sequence[BookChapter],
@@ -158,38 +163,38 @@ def _pair_what_follows(
     alike: Callable[[KnownChapter, BookChapter], bool],
 ) -> None:
     """
-    Pairs what is ``alike`` and stands behind a pair, or before one; the ends count as pairs.
+    Pairs what is ``alike`` and comes right after a pair, or right before one; the ends count as pairs.
 
-    Chapters that nothing tells apart (untitled poems, a novel whose texts are not fetched yet) keep their ids so.
+    This keeps the ids of chapters that nothing tells apart: untitled poems, a novel whose texts are not fetched yet.
     """
     paired = {k for k in pairs if k is not None}
     for step, first, end in ((1, 0, -1), (-1, len(found) - 1, published)):
         neighbour: int | None = end
         for f in range(first, len(found) if step == 1 else -1, step):
-            k = None if neighbour is None else neighbour + step
-            free = pairs[f] is None and k is not None and 0 <= k < published and k not in paired
-            if free and k is not None and alike(known[k], found[f]):
+            if (
+                pairs[f] is None
+                and neighbour is not None
+                and 0 <= (k := neighbour + step) < published
+                and k not in paired
+                and alike(known[k], found[f])
+            ):
                 pairs[f] = k
                 paired.add(k)
             neighbour = pairs[f]
 
 
-def _labels(chapter: _Chapter) -> tuple[Hashable, ...]:
-    return chapter.number, chapter.title, _url(chapter)
-
-
 def _alike(row: KnownChapter, chapter: BookChapter) -> bool:
-    """In everything; a text that was not there yet may have come."""
-    return _labels(row) == _labels(chapter) and (not row.content_bytes or row.content_hash == chapter.content_hash)
+    """In everything, except that the text may have been fetched since."""
+    return labels(row) == labels(chapter) and (not row.content_bytes or row.content_hash == chapter.content_hash)
 
 
 def _alike_but_for_text(row: KnownChapter, chapter: BookChapter) -> bool:
-    """In labels that others have too, volume by volume."""
-    return bool(row.title or row.number is not None) and _labels(row) == _labels(chapter)
+    """In labels, which other chapters may share: each volume may begin again with "Chapter 1"."""
+    return bool(row.title or row.number is not None) and labels(row) == labels(chapter)
 
 
 def _pair_by_place(published: int, pairs: _Pairs) -> None:
-    """Pairs in order what is left between two paired neighbours, where both sides have as many left. The ends count."""
+    """Pairs in order what is left between two pairs, where both sides have as many left; the ends count as pairs."""
     paired = {k for k in pairs if k is not None}
     last = -1
     left: list[int] = []
@@ -197,7 +202,7 @@ def _pair_by_place(published: int, pairs: _Pairs) -> None:
         if k is None:
             left.append(f)
             continue
-        if k >= published and f < len(pairs):
+        if k >= published and f < len(pairs):  # a removed row has no place
             continue
         between = range(last + 1, k)
         if left and len(between) == len(left) and not any(b in paired for b in between):

@@ -1,16 +1,16 @@
 """
 What must change in one novel. Pure: matched chapters become the smallest write that makes the tables equal to the file,
-but for what the guards hold back.
+except for what the guards hold back.
 """
 
 from collections.abc import Iterator, Sequence
 
 from novelsync.models.problems import Problem, ProblemKind
-from novelsync.models.source import Book, BookChapter, SourceFile, url_hash
+from novelsync.models.source import Book, BookChapter, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.models.writing import ChangedChapter, ChapterChanges, MovedChapter, NovelWrite, PlacedChapter, Rename
 from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters, guard_text
-from novelsync.planning.matching import are_strangers, pair_chapters
+from novelsync.planning.matching import are_strangers, labels, pair_chapters
 from novelsync.text.formatting import counted, quoted
 
 
@@ -28,9 +28,8 @@ def plan_novel(
     """
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
 
-    ``former``: what is stored under the name the novel's folder had before. ``accepted``: somebody was shown what the
-    guards hold, and confirmed it. ``request_id``: see `NovelWrite`.
-    A held chapter keeps its place behind the one it stood behind.
+    ``checksum``: of the file's bytes. ``request_id``: see `NovelWrite`. ``former``: what is stored under the name that
+    the novel's folder had before. ``accepted``: somebody was shown what the guards hold, and confirmed it.
     """
     afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
     base = former or (None if afresh else known)
@@ -39,7 +38,7 @@ def plan_novel(
     fields = book.fields_over(stored)
     restored = base is not None and base.removed
     chapter_count = len(book.chapters) + len(chapters.held)
-    mislabelled = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
+    outdated = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
     held_in_a_row = (base.held_in_a_row if base else 0) + 1 if chapters.held else 0
     return NovelWrite(
         slug=novel.slug,
@@ -47,7 +46,7 @@ def plan_novel(
         revision=known.revision if known else 0,
         version=novel.version,
         checksum=checksum,
-        visible=bool(fields != stored or chapters.visible or mislabelled or former or restored),
+        visible=bool(fields != stored or chapters.visible or outdated or former or restored),
         stored=stored,
         fields=None if fields == stored else fields,
         chapter_count=chapter_count,
@@ -63,9 +62,9 @@ def plan_novel(
 def _plan_chapters(
     base: KnownNovel | None, chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
 ) -> tuple[ChapterChanges, Sequence[str]]:
-    """What becomes of the chapters, and why some of them are held."""
+    """What becomes of the chapters, and each reason why some of them are held."""
     rows = base.chapters if base else ()
-    pairs = _pairs(rows, chapters, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0)
+    pairs = _pair_cautiously(rows, chapters, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0)
     paired = {k for k in pairs if k is not None}
     gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
     published = sum(not row.removed for row in rows)
@@ -76,15 +75,15 @@ def _plan_chapters(
     changed: list[ChangedChapter] = []
     moved: list[MovedChapter] = []
     held_texts: list[KnownChapter] = []
-    worse = ""
+    first_held_text = ""
     for position, (chapter, row) in enumerate(_order(rows, held, chapters, pairs), start=1):
         if chapter and row:
             new_text = chapter.fetched and chapter.content_hash != row.content_hash
             if new_text and not accepted and (reason := guard_text(row, chapter)):
                 new_text = False
                 held_texts.append(row)
-                worse = worse or f"the first, {quoted(row.title)}: {reason}"
-            if new_text or not _same_labels(row, chapter):
+                first_held_text = first_held_text or f"the first, {quoted(row.title)}: {reason}"
+            if new_text or row.removed or labels(row) != labels(chapter):
                 changed.append(ChangedChapter(row, position, chapter, new_text))
                 continue
         elif chapter:
@@ -92,31 +91,32 @@ def _plan_chapters(
         if row and row.position != position:
             moved.append(MovedChapter(row, position))
     because = [too_many] if too_many else []
-    if worse:
-        because.append(f"the texts of {counted(len(held_texts), 'chapter')} stay as they were; {worse}")
+    if held_texts:
+        because.append(f"the texts of {counted(len(held_texts), 'chapter')} stay as they were; {first_held_text}")
     return ChapterChanges(created, changed, moved, removed, held, held_texts), because
 
 
 def shares_text(known: KnownNovel, book: Book) -> bool:
-    """Whether any text of the file is one of the stored ones."""
+    """Whether the file is the one last dealt with, or any of its texts is stored."""
     texts = {row.content_hash for row in known.chapters if row.content_bytes}
     return known.same or any(chapter.fetched and chapter.content_hash in texts for chapter in book.chapters)
 
 
 def is_same_novel(known: KnownNovel, book: Book) -> bool:
     """
-    Whether what comes back under the slug of a removed novel is that novel.
+    Whether what comes back under the slug of a removed novel is that novel: it has a text, or a number with its title,
+    in common with it.
 
     Where there is nothing to compare (a crawler that writes the chapters later), it is.
     """
     names = {(row.number, row.title) for row in known.chapters if row.number is not None and row.title}
-    told = [chapter for chapter in book.chapters if chapter.fetched or (chapter.number is not None and chapter.title)]
-    same_name = any((chapter.number, chapter.title) in names for chapter in told)
-    return not told or not known.chapters or same_name or shares_text(known, book)
+    telling = [c for c in book.chapters if c.fetched or (c.number is not None and c.title)]
+    same_name = any((chapter.number, chapter.title) in names for chapter in telling)
+    return not telling or not known.chapters or same_name or shares_text(known, book)
 
 
 def plan_same_bytes(novel: SourceFile, checksum: str, revision: int, *, request_id: str) -> NovelWrite:
-    """The write for a file with a new version and the bytes it had: the bookkeeping moves, problems stay."""
+    """The write for a file with a new version and the same bytes: only the bookkeeping moves, problems stay."""
     return _bookkeeping(novel, novel.version, checksum, revision, request_id, None)
 
 
@@ -124,8 +124,8 @@ def plan_refusal(novel: SourceFile, revision: int, problem: Problem, version: st
     """
     The write that records a refusal; readers keep what they have.
 
-    ``version``: the file's, if it is at fault and need not be read again until it changes; empty, if it is to be
-    looked at again in any case.
+    ``version``: the file's own if it is at fault, so that it is not read again until it changes; empty if it is to be
+    read again in any case.
     """
     return _bookkeeping(novel, version, "", revision, request_id, (problem,))
 
@@ -144,13 +144,14 @@ def _bookkeeping(
     )
 
 
-def _pairs(
+def _pair_cautiously(
     rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], limit: float, *, held: bool
 ) -> list[int | None]:
     """
-    See `pair_chapters`. But strangers in the place of chapters are no edit of them where that would be overwritten of
-    which the guard says, or has said already (``held``), that it is too much to go; nor where they bring no text, and
-    would be shown with that of another.
+    What `pair_chapters` returns, without the pairs of strangers (see `are_strangers`) that are no edit.
+
+    They are no edit where more would be overwritten or gone than the guard allows, or where it holds rows of this novel
+    already (``held``). A stranger without a text never is one: readers would see the row's text under its labels.
     """
     pairs = pair_chapters(rows, chapters)
     strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}
@@ -170,7 +171,7 @@ def _order(
     chapters: Sequence[BookChapter],
     pairs: Sequence[int | None],
 ) -> Iterator[tuple[BookChapter | None, KnownChapter | None]]:
-    """The novel's new order: the file's, and each held row behind the one it stood behind."""
+    """The novel's new order: the file's, with each held row after the chapter that it came after."""
     found_of = {k: f for f, k in enumerate(pairs) if k is not None}
     behind: dict[int, list[KnownChapter]] = {}
     anchor = -1
@@ -185,15 +186,6 @@ def _order(
         yield chapter, None if pair is None else rows[pair]
         for row in behind.get(f, ()):
             yield None, row
-
-
-def _same_labels(row: KnownChapter, chapter: BookChapter) -> bool:
-    return (
-        row.title == chapter.title
-        and row.number == chapter.number
-        and row.url_hash == url_hash(chapter.url)
-        and not row.removed
-    )
 
 
 def _problems(slug: str, held_because: Sequence[str], held_in_a_row: int, warnings: Sequence[str]) -> list[Problem]:

@@ -1,8 +1,8 @@
 """
 What crawlers store in place of a chapter's text: their own error messages, and challenge and error pages. Pure.
 
-Every phrase is one that programs or sites do write, with who writes it. None of them tells by itself: a character may
-say "Just a moment…", and a chapter may quote an error. A phrase counts only where there is no room for a chapter.
+Every phrase is one that programs or sites do write, listed under who writes it. A phrase alone proves nothing: a
+character may say "Just a moment…", and a chapter may quote an error. It counts only where no chapter would fit.
 """
 
 import re
@@ -13,22 +13,22 @@ from unicodedata import normalize
 
 SHORT_BYTES: Final = 600
 """
-A text of more than that, in UTF-8 and without markup, is a chapter: 600 letters of English, 200 Chinese characters.
+A longer text, in UTF-8 and without markup, is a chapter: 600 letters of English, 200 Chinese characters.
 
-Bytes, because a Chinese character says as much as three letters. Placeholders that were found have 20 to 300; real
-novels have chapters of 486 (a preface of Hong lou meng).
+It is in bytes because a Chinese character says as much as three letters. The placeholders that were found have 20 to
+300; the shortest chapter of a real novel has 486 (a preface of Hong lou meng).
 """
 
 _PAGE_BYTES: Final = 2_000
-"""As much has the longest of the error pages that are told by their titles (Cloudflare's, for a server in trouble)."""
+"""The same for a page with a known title: the longest of them, Cloudflare's for a server in trouble, has as much."""
 
-_MARKED_UP: Final = 4_000
-"""Characters of a short text with its markup, which repeats a url or holds a traceback."""
+_MOST_CHARACTERS: Final = 4_000
+"""Of a short text with its markup, which may repeat a url or contain a traceback."""
 
 _TITLE_WITHIN: Final = 20_000
-"""Characters of a page in which its title is looked for."""
+"""The title of a page is looked for in so many characters."""
 
-_SAID: Final[Mapping[str, tuple[str, ...]]] = {
+_PHRASES_BY_SOURCE: Final[Mapping[str, tuple[str, ...]]] = {
     # Downloaders
     "lightnovel-crawler, lncrawl/core/download_chapters.py": ("Failed to download chapter body",),
     "WebToEpub, plugin/_locales/en/messages.json": ("This is a placeholder. Attempt to fetch chapter from",),
@@ -120,9 +120,9 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "Sucuri": ("Sucuri WebSite Firewall - Access Denied",),
     "Wordfence": ("Your access to this site has been limited by the site owner",),
 }
-"""By their sources, what no novel says in so few words: these count anywhere in a short text."""
+"""What no chapter consists of: these count anywhere in a short text."""
 
-_TITLES: Final[Mapping[str, tuple[str, ...]]] = {
+_TITLES_BY_SOURCE: Final[Mapping[str, tuple[str, ...]]] = {
     "Cloudflare's challenge, in the visitor's language": (
         "Just a moment...",
         "Chờ một chút...",
@@ -160,9 +160,9 @@ _TITLES: Final[Mapping[str, tuple[str, ...]]] = {
         "504 Gateway Time-out",
     ),
 }
-"""What a novel may well say: these count where they are all there is, or the title of a page with little in it."""
+"""What a novel may well say: these count only as the whole text, or as the title of a page with little in it."""
 
-_ALIKE: Final = str.maketrans({"\u2019": "'", "\u200b": None, "\ufeff": None})
+_EQUIVALENTS: Final = str.maketrans({"\u2019": "'", "\u200b": None, "\ufeff": None})
 _PAGE: Final = re.compile(
     r"[\s\ufeff]*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html|head)\b",
     re.IGNORECASE | re.DOTALL,
@@ -173,59 +173,61 @@ _UNSEEN: Final = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|title|pre)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
 _TAG: Final = re.compile(r"</?[a-z!][^<>]*>", re.IGNORECASE)
-_SERVER: Final = re.compile(r" (?:nginx|openresty|tengine|cloudflare|apache)(?:/[\w.]+)?$")
+_SERVER_SIGNATURE: Final = re.compile(r" (?:nginx|openresty|tengine|cloudflare|apache)(?:/[\w.]+)?$")
 
 
 def _plain(text: str) -> str:
-    """As phrases are compared: whatever the case, the widths, the compositions, the dots and the blanks."""
-    return " ".join(normalize("NFKC", text).translate(_ALIKE).casefold().split())
+    """A form for comparing, without differences of case, width, composition, apostrophes, ellipses and blanks."""
+    return " ".join(normalize("NFKC", text).translate(_EQUIVALENTS).casefold().split())
 
 
 def _bare(plain: str) -> str:
     return plain.strip(" .!。|*-_[](){}【】")
 
 
-_PHRASES: Final = {_plain(phrase): phrase for phrases in _SAID.values() for phrase in phrases}
-_WHOLE: Final = {_bare(_plain(title)): title for titles in _TITLES.values() for title in titles}
+_PHRASES: Final = {_plain(phrase): phrase for phrases in _PHRASES_BY_SOURCE.values() for phrase in phrases}
+_TITLES: Final = {_bare(_plain(title)): title for titles in _TITLES_BY_SOURCE.values() for title in titles}
 
 
 def placeholder_in(text: str) -> str | None:
-    """The known phrase, if ``text`` is no chapter but a placeholder for one; None for everything else."""
+    """The known phrase if ``text`` is a placeholder for a chapter, else None."""
     if _PAGE.match(text) and (title := _page_title(text)):
         return title
-    if len(text) > _MARKED_UP:
+    if len(text) > _MOST_CHARACTERS:
         return None
-    seen = _seen(text, SHORT_BYTES)
-    if seen is None:
+    visible = _visible(text, SHORT_BYTES)
+    if visible is None:
         return None
-    plain = _plain(seen)
+    plain = _plain(visible)
+    if known := _phrase_in(plain) or _known_title(plain):
+        return known
     # lightnovel-crawler writes the chapter's title above whatever it has.
     below = _HEADING.sub("", text)
-    return _said(plain) or _whole(plain) or (_whole(_plain(_seen(below, SHORT_BYTES) or "")) if below != text else None)
+    return _known_title(_plain(_visible(below, SHORT_BYTES) or "")) if below != text else None
 
 
 def _page_title(text: str) -> str | None:
-    """What the title of a challenge's or an error's page says, if there is not more on it than such a page has."""
+    """The title of a known challenge or error page, if there is no more text on the page than such a page has."""
     found = _PAGE_TITLE.search(text, 0, _TITLE_WITHIN)
     title = _plain(unescape(found[1])) if found else ""
-    # The last part alone: "example.com | 522: Connection timed out".
-    known = _said(title) or _whole(title) or _whole(title.rpartition(" | ")[2])
-    return known if known and _seen(text, _PAGE_BYTES) is not None else None
+    # The last part counts as well: "example.com | 522: Connection timed out".
+    known = _phrase_in(title) or _known_title(title) or _known_title(title.rpartition(" | ")[2])
+    return known if known and _visible(text, _PAGE_BYTES) is not None else None
 
 
-def _seen(text: str, limit: int) -> str | None:
-    """What a reader sees of it, None if that is more than ``limit`` bytes."""
+def _visible(text: str, limit: int) -> str | None:
+    """What a reader sees of ``text``, except what is preformatted; None if that has more than ``limit`` bytes."""
     if "<" in text:
         text = _TAG.sub(" ", _UNSEEN.sub(" ", text))
     if "&" in text:
         text = unescape(text)
-    seen = " ".join(text.split())
-    return seen if len(seen) <= limit and len(seen.encode(errors="replace")) <= limit else None
+    visible = " ".join(text.split())
+    return visible if len(visible) <= limit and len(visible.encode(errors="replace")) <= limit else None
 
 
-def _said(plain: str) -> str | None:
+def _phrase_in(plain: str) -> str | None:
     return next((phrase for known, phrase in _PHRASES.items() if known in plain), None)
 
 
-def _whole(plain: str) -> str | None:
-    return _WHOLE.get(_bare(plain)) or _WHOLE.get(_bare(_SERVER.sub("", plain)))
+def _known_title(plain: str) -> str | None:
+    return _TITLES.get(_bare(plain)) or _TITLES.get(_bare(_SERVER_SIGNATURE.sub("", plain)))

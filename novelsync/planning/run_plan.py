@@ -1,8 +1,7 @@
 """
-What a run has to look at. Pure: same arguments, same plan, no clock and no network.
+What a run has to do. Pure: same arguments, same plan, no clock and no network.
 
-A storage's listing and the bookkeeping are two streams in one order, so that
-planning is a merge.
+A storage's listing and the bookkeeping are two streams in one order, so planning is a merge.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -15,28 +14,28 @@ from novelsync.planning.listing import Listing, Selection, listing_order
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run has to look at. A plan with nothing to do is a plan too."""
+    """What a run has to read, and which known novels the listing lacks. A plan with nothing to do is a plan too."""
 
     listing: Listing
     to_read: Selection
     """New, or of another version than the one last dealt with."""
     revisions: Mapping[str, int]
-    """Of those of them that the bookkeeping has."""
+    """By slug, for those of ``to_read`` that the bookkeeping knows."""
     stored: int
-    """Published novels."""
+    """The number of published novels, the missing ones included."""
     missing: Sequence[KnownFile]
-    """Those of them that the listing does not have."""
+    """Published novels that the listing lacks."""
     removed: int
-    """Novels removed before, that the listing does not have either."""
+    """The number of novels that were removed earlier and that the listing still lacks."""
     forgotten: Sequence[str]
-    """Never stored, so nothing is left to remember once the listing does not have them."""
+    """Slugs that were never stored and that the listing lacks, so there is nothing left to remember of them."""
     refused: int
-    """Refused before, and of the same version since: refused still, without being read."""
+    """The number of files that were refused and have not changed since: they stay refused without being read."""
     returned: Sequence[str]
-    """Marked as missing, and in the listing again."""
+    """Slugs that were marked as missing and are in the listing again."""
 
     def starting_at(self, slug: str | None) -> "RunPlan":
-        """The same plan, read from ``slug`` on and round again: where the last run ran out of time."""
+        """The same plan, read from ``slug`` on and then from the start: the last run ran out of time there."""
         if slug is None:
             return self
         at = listing_order(slug)
@@ -44,7 +43,7 @@ class RunPlan:
         return replace(self, to_read=self.to_read.starting_at(first))
 
     def reading_too(self, slugs: Container[str], revisions: Mapping[str, int]) -> "RunPlan":
-        """The same plan, with these novels of the listing to be read as well, none of which is yet."""
+        """The same plan with these novels of the listing to be read as well; none may be in ``to_read`` yet."""
         places = [place for place, novel in enumerate(self.listing) if novel.slug in slugs]
         return replace(self, to_read=self.to_read.with_places(places), revisions={**self.revisions, **revisions})
 
@@ -55,12 +54,12 @@ class RunPlan:
 
     @property
     def newly_missing(self) -> list[str]:
-        """Missing for the first time, so that they are not marked yet."""
+        """Slugs that are missing for the first time, so they are not marked yet."""
         return [file.slug for file in self.missing if file.missing_for is None]
 
 
 def make_plan(listing: Listing, known: Iterable[KnownFile], read_again: Container[str] = ()) -> RunPlan:
-    """``read_again``: slugs to read although their files have not changed. Both streams are in `listing_order`."""
+    """``known`` is in `listing_order`, as the listing is. ``read_again``: slugs to read though unchanged."""
     to_read: list[int] = []
     revisions: dict[str, int] = {}
     missing: list[KnownFile] = []

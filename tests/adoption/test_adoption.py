@@ -219,7 +219,7 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(run: Run, site: Tables, l
         ("alter table novels add slug text generated always as (title) stored", "novels.slug is generated"),
         ("alter table chapters add position int, add unique (novel_id, position)", "keeps positions unique"),
         ("create view v as select title from novels", "cannot alter type of a column used by a view"),
-        ("create role w; grant select on chapters to w", "w may read chapters and not novels"),
+        ("create role w; grant select on chapters to w", "w may read chapters but not novels"),
     ],
 )
 def test_tables_that_cannot_be_taken_over_are_left_as_they_are(
@@ -311,7 +311,7 @@ def test_a_storage_in_which_nothing_has_a_counterpart_is_taken_for_a_mistake(
     assert emma.rows("select to_regnamespace('novelsync')") == [(None,)]
 
 
-def test_a_folder_that_was_refused_can_be_paired_once_it_is_mended(run: Run, emma: Tables, library: Library) -> None:
+def test_a_folder_that_was_refused_can_be_paired_once_it_is_fixed(run: Run, emma: Tables, library: Library) -> None:
     put(emma, "Persuasion", *chapters(2))
     library.write_raw("persuasion", b"{")
     run("migrate", "--adopt")

@@ -47,16 +47,16 @@ DOUBTS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     # Texts
     "the same text under several titles": (
         [*chapters(3), chapter(4, content=text_of("chapter 2"))],
-        ['1 text stands in several chapters: chapters[1] "Chapter 2" = chapters[3] "Chapter 4"'],
+        ['1 text appears in several chapters: chapters[1] "Chapter 2" = chapters[3] "Chapter 4"'],
     ),
     "a chapter that is there twice": (
         [chapter(1), chapter(1)],
-        ['1 text stands in several chapters: chapters[0] "Chapter 1" = chapters[1] "Chapter 1"'],
+        ['1 text appears in several chapters: chapters[0] "Chapter 1" = chapters[1] "Chapter 1"'],
     ),
     "many texts that stand in many chapters, at a handful of examples": (
         [chapter(n, content=text_of(f"{n % 5}")) for n in range(1, 51)],
         [
-            "5 texts stand in several chapters: "
+            "5 texts appear in several chapters: "
             'chapters[0] "Chapter 1" = chapters[5] "Chapter 6" = chapters[10] "Chapter 11" = 7 more; '
             'chapters[1] "Chapter 2" = chapters[6] "Chapter 7" = chapters[11] "Chapter 12" = 7 more; '
             'chapters[2] "Chapter 3" = chapters[7] "Chapter 8" = chapters[12] "Chapter 13" = 7 more; 2 more'
@@ -105,14 +105,14 @@ DOUBTS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     "volumes that each begin at one": (
         numbered(1, 2, 3, 1, 2, 1, 2, 3),
         [
-            "the numbers begin again in 2 places, which is fine where each volume counts for itself: "
+            "the numbers begin again in 2 places, which is fine if each volume counts from 1: "
             'chapters[3] "T3" (1 after 3), chapters[5] "T5" (1 after 2)'
         ],
     ),
     "volumes that each begin with a prologue, one with a gap": (
         numbered(0, 1, 2, 0, 1, 3),
         [
-            "the numbers begin again in 1 place, which is fine where each volume counts for itself: "
+            "the numbers begin again in 1 place, which is fine if each volume counts from 1: "
             'chapters[3] "T3" (0 after 2)',
             'the numbers leave gaps in 1 place: no 2, next is chapters[5] "T5"',
         ],
@@ -120,7 +120,7 @@ DOUBTS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     "a volume whose first chapter has just come out": (
         numbered(1, 2, 3, 1),
         [
-            "the numbers begin again in 1 place, which is fine where each volume counts for itself: "
+            "the numbers begin again in 1 place, which is fine if each volume counts from 1: "
             'chapters[3] "T3" (1 after 3)'
         ],
     ),
