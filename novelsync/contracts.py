@@ -8,8 +8,8 @@ from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile
-from novelsync.models.status import DatabaseStatus, Removed, Schedule, ServerInfo
-from novelsync.models.stored import KnownFile, KnownNovel
+from novelsync.models.status import DatabaseStatus, Schedule, ServerInfo
+from novelsync.models.stored import KnownFile, KnownNovel, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
 

@@ -28,7 +28,6 @@ class Parts:
     settings: Settings
     storage: Storage
     database: Database
-    messages: Messages
     sync_service: SyncService
     status_service: StatusService
     scheduler_service: SchedulerService
@@ -65,7 +64,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 stale_after=settings.stale_after,
                 database_limit=settings.database_limit,
             )
-            yield Parts(settings, storage, database, database, service, status, schedule)
+            yield Parts(settings, storage, database, service, status, schedule)
 
 
 _of_this_process: Parts | None = None

@@ -16,7 +16,8 @@ from novelsync.adoption.proposal import Proposal
 from novelsync.cli.validate import FileVerdict
 from novelsync.errors import NovelSyncError
 from novelsync.models.report import ChapterDiff, NovelDiff, Report, ReportedProblem, timestamp
-from novelsync.models.status import Removed, Status, StatusProblem, Verdict
+from novelsync.models.status import Status, StatusProblem, Verdict
+from novelsync.models.stored import Removed
 from novelsync.planning.diff import ADDED, CHANGED
 from novelsync.running.verification import Verification
 from novelsync.text.formatting import counted, printable, quoted

@@ -54,17 +54,8 @@ from novelsync.models.report import Report, whole_seconds
 from novelsync.models.results import NovelResult, Outcome
 from novelsync.models.run import MessageState, RunState
 from novelsync.models.source import Fingerprint, NovelFields
-from novelsync.models.status import (
-    DatabaseStatus,
-    FinishedRun,
-    Metrics,
-    Reference,
-    Removed,
-    RunInFlight,
-    RunSummary,
-    ServerInfo,
-)
-from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
+from novelsync.models.status import DatabaseStatus, FinishedRun, Metrics, RunInFlight, RunSummary, ServerInfo
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Reference, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 

@@ -199,33 +199,3 @@ class Status:
         document["last_run"] = self.last_run and self.last_run.as_dict()
         published: dict[str, Any] = msgspec.to_builtins(document)
         return published
-
-
-# Removed rows ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A foreign key of the site that points at ``novels`` or ``chapters``."""
-
-    table: str
-    columns: str
-    rows: int | None
-    """How many rows point at what would be purged; None if we may not see them."""
-    forbids: bool
-    """As long as there are such rows, the purge fails."""
-    then: str
-    """What the purge does to such rows, as a clause: "they are deleted too"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """How many rows readers no longer see."""
-
-    novels: int
-    chapters: int
-    bytes: int = 0
-    """Size of their texts in UTF-8."""
-    before: str = ""
-    """All of them were removed by this moment. Handed on to a purge, so that it deletes just these."""
-    references: Sequence[Reference] = ()

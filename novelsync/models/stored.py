@@ -67,3 +67,30 @@ class KnownNovel:
     """How many versions of the file in a row lacked chapters that were held."""
     version: str = ""
     """See `KnownFile`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key of the site that points at ``novels`` or ``chapters``."""
+
+    table: str
+    columns: str
+    rows: int | None
+    """How many rows point at what would be purged; None if we may not see them."""
+    forbids: bool
+    """As long as there are such rows, the purge fails."""
+    then: str
+    """What the purge does to such rows, as a clause: "they are deleted too"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many rows readers no longer see."""
+
+    novels: int
+    chapters: int
+    bytes: int = 0
+    """Size of their texts in UTF-8."""
+    before: str = ""
+    """All of them were removed by this moment. Handed on to a purge, so that it deletes just these."""
+    references: Sequence[Reference] = ()

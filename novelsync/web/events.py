@@ -132,7 +132,7 @@ def receive(event: CloudEvent, find_parts: Callable[..., Parts] = parts_of_this_
 def _carry_out(parts: Parts, wanted: Asked) -> None:
     if isinstance(wanted, NovelMessage):
         with structlog.contextvars.bound_contextvars(run_id=wanted.context.run_id):
-            _log(wanted.slug, parts.sync_service.answer_message(wanted, parts.messages))
+            _log(wanted.slug, parts.sync_service.answer_message(wanted, parts.database))
         return
     slug = parts.storage.slug_of(wanted.bucket, wanted.name)
     if slug is None:

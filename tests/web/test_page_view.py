@@ -8,8 +8,7 @@ import pytest
 
 from novelsync.models.report import NovelCounts, ReportedProblem
 from novelsync.models.results import Outcome
-from novelsync.models.status import Pending, RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem
-from novelsync.models.status import Verdict as VerdictWord
+from novelsync.models.status import Pending, RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem, Verdict
 from novelsync.text.hints import as_command_line
 from novelsync.web.page.chart import bars
 from novelsync.web.page.notice import notice
@@ -42,7 +41,7 @@ def status(**changes: Any) -> Status:
             chapters_in_database=2,
             removed_novels=0,
             pending=Pending(0, 0, 0),
-            verdict=VerdictWord.OK,
+            verdict=Verdict.OK,
             reasons=[],
             scheduler=None,
             last_run=None,
@@ -61,7 +60,7 @@ def seen(actions: Actions = BUTTONS, **changes: Any) -> View:
 
 
 def test_every_verdict_has_words_and_a_page() -> None:
-    for verdict in VerdictWord:
+    for verdict in Verdict:
         said = seen(verdict=verdict, reasons=["it is so"])
         assert [piece.text for reason in said.verdict.reasons for piece in reason] == ["It is so"]
         assert said.verdict.headline in status_page(said)

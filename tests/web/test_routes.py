@@ -288,7 +288,7 @@ def in_cloud(jobs: CloudJobs, library: Library, database: SqlClient) -> Callable
     service = make_service(library, database)
     storage = LocalStorage(str(library.folder))
     status = StatusService(storage, database, schedule, stale_after=7800)
-    parts = Parts(load_settings(), storage, database, database, service, status, schedule)
+    parts = Parts(load_settings(), storage, database, service, status, schedule)
 
     def ask(method: str, path: str) -> Answered:
         request = Request(EnvironBuilder(path, method=method).get_environ())

@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 
 from novelsync.models.report import Report, timestamp
 from novelsync.models.results import Outcome
-from novelsync.models.status import RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem
-from novelsync.models.status import Verdict as VerdictWord
+from novelsync.models.status import RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem, Verdict
 from novelsync.text.formatting import counted
 from novelsync.text.hints import Say
 from novelsync.web.page.chart import Bar, bars
@@ -55,7 +54,7 @@ class Actions:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Headline:
     """``tone`` is ``good``, ``fair`` or ``bad``."""
 
     tone: str
@@ -127,7 +126,7 @@ class Running(NamedTuple):
 class View:
     """All that the page says, in its order."""
 
-    verdict: Verdict
+    verdict: Headline
     running: Running | None
     sync: Action
     storage: str
@@ -240,12 +239,12 @@ def _running(run: RunInFlight) -> Running:
     return Running(run.holder, moment(run.since), waits_for)
 
 
-def _verdict(status: Status, say: Say) -> Verdict:
+def _verdict(status: Status, say: Say) -> Headline:
     tone, headline, meaning = _VERDICTS[status.verdict]
-    if status.verdict is VerdictWord.OK:
+    if status.verdict is Verdict.OK:
         tone, headline, meaning = _qualified(status) or (tone, headline, meaning)
     reasons = status.reasons or _why_it_failed(status.last_run)
-    return Verdict(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in reasons])
+    return Headline(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in reasons])
 
 
 def _qualified(status: Status) -> tuple[str, str, str] | None:
