@@ -13,13 +13,40 @@ from pathlib import Path
 
 import structlog
 
-from bench import buckets, chart, cold_start, events, fan_out, hostile, hours, imports, matching, memory, readers, scale
+from bench import (
+    buckets,
+    chart,
+    cold_start,
+    events,
+    fan_out,
+    hostile,
+    hours,
+    imports,
+    matching,
+    memory,
+    readers,
+    scale,
+    texts,
+)
 from bench.parts import described
 from bench.results import keep
 
 MEASUREMENTS = {
     module.__name__.removeprefix("bench."): module.main
-    for module in (imports, hours, buckets, memory, hostile, cold_start, readers, matching, events, fan_out, scale)
+    for module in (
+        imports,
+        hours,
+        texts,
+        buckets,
+        memory,
+        hostile,
+        cold_start,
+        readers,
+        matching,
+        events,
+        fan_out,
+        scale,
+    )
 }
 
 

@@ -32,16 +32,17 @@ def main(_folder: Path) -> Iterator[Table]:
     yield Table("One listing of a bucket", columns, rows)
 
 
-def listing(novels: int) -> tuple[int, int, float]:
-    """Requests, bytes received, and seconds of one processor on this side."""
+def listing(novels: int, texts: int = 0) -> tuple[int, int, float]:
+    """Requests, bytes received, and seconds of one processor on this side. ``texts``: files of each novel beside its own."""
     # The server in a process of its own, so that it does not share the interpreter's lock.
     processes = get_context("spawn")
     ours, its = processes.Pipe()
-    server = processes.Process(target=serve, args=(novels, its))
+    server = processes.Process(target=serve, args=(novels, texts, its))
     server.start()
     client = storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": ours.recv()})  # type: ignore[no-untyped-call]
     busy = time.process_time()
-    found = len(Listing(GcsStorage("gs://novels/library", lambda: client).listing()))
+    with_texts = {f"novel-{n:06d}" for n in range(novels)} if texts else ()
+    found = len(Listing(GcsStorage("gs://novels/library", lambda: client).listing(with_texts)))
     busy = time.process_time() - busy
     ours.send("done")
     requests, received = ours.recv()
@@ -51,20 +52,21 @@ def listing(novels: int) -> tuple[int, int, float]:
     return requests, received, busy
 
 
-def serve(novels: int, connection: Connection) -> None:
+def serve(novels: int, texts: int, connection: Connection) -> None:
     """
-    Serves a bucket of ``novels`` novels, in a process of its own.
+    Serves a bucket of ``novels`` novels with ``texts`` other files each, in a process of its own.
 
     Sends the server's URL; once anything is received, sends the number of listing requests and the bytes of their
     answers, and ends.
     """
     with Bucket() as bucket:
-        names = [f"library/novel-{n:06d}/book_info.json" for n in range(novels)]
+        folder = [*sorted(f"{n}.html" for n in range(texts)), "book_info.json"]
+        names = [f"library/novel-{n:06d}/{name}" for n in range(novels) for name in folder]
         bucket.objects = dict.fromkeys(names, (1_700_000_000_000_000, b"{}"))
         pages = {}
-        for start in range(0, novels, PAGE):
+        for start in range(0, len(names), PAGE):
             page: dict[str, object] = {"items": [bucket._described(name) for name in names[start : start + PAGE]]}
-            if start + PAGE < novels:
+            if start + PAGE < len(names):
                 page["nextPageToken"] = str(start + PAGE)
             pages[str(start)] = json.dumps(page).encode()
         sent: list[int] = []

@@ -39,9 +39,20 @@ def copy(conninfo: str, rows_: Iterable[Row]) -> float:
 
 
 def walk(folder: Path) -> float:
-    """Seconds of one walk with a stat per file."""
+    """Seconds of one walk with a stat per novel's file."""
     start = time.perf_counter()
     with os.scandir(folder) as entries:
         for entry in entries:
             os.stat(f"{entry.path}/book_info.json")  # noqa: PTH116 — as fast as it goes
+    return time.perf_counter() - start
+
+
+def walk_all(folder: Path) -> float:
+    """Seconds of one walk with a stat for every file of every novel."""
+    start = time.perf_counter()
+    with os.scandir(folder) as novels:
+        for novel in novels:
+            with os.scandir(novel.path) as entries:
+                for entry in entries:
+                    entry.stat(follow_symlinks=False)
     return time.perf_counter() - start

@@ -43,7 +43,7 @@ def main(folder: Path) -> Iterator[Table]:
 def _quiet(library: Path, kind: str) -> list[str]:
     with database() as conninfo, transport(kind, conninfo) as (transport_, api):
         sync(library, transport_)
-        before = _rows(conninfo)
+        before = touched(conninfo)
         walks, hours = [], []
         for _ in range(TIMES):
             walks.append(floors.walk(library))
@@ -53,18 +53,18 @@ def _quiet(library: Path, kind: str) -> list[str]:
             hours.append(sync(library, transport_)[0])
             files = sum(str(library) in name and name.endswith(".json") for name in _opened[opened:])
         size = f"{_bytes(api.passed()):,}" if api else ""
-        touched = len(_rows(conninfo) - before)
+        rows = len(touched(conninfo) - before)
     walk, hour = min(walks), min(hours)
     requests = transport_.calls - calls
-    return [seconds(walk), seconds(hour), f"{hour / walk:.2f}", f"{requests}", size, f"{files}", f"{touched}"]
+    return [seconds(walk), seconds(hour), f"{hour / walk:.2f}", f"{requests}", size, f"{files}", f"{rows}"]
 
 
 def _bytes(passed: Mapping[str, int]) -> int:
     return passed["bytes_in"] + passed["bytes_out"]
 
 
-def _rows(conninfo: str) -> set[tuple[Any, ...]]:
-    """The place and version of every row in the readers' tables, by which a touched row is told."""
+def touched(conninfo: str) -> set[tuple[Any, ...]]:
+    """The place and version of every row in the readers' tables: a row that is touched gets another."""
     with psycopg.connect(conninfo) as connection:
         return set(
             connection.execute(

@@ -56,6 +56,19 @@ def make(folder: Path, novels: int, chapters: int, size: int, seed: int = 1) -> 
         write(folder, slug, book(random_, slug, chapters, size))
 
 
+def make_beside(folder: Path, novels: int, chapters: int, size: int, seed: int = 1) -> None:
+    """The same, with each text in a file of its own."""
+    random_ = random.Random(seed)  # noqa: S311
+    for n in range(novels):
+        slug = f"novel-{n:06d}"
+        document = book(random_, slug, chapters, size)
+        (folder / slug).mkdir(parents=True)
+        for each in document["chapters"]:
+            each["filename"] = f"{each['number']}.html"
+            (folder / slug / each["filename"]).write_text(each.pop("content"), encoding="utf-8")
+        write(folder, slug, document)
+
+
 def make_one(folder: Path, slug: str, chapters: int, size: int) -> None:
     """Adds one novel."""
     write(folder, slug, book(random.Random(slug), slug, chapters, size))  # noqa: S311

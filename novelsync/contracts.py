@@ -7,7 +7,7 @@ from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
-from novelsync.models.source import Fingerprint, SourceFile
+from novelsync.models.source import Fingerprint, SourceFile, TextFile
 from novelsync.models.status import DatabaseStatus, Schedule, ServerInfo
 from novelsync.models.stored import KnownFile, KnownNovel, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
@@ -20,10 +20,15 @@ class Storage(Protocol):
     def location(self) -> str:
         """The setting as it was written, to be shown to people."""
 
-    def listing(self) -> Iterator[SourceFile]:
+    def listing(
+        self, with_texts: Container[str] = (), stray: Callable[[str, str], object] = lambda slug, file: None
+    ) -> Iterator[SourceFile]:
         """
         Every novel once, in the order of the bytes of ``slug + "/"``; no file is opened.
 
+        ``with_texts``: novels of which all other files of the folder count too, because they may be its texts.
+        ``stray``: called with each folder that has files and no ``book_info.json``, and the name of one of them; a
+        bucket looks only at the objects it needs, and so may miss some.
         Raises `StorageUnavailable` if anything stops the listing: what a complete one lacks may be removed, so a
         partial one must never look complete. A file that is there but cannot be read is listed, with the reason.
         """
@@ -44,6 +49,19 @@ class Storage(Protocol):
 
     def slug_of(self, bucket: str, name: str) -> str | None:
         """The novel whose file that object of a bucket is; None if it is of no novel in here. Makes no call."""
+
+    def folder_of(self, bucket: str, name: str) -> str | None:
+        """The novel in whose folder that object of a bucket is, likewise."""
+
+    def texts(self, slug: str) -> Sequence[TextFile]:
+        """All other files in a novel's folder; none if there is no such folder. Raises `StorageUnavailable`."""
+
+    def read_texts(self, slug: str, files: Sequence[TextFile]) -> Iterator[tuple[TextFile, bytes | str]]:
+        """
+        The bytes of exactly these versions, in any order; or why one cannot be read: it changed meanwhile, permissions.
+
+        Raises `StorageUnavailable` if the storage cannot be asked.
+        """
 
 
 class Runs(Protocol):
@@ -81,6 +99,9 @@ class Runs(Protocol):
 
 class Novels(Protocol):
     """The site's tables and what is remembered of the files they came from."""
+
+    def with_texts(self) -> frozenset[str]:
+        """Slugs of the novels whose texts are files of their own: a listing has to look at those files too."""
 
     def known_files(self) -> Iterator[KnownFile]:
         """All slugs that the bookkeeping has, in the order of `Storage.listing`."""
@@ -177,6 +198,9 @@ class StatusSource(Protocol):
         """See `SyncDatabase`."""
 
     def known_files(self) -> Iterator[KnownFile]:
+        """See `Novels`."""
+
+    def with_texts(self) -> frozenset[str]:
         """See `Novels`."""
 
     def status(self) -> DatabaseStatus:

@@ -127,7 +127,7 @@ class StatusService:
                 or self._monotonic() >= self._look_expires
                 or any(run.finished_at > look.at for run in stored.last_runs)
             ):
-                at, listing = self._now(), Listing(self._storage.listing())
+                at, listing = self._now(), Listing(self._storage.listing(self._database.with_texts()))
                 plan = make_plan(listing, self._database.known_files())
                 changed = len(plan.revisions)
                 pending = Pending(len(plan.to_read) - changed, changed, len(plan.missing))
@@ -160,6 +160,8 @@ def judge(
         return Judgement(Verdict.STALE, why)
     open_problems = {"refused": stored.open_problems.counts.get("refused", 0), "held": stored.open_problems.held}
     reasons = [f"novels {kind}: {count}" for kind, count in open_problems.items() if count]
+    if blank := stored.open_problems.blank:
+        reasons.append(f"novels without any text: {blank}")
     deferred = [run.report.novels.deferred if run.report else 0 for run in runs]
     if len(deferred) > 1 and all(deferred):
         reasons.append(f"runs end before they are done: novels deferred: {deferred[0]}, and {deferred[1]} before that")

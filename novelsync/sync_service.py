@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from uuid import uuid4
 
 import structlog
@@ -31,10 +31,10 @@ from novelsync.models.run import (
     RunState,
     SyncOptions,
 )
-from novelsync.models.source import SourceFile
+from novelsync.models.source import SourceFile, TextFile, texts_digest
 from novelsync.models.stored import KnownNovel
 from novelsync.planning.guards import DEFAULT_LIMITS, Limits
-from novelsync.planning.listing import Listing
+from novelsync.planning.listing import Listing, remarks_on
 from novelsync.planning.run_plan import RunPlan, make_plan
 from novelsync.running.dry_run import DryRunDatabase
 from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper, TimeLimit
@@ -53,6 +53,9 @@ _LOGGED: Final = (
     "bytes_read",
     "duration",
 )
+
+JOIN_SECONDS: Final = 5.0
+"""Longer than a crawler that writes texts one after another takes for each."""
 
 log = structlog.get_logger()
 
@@ -79,6 +82,24 @@ class SyncConfig:
     limits: Limits = DEFAULT_LIMITS
     time_budget: float | None = None
     """Seconds after which a run starts no more novels and breaks off large ones; None: no limit."""
+    join_seconds: float = JOIN_SECONDS
+    """How long an event about one of many objects waits for the next."""
+
+
+class _Folder(NamedTuple):
+    """What is in a novel's folder now."""
+
+    novel: SourceFile | None
+    texts: Sequence[TextFile]
+
+    @property
+    def state(self) -> str | None:
+        return self.novel and self.novel._replace(texts=texts_digest(self.texts)).state
+
+    def was_written_after(self, generation: int) -> bool:
+        """Cloud Storage numbers generations by the time. If it did not, the next whole run would find what is left."""
+        versions = [file.version for file in (self.novel, *self.texts) if file]
+        return any(version.isdecimal() and int(version) > generation for version in versions)
 
 
 class SyncService:
@@ -119,9 +140,10 @@ class SyncService:
         revisions: Mapping[str, int],
         context: RunContext,
         out_of_time: Callable[[], bool] = lambda: False,
+        large: Callable[[str], object] = lambda slug: None,
     ) -> list[NovelResult]:
         """Syncs the chapters of a few novels; see `NovelSyncer.sync_batch`."""
-        return self._syncer.sync_batch(novels, revisions, context, out_of_time)
+        return self._syncer.sync_batch(novels, revisions, context, out_of_time, large)
 
     # One novel, by its slug. Without a run there is no lease; the novel's revision keeps writers apart ----
 
@@ -136,17 +158,30 @@ class SyncService:
             return NovelResult(slug, NovelStatus.UNAVAILABLE, problem=problem)
         return result
 
-    def sync_changed_novel(self, slug: str, generation: int) -> NovelResult | None:
+    def sync_changed_novel(self, slug: str, generation: int, *, is_book: bool = True) -> NovelResult | None:
         """
-        Syncs one novel because that generation of its object was written.
+        Syncs one novel because that generation of an object in its folder was written.
 
+        ``is_book``: it is the novel's ``book_info.json``; else it may be one of its texts.
         None if there is nothing to do: that generation or a later one is stored already, or the object is gone again,
-        which is left to the next whole run. Raises `DatabaseUnavailable`, `StorageUnavailable`.
+        which is left to the next whole run; or an object of the folder was written later, and has an event of its own.
+        Raises `DatabaseUnavailable`, `StorageUnavailable`.
         """
         known = self._known(slug)
-        if known and known.version.isdecimal() and int(known.version) >= generation:
+        if known and known.has_texts:
+            # A crawler that writes hundreds of files causes as many events. The last one syncs them all.
+            if self._present(slug).was_written_after(generation):
+                return None
+            self._stopped.wait(self._config.join_seconds)
+            known, now = self._known(slug), self._present(slug)
+            if now.was_written_after(generation) or (known and known.version == now.state):
+                return None
+        elif not is_book or (known and known.version.isdecimal() and int(known.version) >= generation):
             return None
         return self._sync_one(slug, known, RunContext())
+
+    def _present(self, slug: str) -> _Folder:
+        return _Folder(self._storage.find(slug), self._storage.texts(slug))
 
     def answer_message(self, message: NovelMessage, messages: Messages) -> NovelResult | None:
         """
@@ -268,8 +303,11 @@ class SyncService:
         time_limit = TimeLimit(self._config.time_budget, self._stopped, self._monotonic)
         # When a limit is raised, what it held has to be looked at again, although no file has changed.
         depends_on = self._config.max_file_bytes, self._config.limits.removals, self._config.limits.grace
-        listing = Listing(self.scan_novels_directory(), *depends_on)
-        found = Findings(resume_at=state.resume_at).listed(listing)
+        with_texts = self._database.with_texts() if state.any_texts else frozenset()
+        strays: dict[str, str] = {}
+        listing = Listing(self._storage.listing(with_texts, strays.__setitem__), *depends_on)
+        remarks = remarks_on(listing, strays)
+        found = replace(Findings(resume_at=state.resume_at).listed(listing), remarks=remarks)
         yield found
         if listing.digest == state.digest and options.is_default:
             yield found.nothing_new(listing, state)
@@ -292,7 +330,7 @@ class SyncService:
 
         removals = Removals(self._storage, self._database, self._config.limits)
         removal = removals.remove(run.run_id, plan, execution, state, options.accept_removals)
-        found = replace(found, removal=removal, remarks=self._remarks_on_absent(options, plan))
+        found = replace(found, removal=removal, remarks=[*remarks, *self._remarks_on_absent(options, plan)])
         yield found
         found = replace(found, open_problems=self._database.open_problems())
         yield replace(found, digest=listing.digest if found.settled else None)

@@ -14,7 +14,7 @@ LAYERS: tuple[set[str], ...] = (
     {"planning"},
     {"books"},
     {"contracts"},
-    {"gcp", "settings", "storage", "database", "schedulers"},
+    {"gcp", "settings", "storage", "database", "schedulers", "novel_reader"},
     {"running", "adoption"},
     {"sync_service", "scheduler_service"},
     {"status_service"},

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from novelsync.database.client import SqlClient
 from novelsync.models.problems import OpenProblems
@@ -84,9 +85,9 @@ def test_runs_that_keep_ending_before_they_are_done_want_attention() -> None:
 class CountingStorage(LocalStorage):
     listings = 0
 
-    def listing(self) -> Iterator[SourceFile]:
+    def listing(self, *asked: Any) -> Iterator[SourceFile]:
         self.listings += 1
-        return super().listing()
+        return super().listing(*asked)
 
 
 def test_a_listing_is_kept_for_a_minute_and_a_check_makes_none(

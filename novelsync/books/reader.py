@@ -8,13 +8,17 @@ chapter.
 import codecs
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
 import msgspec
 import pydantic
 from msgspec import Raw
 
-from novelsync.books.schema import BOOK_SLICES, SHOWN, SURROGATE, BookFile, Noticed, kind_of
+from novelsync.books import overlooked
+from novelsync.books.noticed import SURROGATE, Noticed
+from novelsync.books.schema import BOOK_SLICES, BookFile, BookFileChapter
+from novelsync.books.slices import ABSENT, SHOWN, kind_of
 from novelsync.errors import BookRefused
 from novelsync.models.source import Book, BookChapter
 from novelsync.text.formatting import printable
@@ -33,11 +37,12 @@ _SURROGATES: Final = re.compile(
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
-def check_size(size: int, limit: int) -> None:
-    """Raises `BookRefused` for a file that is too large to be read; both in bytes."""
-    if size > limit:
+def check_size(size: int, limit: int, texts: int = 0) -> None:
+    """Raises `BookRefused` for a file that with its ``texts`` is too large to be read; all in bytes."""
+    if size + texts > limit:
+        subject = "the file and its texts have" if texts else "the file has"
         hint = "raise NOVELSYNC_MAX_FILE_BYTES, or split the novel"
-        raise BookRefused([f"the file has {size:,} bytes, over the limit of {limit:,}"], hint)
+        raise BookRefused([f"{subject} {size + texts:,} bytes, over the limit of {limit:,}"], hint)
 
 
 def read_book(data: bytes) -> Book:
@@ -55,7 +60,8 @@ def read_book(data: bytes) -> Book:
 def _read(data: bytes) -> Book:
     _check_encoding(data)
     noticed = Noticed()
-    slices = _split(memoryview(data)[3:] if data.startswith(codecs.BOM_UTF8) else data, noticed)
+    content = memoryview(data)[3:] if data.startswith(codecs.BOM_UTF8) else data
+    slices = _split(content, noticed)
     for key in ("title", "chapters"):
         noticed.look_for_capitals(slices, key, "the file")
     try:
@@ -63,11 +69,40 @@ def _read(data: bytes) -> Book:
     except pydantic.ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)
         noticed.reasons += [f"{_place(each['loc'])} {each['msg']}" for each in wrong]
+    keys = overlooked.keys_of(content)
     if noticed.reasons:
+        if slices.title is ABSENT and (other := overlooked.other_title(keys)):  # type: ignore[attr-defined]
+            noticed.reasons.append(f'the file has "{other}", and what readers see as the title must be in "title"')
         raise BookRefused(noticed.reasons, _FORMAT_HINT)
-    chapters = [BookChapter(c.title, c.number, c.url, *c.content) for c in file.chapters]
+    chapters = _chapters(file, noticed)
+    noticed.remarks += [f"the list {each} is not read" for each in overlooked.other_lists(keys)]
     optional = file.author, file.description, file.cover_url, file.status
-    return Book(file.title, *optional, chapters, noticed.warnings())
+    return Book(file.title, *optional, chapters, noticed.warnings(), _overlooked(keys, chapters))
+
+
+def _chapters(file: BookFile, noticed: Noticed) -> list[BookChapter]:
+    """Those of the novel itself; or, if it has none, those of its volumes."""
+    if not file.chapters:
+        return [_chapter(c, volume.title or c.volume) for volume in file.volumes for c in volume.chapters]
+    if any(volume.chapters for volume in file.volumes):
+        noticed.remarks.append("the chapters in volumes are not read, because there are others in chapters")
+    return [_chapter(c, c.volume) for c in file.chapters]
+
+
+def _chapter(chapter: BookFileChapter, volume: str | None) -> BookChapter:
+    return BookChapter(chapter.title, chapter.number, chapter.url, *chapter.content, volume, chapter.filename)
+
+
+def _overlooked(keys: Mapping[str, Raw], chapters: Sequence[BookChapter]) -> str:
+    """What the file has in place of texts, if it has none at all."""
+    if any(chapter.fetched or chapter.filename for chapter in chapters):
+        return ""
+    if not chapters:
+        others = overlooked.other_content(keys)
+        return f"the file has {overlooked.listed(others)}, and chapters belong into the list chapters" if others else ""
+    others = overlooked.other_texts(keys["chapters"]) if "chapters" in keys else ()
+    where = "a text belongs into content, or into a file that filename names"
+    return f"chapters have {overlooked.listed(others)}, and {where}" if others else ""
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -35,6 +35,7 @@ from novelsync.cli.output import (
 )
 from novelsync.cli.validate import schema as file_schema
 from novelsync.cli.validate import validate as validate_path
+from novelsync.cli.verification import verification_of
 from novelsync.database import migrations
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import (
@@ -49,7 +50,6 @@ from novelsync.errors import (
 from novelsync.models.results import Outcome
 from novelsync.models.run import SyncOptions
 from novelsync.models.status import Verdict
-from novelsync.running.verification import verification_of
 from novelsync.settings import load_file_settings, load_settings
 from novelsync.sync_service import SyncService
 from novelsync.text.formatting import counted

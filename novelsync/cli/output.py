@@ -14,12 +14,13 @@ from rich.table import Table
 
 from novelsync.adoption.proposal import Proposal
 from novelsync.cli.validate import FileVerdict
+from novelsync.cli.verification import Verification
 from novelsync.errors import NovelSyncError
 from novelsync.models.report import ChapterDiff, NovelDiff, Report, ReportedProblem, timestamp
+from novelsync.models.results import Outcome
 from novelsync.models.status import Status, StatusProblem, Verdict
 from novelsync.models.stored import Removed
 from novelsync.planning.diff import ADDED, CHANGED
-from novelsync.running.verification import Verification
 from novelsync.text.formatting import counted, printable, quoted
 from novelsync.text.hints import as_command_line, said
 
@@ -183,6 +184,8 @@ def print_report(report: Report) -> None:
     if in_flight := report.novels.in_flight:
         out.print(f"being written just now, will be read next time: {counted(in_flight, 'novel')}")
     outcome = "a dry run: nothing was written" if report.dry_run else _OUTCOMES[report.outcome]
+    if report.outcome is Outcome.OK and (blank := report.novels.without_text) and not report.dry_run:
+        outcome = f"[yellow]![/] done, but readers see no text at all of {counted(blank, 'novel')}"
     out.print(
         f"{outcome}: {counted(report.novels_processed, 'novel')},"
         f" {report.bytes_read / 1e6:.1f} MB read, {report.duration:.2f} s"

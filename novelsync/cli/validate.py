@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from novelsync.books.lint import lint_book
-from novelsync.books.reader import check_size, read_book
+from novelsync.books.reader import check_size
 from novelsync.books.schema import BookFile
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, ConfigurationError
-from novelsync.models.source import SourceFile
-from novelsync.storage.local import FILE, LocalStorage
+from novelsync.models.source import BOOK_FILE, Book, SourceFile
+from novelsync.novel_reader import NovelReader, ReadFile
+from novelsync.planning.novel_plan import why_blank
+from novelsync.storage.local import LocalStorage
 
-_WHAT_TO_NAME = f"name a {FILE}, a novel's folder, or a folder of novels"
+_WHAT_TO_NAME = f"name a {BOOK_FILE}, a novel's folder, or a folder of novels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,13 @@ def validate(path: Path, max_file_bytes: int) -> Iterator[FileVerdict]:
         found = True
         yield verdict
     if not found:
-        raise ConfigurationError(f"there is no <slug>/{FILE} in {path}", _WHAT_TO_NAME)
+        raise ConfigurationError(f"there is no <slug>/{BOOK_FILE} in {path}", _WHAT_TO_NAME)
 
 
 def _verdicts(path: Path, whole: Path, max_file_bytes: int) -> Iterator[FileVerdict]:
     if os.path.isfile(whole):  # noqa: PTH113 — here and below: Path's raise where nothing may be looked at
         yield _read_file(whole, str(path), max_file_bytes)
-    elif os.path.lexists(whole / FILE):
+    elif os.path.lexists(whole / BOOK_FILE):
         storage = LocalStorage(str(whole.parent))
         novel = storage.find(whole.name)
         yield from _look_at(storage, [novel] if novel else [], max_file_bytes)
@@ -68,9 +70,13 @@ def _verdicts(path: Path, whole: Path, max_file_bytes: int) -> Iterator[FileVerd
 
 
 def _read_file(path: Path, name: str, max_file_bytes: int) -> FileVerdict:
+    """One of any name. Its texts are beside it."""
+    reader = NovelReader(LocalStorage(str(path.parent.parent)), max_file_bytes)
     try:
-        check_size(path.stat().st_size, max_file_bytes)
-        return _verdict(name, path.read_bytes())
+        novel = SourceFile(path.parent.name, "", path.stat().st_size)
+        check_size(novel.size, max_file_bytes)
+        file = reader.parse(ReadFile(novel, path.read_bytes()))
+        return _verdict(name, reader.read_texts(*reader.look_for_texts(file, None)))
     except BookRefused as refusal:
         return FileVerdict(name, refused=refusal.reasons, hint=refusal.hint)
     except OSError as error:
@@ -78,21 +84,18 @@ def _read_file(path: Path, name: str, max_file_bytes: int) -> FileVerdict:
 
 
 def _look_at(storage: Storage, novels: Iterable[SourceFile], max_file_bytes: int) -> Iterator[FileVerdict]:
+    reader = NovelReader(storage, max_file_bytes)
     for novel in novels:
-        path = f"{storage.location}/{novel.slug}/{FILE}"
-        try:
-            check_size(novel.size, max_file_bytes)
-            data = storage.read(novel)
-        except BookRefused as refusal:
-            yield FileVerdict(path, refused=refusal.reasons, hint=refusal.hint)
-            continue
-        yield _verdict(path, data) if data is not None else FileVerdict(path, doubts=["it is being written just now"])
+        path = f"{storage.location}/{novel.slug}/{BOOK_FILE}"
+        file = reader.read_whole(novel)
+        yield _verdict(path, file) if file else FileVerdict(path, doubts=["it is being written just now"])
 
 
-def _verdict(path: str, data: bytes) -> FileVerdict:
-    try:
-        book = read_book(data)
-    except BookRefused as refusal:
-        return FileVerdict(path, refused=refusal.reasons, hint=refusal.hint)
+def _verdict(path: str, file: ReadFile) -> FileVerdict:
+    book = file.book
+    if not isinstance(book, Book):
+        return FileVerdict(path, refused=book.reasons if book else (), hint=book.hint if book else "")
     without_text = sum(not chapter.fetched for chapter in book.chapters)
-    return FileVerdict(path, len(book.chapters), without_text, warnings=book.warnings, doubts=lint_book(book))
+    blank = why_blank(book) if without_text == len(book.chapters) else ""
+    warnings = [blank, *book.warnings] if blank else book.warnings
+    return FileVerdict(path, len(book.chapters), without_text, warnings=warnings, doubts=lint_book(book))

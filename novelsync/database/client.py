@@ -26,6 +26,7 @@ from novelsync.database.functions import (
     KNOWN_FILES,
     KNOWN_NOVELS,
     MARK_MISSING,
+    NOVELS_WITH_TEXTS,
     OPEN_PROBLEMS,
     PEEK,
     PURGE,
@@ -180,6 +181,12 @@ class SqlClient:
             if len(page["slug"]) < PAGE:
                 return
             after = f"{page['slug'][-1]}/"
+
+    def with_texts(self) -> frozenset[str]:
+        slugs: list[str] = []
+        while page := self._call(NOVELS_WITH_TEXTS, {"after": slugs[-1] if slugs else "", "limit": PAGE}):
+            slugs += page
+        return frozenset(slugs)
 
     def known_novels(
         self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
@@ -348,13 +355,15 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         removed=answer["removed"],
         held=answer["held"],
         held_in_a_row=answer["held_in_a_row"],
+        has_texts=answer["has_texts"],
     )
 
 
 def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
-    columns = ("id", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
+    columns = ("id", "volume", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
     rows = zip(*(answer[column] for column in columns), strict=True)
-    for k, (id_, position, number, title, url, content_hash, size) in enumerate(rows):
+    for k, (id_, volume, position, number, title, url, content_hash, size) in enumerate(rows):
+        file, file_version = answer["files"].get(id_, ("", ""))
         yield KnownChapter(
             id=id_,
             position=position,
@@ -364,19 +373,30 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
             content_hash=b64decode(f"{content_hash}=") if content_hash else b"",
             content_bytes=size,
             removed=k >= answer["published"],
+            volume=volume,
+            file=file,
+            file_version=file_version,
             short_text=answer["short_texts"].get(id_),
         )
 
 
 def _open_problems(answer: Mapping[str, Any]) -> OpenProblems:
     problems = [Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"]) for p in answer["problems"]]
-    return OpenProblems(answer["counts"], problems, answer["held"])
+    return OpenProblems(answer["counts"], problems, answer["held"], answer["blank"])
 
 
 def _run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
     held = left["held_removals"] and HeldRemovals(**left["held_removals"])
     open_problems = _open_problems(left["open_problems"])
-    return RunState(digest, left["resume_at"], left["missing"], left["removed_lately"], held, open_problems)
+    return RunState(
+        digest,
+        left["resume_at"],
+        left["missing"],
+        left["removed_lately"],
+        held,
+        open_problems,
+        any_texts=left["any_texts"],
+    )
 
 
 def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:

@@ -30,6 +30,7 @@ RENEW: Final = SqlFunction("novelsync_renew", repeated=False)
 FINISH: Final = SqlFunction("novelsync_finish", outlasts_budget=True)
 
 KNOWN_FILES: Final = SqlFunction("novelsync_known_files")
+NOVELS_WITH_TEXTS: Final = SqlFunction("novelsync_novels_with_texts")
 KNOWN_NOVELS: Final = SqlFunction("novelsync_known_novels")
 FIND_RENAMES: Final = SqlFunction("novelsync_find_renames")
 OPEN_PROBLEMS: Final = SqlFunction("novelsync_open_problems")

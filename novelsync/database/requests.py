@@ -46,6 +46,16 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
             for n, write in places
             if (removed := write.chapters.removed)
         ],
+        "texts": [
+            {
+                "novel": n,
+                "positions": [text.position for text in texts],
+                "files": [text.file for text in texts],
+                "versions": [text.version for text in texts],
+            }
+            for n, write in places
+            if (texts := write.chapters.texts)
+        ],
         "problems": [
             {"novel": n, "slug": p.slug, "kind": p.kind, "message": p.message, "hint": p.hint}
             for n, write in places
@@ -122,6 +132,8 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "chapters_added": len(write.chapters.created),
         "problems_stay": write.problems is None,
         "held_in_a_row": write.held_in_a_row,
+        "has_texts": write.has_texts,
+        "blank": write.blank,
         "result": write.result,
     }
 
@@ -134,6 +146,7 @@ def _origin(write: NovelWrite) -> dict[str, Any]:
 
 def _labels(chapter: BookChapter) -> dict[str, Any]:
     return {
+        "volume": chapter.volume,
         "title": chapter.title,
         "url": chapter.url,
         "number": None if chapter.number is None else str(chapter.number),

@@ -58,6 +58,8 @@ class OpenProblems:
     """At most `SHOWN_PROBLEMS`, the gravest first."""
     held: int = 0
     """How many novels have something held, including those whose removal is held."""
+    blank: int = 0
+    """How many novels came in without any text, although their files have something."""
 
     @property
     def total(self) -> int:

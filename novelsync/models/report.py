@@ -26,6 +26,8 @@ class NovelCounts(msgspec.Struct, frozen=True):
     deferred: int = 0
     in_flight: int = 0
     missing: int = 0
+    without_text: int = 0
+    """Readers see nothing of them, although their files have something."""
 
 
 class ReportedChapters(msgspec.Struct, frozen=True):

@@ -40,6 +40,8 @@ class NovelStatus(StrEnum):
     """A transient failure; the next run tries again."""
     DEFERRED = "deferred"
     """It was begun, but the run's time was over first."""
+    NOT_BEGUN = "not_begun"
+    """The run's time was over before its turn."""
 
 
 CHANGED: Final = (NovelStatus.CREATED, NovelStatus.UPDATED, NovelStatus.RENAMED, NovelStatus.RESTORED)
@@ -131,7 +133,8 @@ class Tally:
     @property
     def finished(self) -> int:
         """How many novels are done, whatever came of it; a deferred one was only begun."""
-        return sum(count for status, count in self.novels.items() if status is not NovelStatus.DEFERRED)
+        left = (NovelStatus.DEFERRED, NovelStatus.NOT_BEGUN)
+        return sum(count for status, count in self.novels.items() if status not in left)
 
 
 @dataclass(frozen=True, slots=True)

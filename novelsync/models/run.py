@@ -110,3 +110,5 @@ class RunState:
     """Novels removed in the last 24 hours, not counting removals that somebody confirmed."""
     held_removals: HeldRemovals | None
     open_problems: OpenProblems
+    any_texts: bool
+    """There are novels whose texts are files of their own; see `novelsync.contracts.Novels.with_texts`."""

@@ -2,12 +2,15 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple, TypeAlias
+
+BOOK_FILE: Final = "book_info.json"
+"""In a folder of its own for each novel; the folder's name is the novel's slug."""
 
 
 class SourceFile(NamedTuple):
@@ -26,6 +29,38 @@ class SourceFile(NamedTuple):
     """The checksum of the file's bytes, if the storage knows it without reading them."""
     unreadable: str = ""
     """Why the file cannot be read, if the listing can tell: a link that leads out, permissions."""
+    texts: str = ""
+    """See `texts_digest`; empty where the listing was not asked for it."""
+    text_bytes: int = 0
+    """Of the files that the digest is of."""
+
+    @property
+    def total_bytes(self) -> int:
+        return self.size + self.text_bytes
+
+    @property
+    def state(self) -> str:
+        """The version of all that the novel consists of. What the bookkeeping remembers."""
+        return f"{self.version} {self.texts}" if self.texts else self.version
+
+
+class TextFile(NamedTuple):
+    """A file in a novel's folder, beside ``book_info.json``."""
+
+    path: str
+    """Inside the folder, with slashes."""
+    version: str
+    """As that of a `SourceFile`."""
+    size: int
+    """Bytes."""
+    unreadable: str = ""
+    """Why it cannot be read."""
+
+
+def texts_digest(files: Iterable[tuple[str, str, int, str]]) -> str:
+    """Another one whenever any of these files changes. ``files``: in any order, each like a `TextFile`."""
+    lines = [f"{path}\0{version}\0{unreadable}\n" for path, version, _, unreadable in files]
+    return sha256("".join(sorted(lines)).encode()).hexdigest()[:32]
 
 
 EMPTY_HASH: Final = sha256(b"").digest()
@@ -62,6 +97,11 @@ class BookChapter(NamedTuple):
     """Length of the text in UTF-8; 0 if it has not been fetched yet."""
     as_json: Callable[[], bytes | memoryview]
     """The text as it is to be stored, as a JSON string in UTF-8: the very bytes of the file wherever possible."""
+    volume: str | None = None
+    filename: str = ""
+    """The file that the text is in, as ``book_info.json`` names it; empty if it is in that itself."""
+    file_version: str = ""
+    """The version of that file; empty if it is not there."""
 
     @property
     def fetched(self) -> bool:
@@ -95,6 +135,8 @@ class Book:
     chapters: Sequence[BookChapter]
     warnings: Sequence[str] = ()
     """What was fixed or left out while reading."""
+    overlooked: str = ""
+    """What the file has in place of chapters or texts, if it has none that are read."""
 
     def fields_over(self, known: NovelFields | None) -> NovelFields:
         """The columns as this file makes them; a key that it does not have leaves what is ``known``."""

@@ -39,6 +39,11 @@ class KnownChapter:
     content_hash: bytes
     content_bytes: int
     removed: bool = False
+    volume: str | None = None
+    file: str = ""
+    """The file that the stored text is, as its ``book_info.json`` names it; empty: it is in that itself."""
+    file_version: str = ""
+    """Of that file, when it was read."""
     short_text: str | None = None
     """The text itself if it has under 2,000 bytes."""
 
@@ -67,6 +72,8 @@ class KnownNovel:
     """How many versions of the file in a row lacked chapters that were held."""
     version: str = ""
     """See `KnownFile`."""
+    has_texts: bool = False
+    """Texts are files of their own, so that they may change although ``book_info.json`` does not."""
 
 
 @dataclass(frozen=True, slots=True)

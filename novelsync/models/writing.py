@@ -37,6 +37,16 @@ class MovedChapter:
     position: int
 
 
+class RememberedText(NamedTuple):
+    """Which file a chapter's stored text is, from now on."""
+
+    position: int
+    """Of the chapter, once everything else is written."""
+    file: str | None
+    """None: it is in no file of its own."""
+    version: str | None
+
+
 class Rename(NamedTuple):
     """The slug that a novel had before its folder was renamed, and its revision under that slug."""
 
@@ -56,6 +66,8 @@ class ChapterChanges:
     """Published chapters that the file no longer has, and that stay."""
     held_texts: Sequence[KnownChapter] = ()
     """Chapters whose text stays, because that of the file is worse."""
+    texts: Sequence[RememberedText] = ()
+    """Where what is remembered of a text changes."""
 
     @property
     def visible(self) -> bool:
@@ -96,6 +108,10 @@ class NovelWrite:
     """The novel that was removed under this slug is another one, and stays removed."""
     held_in_a_row: int | None = None
     """See `KnownNovel`; None: unchanged."""
+    has_texts: bool | None = None
+    """See `KnownNovel`; None: as before."""
+    blank: bool | None = None
+    """Readers see the novel, and not one text of it, although its file has something; None: as before."""
     problems: Sequence[Problem] | None = ()
     """The novel's open problems from now on; None: unchanged."""
     result: NovelResult | None = None

@@ -103,6 +103,8 @@ def _changed(row: KnownChapter, position: int, chapter: BookChapter, *, new_text
         said.append("is back")
     elif row.position != position:
         said.append(f"was {row.position}")
+    if row.volume != chapter.volume:
+        said.append(f"volume: {_value(row.volume)} → {_value(chapter.volume)}")
     if row.title != chapter.title:
         said.append(f"title: {_value(row.title)} → {_value(chapter.title)}")
     if row.number != chapter.number:

@@ -1,10 +1,14 @@
 """A storage's complete listing, and a selection of its novels. Pure."""
 
+import unicodedata
 from array import array
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 
-from novelsync.models.source import SourceFile
+from novelsync.models.problems import Problem
+from novelsync.models.source import BOOK_FILE, SourceFile
+from novelsync.text.formatting import counted, printable, shortened
 
 
 def listing_order(slug: str) -> bytes:
@@ -23,8 +27,8 @@ class Listing:
     def __init__(self, novels: Iterable[SourceFile], *settings: float) -> None:
         """``settings``: part of the digest, because they too decide what a run does with these novels."""
         self._lines = [
-            f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n".encode()
-            for slug, version, size, checksum, unreadable in novels
+            f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\0{texts}\0{text_bytes}\n".encode()
+            for slug, version, size, checksum, unreadable, texts, text_bytes in novels
         ]
         self.digest = sha256(b"".join([f"{settings}\n".encode(), *self._lines])).hexdigest()
 
@@ -39,8 +43,8 @@ class Listing:
 
 
 def _novel_of(line: bytes) -> SourceFile:
-    slug, version, size, checksum, unreadable = line[:-1].decode().split("\0")
-    return SourceFile(slug, version, int(size), checksum, unreadable)
+    slug, version, size, checksum, unreadable, texts, text_bytes = line[:-1].decode().split("\0")
+    return SourceFile(slug, version, int(size), checksum, unreadable, texts, int(text_bytes))
 
 
 class Selection:
@@ -67,3 +71,42 @@ class Selection:
 
     def __iter__(self) -> Iterator[SourceFile]:
         return (self._listing[place] for place in self._places)
+
+
+_NAMED = 3
+"""Folders that a remark names."""
+
+
+def remarks_on(listing: Listing, strays: Mapping[str, str]) -> list[Problem]:
+    """
+    What is strange about the folders as a whole.
+
+    ``strays``: folders that have files and no ``book_info.json``, and one of those files.
+    """
+    remarks = []
+    if strays:
+        named = _first([f"{folder} (has {file})" for folder, file in strays.items()])
+        have = "has" if len(strays) == 1 else "have"
+        remarks.append(Problem.remark("", f"{counted(len(strays), 'folder')} {have} no {BOOK_FILE}: {named}"))
+    twins = [slugs for slugs in _by_spelling(listing).values() if len(slugs) > 1]
+    if twins:
+        named = _first([f"{slugs[0]} (as {' and as '.join(ascii(slug) for slug in slugs)})" for slugs in twins])
+        message = "folders whose names look the same, because one is spelled in another Unicode form"
+        remarks.append(Problem.remark("", f"{message}, and so are two novels each: {named}"))
+    return remarks
+
+
+def _by_spelling(listing: Listing) -> Mapping[str, list[str]]:
+    """Slugs by their composed form; empty if all are composed, as almost everywhere."""
+    if all(novel.slug.isascii() or unicodedata.is_normalized("NFC", novel.slug) for novel in listing):
+        return {}
+    spellings: defaultdict[str, list[str]] = defaultdict(list)
+    for novel in listing:
+        spellings[unicodedata.normalize("NFC", novel.slug)].append(novel.slug)
+    return spellings
+
+
+def _first(items: list[str]) -> str:
+    more = len(items) - _NAMED
+    shown = [printable(shortened(item, 200)) for item in items[:_NAMED]]
+    return ", ".join([*shown, *([f"and {more:,} more"] if more > 0 else [])])

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.source import Book, BookChapter, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel
-from novelsync.models.writing import ChangedChapter, ChapterChanges, MovedChapter, NovelWrite, PlacedChapter, Rename
+from novelsync.models.writing import (
+    ChangedChapter,
+    ChapterChanges,
+    MovedChapter,
+    NovelWrite,
+    PlacedChapter,
+    RememberedText,
+    Rename,
+)
 from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters, guard_text
 from novelsync.planning.matching import are_strangers, labels, pair_chapters
 from novelsync.text.formatting import counted, quoted
@@ -24,16 +32,19 @@ def plan_novel(
     former: KnownNovel | None = None,
     limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
+    settled: bool = True,
 ) -> NovelWrite:
     """
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
 
     ``checksum``: of the file's bytes. ``request_id``: see `NovelWrite`. ``former``: what is stored under the name that
-    the novel's folder had before. ``accepted``: somebody was shown what the guards hold, and confirmed it.
+    the novel's folder had before. ``accepted``: somebody was shown what the guards hold, and confirmed it. ``settled``:
+    it need not be read again until it changes.
     """
     afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
     base = former or (None if afresh else known)
-    chapters, held_because = _plan_chapters(base, book.chapters, limits, accepted=accepted)
+    chapters, held_because, any_text = _plan_chapters(base, book.chapters, limits, accepted=accepted)
+    blank = "" if any_text else why_blank(book)
     stored = base.fields if base else None
     fields = book.fields_over(stored)
     restored = base is not None and base.removed
@@ -44,7 +55,7 @@ def plan_novel(
         slug=novel.slug,
         request_id=request_id,
         revision=known.revision if known else 0,
-        version=novel.version,
+        version=novel.state if settled else "",
         checksum=checksum,
         visible=bool(fields != stored or chapters.visible or outdated or former or restored),
         stored=stored,
@@ -55,14 +66,18 @@ def plan_novel(
         restored=restored,
         afresh=afresh,
         held_in_a_row=held_in_a_row,
-        problems=_problems(novel.slug, held_because, held_in_a_row, book.warnings),
+        has_texts=any(chapter.filename for chapter in book.chapters),
+        blank=bool(blank),
+        problems=_problems(
+            novel.slug, held_because, held_in_a_row, [blank, *book.warnings] if blank else book.warnings
+        ),
     )
 
 
 def _plan_chapters(
     base: KnownNovel | None, chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
-) -> tuple[ChapterChanges, Sequence[str]]:
-    """What becomes of the chapters, and each reason why some of them are held."""
+) -> tuple[ChapterChanges, Sequence[str], bool]:
+    """What becomes of the chapters, each reason why some of them are held, and whether readers then see any text."""
     rows = base.chapters if base else ()
     pairs = _pair_cautiously(rows, chapters, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0)
     paired = {k for k in pairs if k is not None}
@@ -75,15 +90,22 @@ def _plan_chapters(
     changed: list[ChangedChapter] = []
     moved: list[MovedChapter] = []
     held_texts: list[KnownChapter] = []
+    texts: list[RememberedText] = []
+    any_text = False
     first_held_text = ""
     for position, (chapter, row) in enumerate(_order(rows, held, chapters, pairs), start=1):
+        any_text |= bool((chapter and chapter.fetched) or (row and row.content_bytes))
+        stays = not (chapter and chapter.fetched)
         if chapter and row:
             new_text = chapter.fetched and chapter.content_hash != row.content_hash
             if new_text and not accepted and (reason := guard_text(row, chapter)):
-                new_text = False
+                new_text, stays = False, True
                 held_texts.append(row)
                 first_held_text = first_held_text or f"the first, {quoted(row.title)}: {reason}"
-            if new_text or row.removed or labels(row) != labels(chapter):
+        if chapter and not stays and (remembered := _remembered(position, chapter, row)):
+            texts.append(remembered)
+        if chapter and row:
+            if new_text or row.removed or row.volume != chapter.volume or labels(row) != labels(chapter):
                 changed.append(ChangedChapter(row, position, chapter, new_text))
                 continue
         elif chapter:
@@ -93,7 +115,26 @@ def _plan_chapters(
     because = [too_many] if too_many else []
     if held_texts:
         because.append(f"the texts of {counted(len(held_texts), 'chapter')} stay as they were; {first_held_text}")
-    return ChapterChanges(created, changed, moved, removed, held, held_texts), because
+    return ChapterChanges(created, changed, moved, removed, held, held_texts, texts), because, any_text
+
+
+def _remembered(position: int, chapter: BookChapter, row: KnownChapter | None) -> RememberedText | None:
+    """What changes in what is remembered of a text that is now the chapter's; None: nothing."""
+    before = (row.file, row.file_version) if row else ("", "")
+    now = (chapter.filename, chapter.file_version) if chapter.filename else ("", "")
+    return None if now == before else RememberedText(position, *(now if chapter.filename else (None, None)))
+
+
+def why_blank(book: Book) -> str:
+    """Why readers see no text; empty where the file promises none: it has nothing but the novel's own fields."""
+    if not book.chapters:
+        return f"it has no chapters: {book.overlooked}" if book.overlooked else ""
+    has = (
+        "its only chapter has no text"
+        if len(book.chapters) == 1
+        else f"none of its {len(book.chapters):,} chapters has a text"
+    )
+    return f"{has}: {book.overlooked}" if book.overlooked else has
 
 
 def shares_text(known: KnownNovel, book: Book) -> bool:
@@ -117,7 +158,7 @@ def is_same_novel(known: KnownNovel, book: Book) -> bool:
 
 def plan_same_bytes(novel: SourceFile, checksum: str, revision: int, *, request_id: str) -> NovelWrite:
     """The write for a file with a new version and the same bytes: only the bookkeeping moves, problems stay."""
-    return _bookkeeping(novel, novel.version, checksum, revision, request_id, None)
+    return _bookkeeping(novel, novel.state, checksum, revision, request_id, None)
 
 
 def plan_refusal(novel: SourceFile, revision: int, problem: Problem, version: str, *, request_id: str) -> NovelWrite:
@@ -140,6 +181,7 @@ def _bookkeeping(
         version=version,
         checksum=checksum,
         visible=False,
+        has_texts=True if novel.texts else None,
         problems=problems,
     )
 

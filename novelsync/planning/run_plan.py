@@ -80,7 +80,7 @@ def make_plan(listing: Listing, known: Iterable[KnownFile], read_again: Containe
             continue
         if file.missing_for is not None:
             returned.append(novel.slug)
-        dealt_with = novel.version == file.version and (file.stored or file.refused)
+        dealt_with = novel.state == file.version and (file.stored or file.refused)
         if dealt_with and novel.slug not in read_again:
             refused += file.refused
         else:

@@ -26,7 +26,7 @@ class DryRunDatabase:
         self.name = database.name
         self._lock = threading.Lock()
         self._changes: dict[str, NovelDiff] = {}
-        self._written: dict[str, Sequence[Problem] | None] = {}
+        self._written: dict[str, NovelWrite] = {}
         self._renamed_from: set[str] = set()
         self._marked_before: set[str] = set()
         self._missing: list[str] = []
@@ -59,6 +59,9 @@ class DryRunDatabase:
                 self._marked_before.add(file.slug)
             yield file
 
+    def with_texts(self) -> frozenset[str]:
+        return self._database.with_texts()
+
     def known_novels(
         self, checksums: Mapping[str, str | None], *, whole: Container[str] = (), verify: bool = False
     ) -> Mapping[str, KnownNovel]:
@@ -74,11 +77,12 @@ class DryRunDatabase:
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
     ) -> OpenProblems:
-        replaced = {slug for slug, problems in self._written.items() if problems is not None}
+        writes = [write for write in self._written.values() if write.problems is not None]
+        replaced = {write.slug for write in writes}
         replaced.update(self._missing, self._forgotten, self._renamed_from, without)
         before = self._database.open_problems(slugs, without=list(replaced), present=[*self._returned, *present])
         old = [problem for problem in before.problems if problem.slug]
-        new = [problem for problems in self._written.values() for problem in problems or ()]
+        new = [problem for write in writes for problem in write.problems or ()]
         counts, held = Counter(before.counts), before.held
         if slugs is None:
             counts.subtract([ProblemKind.HELD.value] if self._held_before else [])
@@ -88,7 +92,10 @@ class DryRunDatabase:
         held += sum(bool(problem.slug) and problem.kind is ProblemKind.HELD for problem in new)
         kinds = list(ProblemKind)
         shown = sorted([*old, *new], key=lambda problem: (kinds.index(problem.kind), problem.slug.encode()))
-        return OpenProblems({kind: count for kind, count in counts.items() if count}, shown[:SHOWN_PROBLEMS], held)
+        blank = before.blank + sum(bool(write.blank) for write in writes)
+        return OpenProblems(
+            {kind: count for kind, count in counts.items() if count}, shown[:SHOWN_PROBLEMS], held, blank
+        )
 
     # What would be written ------------------------------------------------------
 
@@ -117,7 +124,7 @@ class DryRunDatabase:
                 if write.rename.slug in self._renamed_from:
                     return WriteOutcome.STALE
                 self._renamed_from.add(write.rename.slug)
-            self._written[write.slug] = write.problems
+            self._written[write.slug] = write
             if change := diff_of(write):
                 self._changes[write.slug] = change
         return WriteOutcome.WRITTEN

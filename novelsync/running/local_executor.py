@@ -14,9 +14,7 @@ from novelsync.models.run import Progress, RunContext
 from novelsync.models.source import SourceFile
 from novelsync.planning.run_plan import RunPlan
 from novelsync.running.lease import LEASE_SECONDS, TimeLimit
-
-BATCH_BYTES: Final = 4_000_000
-"""The size of files that are read together and written in one call; a larger file makes a batch of its own."""
+from novelsync.running.novel_syncer import LARGE
 
 BATCH_NOVELS: Final = 500
 
@@ -42,6 +40,7 @@ class SyncBatch(Protocol):
         revisions: Mapping[str, int],
         context: RunContext,
         out_of_time: Callable[[], bool],
+        large: Callable[[str], object],
     ) -> Sequence[NovelResult]: ...
 
 
@@ -50,7 +49,7 @@ def batches(novels: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
     batch: list[SourceFile] = []
     size = 0
     for novel in novels:
-        if batch and (size + novel.size > BATCH_BYTES or len(batch) == BATCH_NOVELS):
+        if batch and (size + novel.size > LARGE or len(batch) == BATCH_NOVELS):
             yield batch
             batch, size = [], 0
         batch.append(novel)
@@ -74,6 +73,8 @@ class LocalExecutor:
             resume_at = self._work_through(plan, context, time, results)
         except NovelSyncError as error:
             return Execution(results.tally, error=error)
+        if results.not_begun:
+            resume_at = next(novel.slug for novel in plan.to_read if novel.slug in results.not_begun)
         if results.broken_off and time.was_stopped():
             return Execution(results.tally, results.broken_off[0])
         remarks = [Problem(slug, ProblemKind.UNAVAILABLE, _SLOW, _SLOW_HINT) for slug in results.broken_off]
@@ -86,6 +87,12 @@ class LocalExecutor:
         """Returns the slug of the first novel that was not begun, None if all were. Raises what ended it."""
         working: dict[Future[Sequence[NovelResult]], int] = {}
         first_left = None
+
+        def pass_over(slug: str) -> None:
+            # Should it kill the process (memory, the platform's timeout), the next run begins after it. The empty slug
+            # is the listing's start; None would leave what was remembered before.
+            self._remember(context.run_id, plan.after(slug) or "")
+
         with ThreadPoolExecutor(self._workers, thread_name_prefix="novel") as pool:
             for batch in batches(plan.to_read):
                 size = sum(novel.size for novel in batch)
@@ -94,14 +101,12 @@ class LocalExecutor:
                 if time.is_over():
                     first_left = batch[0].slug
                     break
-                if size > BATCH_BYTES:
-                    # Should it kill the process (memory, the platform's timeout), the next run begins after it. The
-                    # empty slug is the listing's start; None would leave what was remembered before.
-                    self._remember(context.run_id, plan.after(batch[0].slug) or "")
                 # With the caller's context, so that a thread's log lines name the run and the request too.
                 call = contextvars.copy_context().run
                 try:
-                    future = pool.submit(call, self._sync_batch, batch, plan.revisions, context, time.is_over)
+                    future = pool.submit(
+                        call, self._sync_batch, batch, plan.revisions, context, time.is_over, pass_over
+                    )
                 except RuntimeError as error:
                     if "shutdown" not in str(error):
                         raise
@@ -126,6 +131,7 @@ class _Results:
     def __init__(self, total: int, progress: Progress) -> None:
         self.tally = Tally()
         self.broken_off: list[str] = []
+        self.not_begun: set[str] = set()
         self._total = total
         self._progress = progress
         self._trouble = 0
@@ -138,6 +144,7 @@ class _Results:
             results = future.result()
             self.tally += Tally.of(results)
             self.broken_off += [result.slug for result in results if result.status is NovelStatus.DEFERRED]
+            self.not_begun |= {result.slug for result in results if result.status is NovelStatus.NOT_BEGUN}
             self._progress(self.tally.finished, self._total)
             for result in results:
                 self._count_trouble(result)

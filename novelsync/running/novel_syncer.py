@@ -6,15 +6,15 @@ One novel's trouble never stops another: it becomes that novel's result.
 
 import os
 import random
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Final
 
 import structlog
 
-from novelsync.books.reader import check_size, read_book
 from novelsync.contracts import Novels, Storage
 from novelsync.errors import BookRefused, StorageUnavailable, TimeBudgetExceeded, WriteRejected
 from novelsync.models.problems import Problem, ProblemKind
@@ -23,6 +23,7 @@ from novelsync.models.run import RunContext
 from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
+from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
 from novelsync.planning.diff import result_of
 from novelsync.planning.guards import Limits
 from novelsync.planning.matching import fingerprint
@@ -30,6 +31,13 @@ from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_by
 
 ATTEMPTS: Final = 3
 """How often a novel is planned, if somebody else writes it each time in between."""
+
+LARGE: Final = 4_000_000
+"""
+Bytes of files, or of texts that are files of their own, that are read and written together; a novel of more is alone.
+
+The executor sees to that for files; of the texts of a new novel, a listing does not know that they are there.
+"""
 
 log = structlog.get_logger()
 
@@ -53,27 +61,24 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file that was read, or why it cannot be."""
+def _say_nothing(slug: str) -> None:
+    pass
 
-    novel: SourceFile
-    revision: int | None
-    """The stored novel's, from before the file was read; None: the database did not know the novel."""
-    data: bytes = b""
-    checksum: str | None = None
-    """Of ``data``; None if there is no data, so that the database is asked for the revision alone."""
-    book: Book | BookRefused | None = None
-    """Why it is refused, if it is; None: not parsed, because the bytes are those that were stored last."""
-    refused_version: str = ""
-    """What to remember of a refused file: see `novelsync.planning.novel_plan.plan_refusal`."""
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A file that was read, with what is stored of its novel; texts that are files of their own are not read yet."""
+
+    file: ReadFile
+    known: KnownNovel | None
+    texts: TextFiles
 
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
     """What is to be written for one file, and the result once it is written."""
 
-    file: _File
+    file: ReadFile
     write: NovelWrite
     result: NovelResult
 
@@ -84,8 +89,9 @@ class NovelSyncer:
     def __init__(self, storage: Storage, database: Novels, max_file_bytes: int, limits: Limits) -> None:
         self._storage = storage
         self._database = database
-        self._max_file_bytes = max_file_bytes
+        self._reader = NovelReader(storage, max_file_bytes)
         self._limits = limits
+        self._large = threading.Lock()
 
     def sync_batch(
         self,
@@ -93,25 +99,29 @@ class NovelSyncer:
         revisions: Mapping[str, int],
         context: RunContext,
         out_of_time: Callable[[], bool] = _never,
+        large: Callable[[str], object] = _say_nothing,
     ) -> list[NovelResult]:
         """
         Makes the tables equal to the files of these novels. One result for each, in their order.
 
         ``revisions``: of the stored novels, from before this call. A file is always read after the revision that its
         write is based on, so that older bytes never overwrite newer ones. ``out_of_time``: from when it is true, large
-        novels are broken off. Raises `DatabaseUnavailable` and `LeaseLost`.
+        novels are broken off. ``large``: called with the slug of a novel of more than `LARGE` bytes before it is read.
+        Raises `DatabaseUnavailable` and `LeaseLost`.
         """
         results: dict[str, NovelResult] = {}
         waiting: list[tuple[SourceFile, int | None]] = [(novel, revisions.get(novel.slug)) for novel in novels]
         for _ in range(ATTEMPTS):
-            files: list[_File] = []
+            files: list[tuple[ReadFile, int | None]] = []
             for novel, revision in waiting:
-                read = self._read(novel, revision)
+                if novel.size > LARGE:
+                    large(novel.slug)
+                read = self._read(novel)
                 if isinstance(read, NovelResult):
                     results[novel.slug] = read
                 else:
-                    files.append(read)
-            stale, done = self._attempt(files, context, out_of_time)
+                    files.append((read, revision))
+            stale, done = self._attempt(files, context, out_of_time, large)
             results |= {result.slug: result for result in done}
             if not stale:
                 break
@@ -120,21 +130,11 @@ class NovelSyncer:
             results.setdefault(novel.slug, _unavailable(novel, f"others wrote it {ATTEMPTS} times meanwhile"))
         return [results[novel.slug] for novel in novels]
 
-    def _read(self, novel: SourceFile, revision: int | None) -> _File | NovelResult:
+    def _read(self, novel: SourceFile) -> ReadFile | NovelResult:
         try:
-            check_size(novel.size, self._max_file_bytes)
-            data = self._storage.read(novel)
-        except BookRefused as refusal:
-            # What the listing shows (the size, why a file is unreadable) is part of its digest, as is the limit, so the
-            # refusal may be relied on. Permissions can change while the file's version stays the same.
-            listed = novel.unreadable or novel.size > self._max_file_bytes
-            return _File(novel, revision, book=refusal, refused_version=f"refused {novel.version}" if listed else "")
+            return self._reader.read(novel) or _in_flight(novel)
         except StorageUnavailable as error:
             return _unavailable(novel, error.message, error.hint)
-        if data is None:
-            return _in_flight(novel)
-        checksum = f"sha256:{sha256(data).hexdigest()}"
-        return _File(novel, revision, data, checksum, refused_version=novel.version)
 
     def _look_again(
         self, novels: Sequence[SourceFile], results: dict[str, NovelResult]
@@ -160,58 +160,105 @@ class NovelSyncer:
         return waiting
 
     def _attempt(
-        self, files: Sequence[_File], context: RunContext, out_of_time: Callable[[], bool]
+        self,
+        files: Sequence[tuple[ReadFile, int | None]],
+        context: RunContext,
+        out_of_time: Callable[[], bool],
+        large: Callable[[str], object],
     ) -> tuple[list[SourceFile], list[NovelResult]]:
-        """Plans and writes these files once; returns the novels that somebody else wrote in between, and results."""
+        """
+        Plans and writes these files once; returns the novels that somebody else wrote in between, and results.
+
+        ``files``: each with the revision of its novel from before it was read; None: nothing was stored of it.
+        """
         known = self._database.known_novels(
-            {file.novel.slug: file.checksum for file in files if file.revision is not None},
+            {file.novel.slug: file.checksum for file, revision in files if revision is not None},
             whole=context.match_again,
             verify=context.options.reread,
         )
         stale: list[SourceFile] = []
-        current: list[_File] = []
-        for file in files:
-            stored = known.get(file.novel.slug)
-            if file.revision == (stored.revision if stored else None):
-                current.append(_parsed(file, stored, context))
-            else:
-                stale.append(file.novel)
-        former = self._former(current, known, context)
-        planned: list[_Planned] = []
         results: list[NovelResult] = []
-        for file in current:
-            plan = self._plan(file, known.get(file.novel.slug), former.get(file.novel.slug), context)
+        waiting: list[_Waiting] = []
+        for file, revision in files:
+            stored = known.get(file.novel.slug)
+            if revision != (stored.revision if stored else None):
+                stale.append(file.novel)
+                continue
+            try:
+                waiting.append(self._look_into(file, stored, context))
+            except StorageUnavailable as error:
+                results.append(_unavailable(file.novel, error.message, error.hint))
+        for some in _by_size(waiting):
+            if any(each.texts.to_read for each in some) and out_of_time():
+                results += [_not_begun(each.file.novel) for each in some]
+                continue
+            is_large = some[0].texts.bytes > LARGE
+            if is_large:
+                large(some[0].file.novel.slug)
+            # One of those at a time: together they might not fit into memory.
+            with self._large if is_large else nullcontext():
+                more_stale, done = self._sync(some, context, out_of_time)
+            stale += more_stale
+            results += done
+        return stale, results
+
+    def _look_into(self, file: ReadFile, known: KnownNovel | None, context: RunContext) -> _Waiting:
+        """With its book, or why it has none, where one is needed. Raises `StorageUnavailable`."""
+        same = known is not None and known.same and not known.removed and not known.has_texts
+        if same and not file.book and file.novel.slug not in context.match_again:
+            return _Waiting(file, known, TextFiles())
+        file, texts = self._reader.look_for_texts(self._reader.parse(file), None if context.options.reread else known)
+        return _Waiting(file, known, texts)
+
+    def _sync(
+        self, waiting: Sequence[_Waiting], context: RunContext, out_of_time: Callable[[], bool]
+    ) -> tuple[list[SourceFile], list[NovelResult]]:
+        """Reads the texts, plans and writes; returns what `_attempt` does."""
+        results: list[NovelResult] = []
+        files: list[tuple[ReadFile, KnownNovel | None]] = []
+        for each in waiting:
+            try:
+                files.append((self._reader.read_texts(each.file, each.texts), each.known))
+            except StorageUnavailable as error:
+                results.append(_unavailable(each.file.novel, error.message, error.hint))
+        former = self._former(files, context)
+        planned: list[_Planned] = []
+        for file, known in files:
+            plan = self._plan(file, known, former.get(file.novel.slug), context)
             if isinstance(plan, NovelResult):
                 results.append(plan)
             else:
                 planned.append(plan)
-        more_stale, written = self._write_planned(planned, context, out_of_time)
-        return stale + more_stale, results + written
+        try:
+            stale, written = self._write_planned(planned, context, out_of_time)
+        except StorageUnavailable as error:
+            return [], results + [_unavailable(plan.file.novel, error.message, error.hint) for plan in planned]
+        return stale, results + written
 
     def _former(
-        self, files: Sequence[_File], known: Mapping[str, KnownNovel], context: RunContext
+        self, files: Sequence[tuple[ReadFile, KnownNovel | None]], context: RunContext
     ) -> Mapping[str, KnownNovel]:
-        """What is stored of these novels under their former slugs: slug to stored novel."""
-        slugs = {file.novel.slug for file in files}
+        """What is stored of these novels under the names their folders had before."""
+        slugs = {file.novel.slug for file, _ in files}
         names = {slug: name for slug, name in context.renames.items() if slug in slugs}
         new = {
             file.novel.slug: fingerprint(file.checksum or "", file.book)
-            for file in (files if context.any_missing else ())
-            if isinstance(file.book, Book) and _may_be_renamed(known.get(file.novel.slug), file.book)
+            for file, known in (files if context.any_missing else ())
+            if isinstance(file.book, Book) and _may_be_renamed(known, file.book)
         }
         if new:
             taken = context.taken | set(context.renames.values())
             names |= {slug: name for slug, name in self._database.find_renames(new).items() if name not in taken}
-        # What is still in its old folder was not renamed, even if a listing missed it.
+        # Only what is gone from its old place goes on in the new one; a listing may have missed it.
         names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}
         stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
         return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
 
     def _plan(
-        self, file: _File, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
+        self, file: ReadFile, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
     ) -> _Planned | NovelResult:
         """What to write for one file; a result alone if that is nothing."""
-        novel, revision, size = file.novel, file.revision or 0, len(file.data)
+        novel, revision, size = file.novel, known.revision if known else 0, file.bytes_read
         if file.book is None:
             write = plan_same_bytes(novel, file.checksum or "", revision, request_id=request_id())
             result = NovelResult(novel.slug, NovelStatus.UNCHANGED, bytes_read=size)
@@ -220,8 +267,8 @@ class NovelSyncer:
                 return _in_flight(novel)
             problem = Problem(novel.slug, ProblemKind.REFUSED, file.book.message, file.book.hint)
             log.warning("novel_refused", slug=novel.slug, reason=problem.message)
-            write = plan_refusal(novel, revision, problem, file.refused_version, request_id=request_id())
-            result = _refused(novel.slug, problem, size, settled=bool(file.refused_version))
+            write = plan_refusal(novel, revision, problem, file.version, request_id=request_id())
+            result = _refused(novel.slug, problem, size, settled=bool(file.version))
         else:
             accept = novel.slug in context.options.accept
             remark = _why_not_accepted(known) if accept else ""
@@ -234,8 +281,9 @@ class NovelSyncer:
                 former=former,
                 limits=self._limits,
                 accepted=accept and not remark,
+                settled=bool(file.version),
             )
-            result = replace(result_of(write, file.book), bytes_read=size, remark=remark)
+            result = replace(result_of(write, file.book), bytes_read=size, remark=remark, settled=bool(file.version))
         return _Planned(file, _with_result(write, result, context), result)
 
     def _write_planned(
@@ -284,15 +332,18 @@ class NovelSyncer:
                     yield from self.write(part, context, out_of_time)
 
 
-def _parsed(file: _File, known: KnownNovel | None, context: RunContext) -> _File:
-    """With its book or why that is refused, unless the bytes are stored already and need no parsing."""
-    same = known is not None and known.same and not known.removed
-    if file.book or (same and file.novel.slug not in context.match_again):
-        return file
-    try:
-        return replace(file, book=read_book(file.data))
-    except BookRefused as refusal:
-        return replace(file, book=refusal)
+def _by_size(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
+    """As many together as have `LARGE` bytes of texts to be read; all of them, where texts are in the files."""
+    some: list[_Waiting] = []
+    size = 0
+    for each in waiting:
+        if some and each.texts.bytes and size + each.texts.bytes > LARGE:
+            yield some
+            some, size = [], 0
+        some.append(each)
+        size += each.texts.bytes
+    if some:
+        yield some
 
 
 def _with_result(write: NovelWrite, result: NovelResult, context: RunContext) -> NovelWrite:
@@ -322,6 +373,10 @@ def _problem_of(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | N
 
 def _refused(slug: str, problem: Problem, bytes_read: int, *, settled: bool) -> NovelResult:
     return NovelResult(slug, NovelStatus.REFUSED, bytes_read=bytes_read, problem=problem, settled=settled)
+
+
+def _not_begun(novel: SourceFile) -> NovelResult:
+    return NovelResult(novel.slug, NovelStatus.NOT_BEGUN, settled=False)
 
 
 def _in_flight(novel: SourceFile) -> NovelResult:

@@ -130,6 +130,7 @@ def _novel_counts(found: Findings, novels: Mapping[NovelStatus, int], refused: i
         deferred=found.deferred,
         in_flight=novels.get(NovelStatus.IN_FLIGHT, 0),
         missing=found.removal.missing,
+        without_text=found.open_problems.blank,
     )
 
 

@@ -2,10 +2,13 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Final
+from itertools import groupby, islice
+from typing import Any, Final
 
 import google_crc32c
 from google.api_core import exceptions as api
@@ -14,13 +17,14 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
 from novelsync.gcp.errors import AWAY, LOGIN_HINT, REFUSED_CREDENTIALS, credentials_needed
-from novelsync.models.source import SourceFile
+from novelsync.models.source import BOOK_FILE, SourceFile, TextFile, texts_digest
 from novelsync.text.formatting import one_line
-
-FILE: Final = "book_info.json"
 
 _FIELDS: Final = "items(name,generation,size,crc32c),nextPageToken"
 """All that a listing needs of each object, and the token, without which there would be no second page."""
+
+_READS_AT_ONCE: Final = 8
+"""Of the texts of one novel: each request waits some 20 ms for its answer."""
 
 _GLOB_CHARACTERS: Final = re.compile(r"([*?\[\]{}\\])")
 
@@ -52,15 +56,17 @@ class GcsStorage:
         with credentials_needed(self.location):
             return self._make_client().bucket(self._bucket_name)
 
-    def listing(self) -> Iterator[SourceFile]:
+    def listing(
+        self, with_texts: Container[str] = (), stray: Callable[[str, str], object] = lambda slug, file: None
+    ) -> Iterator[SourceFile]:
         with self._translated_errors("listed"):
-            blobs = self._bucket.list_blobs(
-                prefix=self._prefix or None,
-                match_glob=f"{_escaped(self._prefix)}*/{FILE}",
-                fields=_FIELDS,
-                retry=self._retry,
-            )
-            found = [novel for blob in blobs if (novel := self._novel(blob))]
+            # Without texts Cloud Storage sends only the files: a page for 1,000 novels, whatever else they have.
+            glob = f"{_escaped(self._prefix)}*/{BOOK_FILE}"
+            blobs = self._blobs(self._prefix) if with_texts else self._blobs(self._prefix, match_glob=glob)
+            found = self._novels(blobs, with_texts, stray)
+            if not found and not with_texts:
+                # And so it hides everything in another layout. One page shows whether there is anything.
+                self._novels(self._blobs(self._prefix, max_results=1_000), (), stray)
             if not found and self._prefix and not self._has_objects(self._prefix) and self._has_objects():
                 raise ConfigurationError(
                     f"there is nothing under {self.location}, and the bucket has other objects",
@@ -68,6 +74,35 @@ class GcsStorage:
                 )
         # Cloud Storage lists in this order too, but planning must not depend on that.
         yield from sorted(found, key=lambda novel: f"{novel.slug}/".encode())
+
+    def _novels(
+        self, blobs: Iterable[storage.Blob], with_texts: Container[str], stray: Callable[[str, str], object]
+    ) -> list[SourceFile]:
+        found: list[SourceFile] = []
+        for slug, folder in groupby(blobs, key=lambda blob: self._folder(blob.name)):
+            objects = list(folder)
+            novel = next((novel for blob in objects if (novel := self._novel(blob))), None)
+            files = self._text_files(slug, objects)
+            if novel and slug in with_texts:
+                found.append(novel._replace(texts=texts_digest(files), text_bytes=sum(file.size for file in files)))
+            elif novel:
+                found.append(novel)
+            elif files:
+                stray(slug, min(files, key=lambda file: (not file.path.endswith(".json"), file.path)).path)
+        return found
+
+    def _blobs(self, prefix: str, **options: Any) -> Iterator[storage.Blob]:
+        yield from self._bucket.list_blobs(prefix=prefix or None, fields=_FIELDS, retry=self._retry, **options)
+
+    def _text_files(self, slug: str, blobs: Iterable[storage.Blob]) -> list[TextFile]:
+        """All objects of a novel's folder but its file, hidden ones and those that stand for folders."""
+        start = len(self._prefix) + len(slug) + 1
+        names = ((blob.name[start:], blob) for blob in blobs)
+        return [
+            TextFile(path, str(blob.generation), int(blob.size))
+            for path, blob in names
+            if path and path != BOOK_FILE and not path.endswith("/") and not re.search(r"(?:\A|/)\.", path)
+        ]
 
     def find(self, slug: str) -> SourceFile | None:
         # Slugs come from callers too, and none may reach outside the prefix.
@@ -78,8 +113,48 @@ class GcsStorage:
         return self._novel(blob) if blob else None
 
     def slug_of(self, bucket: str, name: str) -> str | None:
-        slug = name.removeprefix(self._prefix).removesuffix(f"/{FILE}")
+        slug = self._folder(name)
         return slug if bucket == self._bucket_name and name == self._name(slug) and _is_slug(slug) else None
+
+    def folder_of(self, bucket: str, name: str) -> str | None:
+        slug = self._folder(name)
+        inside = name.startswith(f"{self._prefix}{slug}/")
+        return slug if bucket == self._bucket_name and inside and _is_slug(slug) else None
+
+    def _folder(self, name: str) -> str:
+        return name.removeprefix(self._prefix).partition("/")[0]
+
+    def texts(self, slug: str) -> list[TextFile]:
+        with self._translated_errors("listed"):
+            return self._text_files(slug, self._blobs(f"{self._prefix}{slug}/"))
+
+    def read_texts(self, slug: str, files: Sequence[TextFile]) -> Iterator[tuple[TextFile, bytes | str]]:
+        """A few at a time, because a request mostly waits; no faster than they are taken, so that few are in memory."""
+        with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="text") as pool:
+            left = iter(files)
+            reading = deque(pool.submit(self._read_text, slug, file) for file in islice(left, _READS_AT_ONCE))
+            while reading:
+                file, data = reading.popleft().result()
+                reading.extend(pool.submit(self._read_text, slug, file) for file in islice(left, 1))
+                yield file, data
+
+    def _read_text(self, slug: str, file: TextFile) -> tuple[TextFile, bytes | str]:
+        blob = self._bucket.blob(f"{self._prefix}{slug}/{file.path}")
+        with self._translated_errors("read"):
+            try:
+                data: bytes = blob.download_as_bytes(
+                    if_generation_match=int(file.version), raw_download=True, retry=self._retry
+                )
+            except (api.NotFound, api.PreconditionFailed):
+                return file, "it changed while it was read"
+            except api.Forbidden:
+                return file, "permission denied"
+        if len(data) != file.size:
+            raise StorageUnavailable(
+                f"{slug}/{file.path} did not arrive as it is stored: {len(data):,} of {file.size:,} bytes",
+                "the next run tries again",
+            )
+        return file, data
 
     def read(self, novel: SourceFile) -> bytes | None:
         blob = self._bucket.blob(self._name(novel.slug))
@@ -92,10 +167,10 @@ class GcsStorage:
             except (api.NotFound, api.PreconditionFailed):
                 return None
             except api.Forbidden as error:
-                raise BookRefused([f"{FILE} cannot be read: permission denied"], "make it readable") from error
+                raise BookRefused([f"{BOOK_FILE} cannot be read: permission denied"], "make it readable") from error
         if _crc32c(data) != novel.checksum:
             raise StorageUnavailable(
-                f"{novel.slug}/{FILE} did not arrive as it is stored: {len(data):,} bytes with another checksum",
+                f"{novel.slug}/{BOOK_FILE} did not arrive as it is stored: {len(data):,} bytes with another checksum",
                 "the next run tries again",
             )
         return data
@@ -108,7 +183,7 @@ class GcsStorage:
         return any(self._bucket.list_blobs(prefix=prefix, max_results=1, fields=_FIELDS, retry=self._retry))
 
     def _name(self, slug: str) -> str:
-        return f"{self._prefix}{slug}/{FILE}"
+        return f"{self._prefix}{slug}/{BOOK_FILE}"
 
     def _novel(self, blob: storage.Blob) -> SourceFile | None:
         slug = self.slug_of(self._bucket_name, blob.name)

@@ -5,23 +5,20 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 
 import structlog
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
-from novelsync.models.source import SourceFile
-
-FILE = "book_info.json"
+from novelsync.models.source import BOOK_FILE, SourceFile, TextFile, texts_digest
+from novelsync.storage import local_texts
+from novelsync.storage.local_files import OPEN_FLAGS, content, version_of
 
 SETTLING_SECONDS = 2
 """A file younger than this may not be complete yet; crawlers flush their buffers far more often."""
 
 LEADS_OUT = "it is a link that leads out of the storage folder"
-
-# Not every platform has these flags. Where one is missing, comparing the versions in `LocalStorage.read` is enough.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 _SEPARATORS = re.escape(os.sep + (os.altsep or ""))
 
@@ -37,22 +34,40 @@ class LocalStorage:
         self._prefix = f"{self._root}{os.sep}"
         self._clock_ns = clock_ns
 
-    def listing(self) -> Iterator[SourceFile]:
-        prefix, lstat, is_regular, version_of = self._prefix, os.lstat, stat.S_ISREG, _version  # locals are faster
+    def listing(
+        self, with_texts: Container[str] = (), stray: Callable[[str, str], object] = lambda slug, file: None
+    ) -> Iterator[SourceFile]:
+        prefix, lstat, is_regular, version = self._prefix, os.lstat, stat.S_ISREG, version_of  # locals are faster
         folders, unusual = self._folders()
         folders.sort()  # by code points, whose order is that of their UTF-8
         for folder in folders:
             slug = folder[:-1]
             # Almost all of 100,000 are plain files, so these are dealt with here and not in a call for each.
             try:
-                status = lstat(prefix + folder + FILE)
+                status = lstat(prefix + folder + BOOK_FILE)
                 plain = is_regular(status.st_mode) and slug not in unusual
             except OSError:
                 plain = False
             if plain:
-                yield SourceFile(slug, version_of(status), status.st_size)
-            elif novel := self._look_at(slug, *unusual.get(slug, (slug, False))):
-                yield novel
+                novel = SourceFile(slug, version(status), status.st_size)
+                yield self._with_texts(novel) if slug in with_texts else novel
+            elif found := self._look_at(slug, *unusual.get(slug, (slug, False))):
+                yield self._with_texts(found) if slug in with_texts else found
+            elif file := self._any_file(slug):
+                stray(slug, file)
+
+    def _with_texts(self, novel: SourceFile) -> SourceFile:
+        files = [*self._walk(novel.slug)]
+        return novel._replace(texts=texts_digest(files), text_bytes=sum(size for _, _, size, _ in files))
+
+    def _any_file(self, name: str) -> str:
+        """In a folder without a novel's file. Empty if there is none, or it is no folder."""
+        try:
+            with os.scandir(self._prefix + name) as entries:
+                files = [each.name for each in entries if each.name[0] != "." and not each.is_dir()]
+        except OSError:
+            return ""
+        return min(files, key=lambda name: (not name.endswith(".json"), name), default="")
 
     def find(self, slug: str) -> SourceFile | None:
         # Slugs come from callers too, and none may reach outside the folder.
@@ -62,28 +77,48 @@ class LocalStorage:
 
     def read(self, novel: SourceFile) -> bytes | None:
         if novel.unreadable:
-            raise BookRefused([f"{FILE} cannot be read: {novel.unreadable}"], "replace it with a plain, readable file")
+            raise BookRefused(
+                [f"{BOOK_FILE} cannot be read: {novel.unreadable}"], "replace it with a plain, readable file"
+            )
         try:
             descriptor = self._open(novel.slug)
             try:
                 # The version includes the inode, so this is the file that was listed, even if links have changed since.
-                if _version(os.fstat(descriptor)) != novel.version:
+                if version_of(os.fstat(descriptor)) != novel.version:
                     return None
-                data = _content(descriptor, novel.size)
-                same = len(data) == novel.size and _version(os.fstat(descriptor)) == novel.version
+                data = content(descriptor, novel.size)
+                same = len(data) == novel.size and version_of(os.fstat(descriptor)) == novel.version
                 return data if same else None
             finally:
                 os.close(descriptor)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
-            raise BookRefused([f"{FILE} cannot be read: permission denied"], "make it readable") from error
+            raise BookRefused([f"{BOOK_FILE} cannot be read: permission denied"], "make it readable") from error
         except OSError as error:
-            raise StorageUnavailable(
-                f"{novel.slug}/{FILE} could not be read: {error.strerror}", "is the disk mounted and healthy?"
-            ) from error
+            raise _unreadable(novel.slug, BOOK_FILE, error) from error
+
+    def texts(self, slug: str) -> list[TextFile]:
+        return [TextFile(*file) for file in sorted(self._walk(slug))]
+
+    def read_texts(self, slug: str, files: Sequence[TextFile]) -> Iterator[tuple[TextFile, bytes | str]]:
+        try:
+            yield from local_texts.read(self._prefix + slug, files)
+        except OSError as error:
+            raise _unreadable(slug, "a text", error) from error
+
+    def _walk(self, slug: str) -> Iterator[tuple[str, str, int, str]]:
+        try:
+            yield from local_texts.walk(self._prefix + slug)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise _unreadable(slug, "its folder", error) from error
 
     def slug_of(self, bucket: str, name: str) -> str | None:
+        return None
+
+    def folder_of(self, bucket: str, name: str) -> str | None:
         return None
 
     def settling(self, novel: SourceFile) -> bool:
@@ -98,7 +133,7 @@ class LocalStorage:
         """
         folder = self._prefix + slug
         try:
-            descriptor = os.open(f"{folder}{os.sep}{FILE}", _OPEN_FLAGS)
+            descriptor = os.open(f"{folder}{os.sep}{BOOK_FILE}", OPEN_FLAGS)
         except OSError as error:
             if error.errno != errno.ELOOP:  # O_NOFOLLOW: the file itself is a link
                 raise
@@ -106,10 +141,10 @@ class LocalStorage:
             if not stat.S_ISLNK(os.lstat(folder).st_mode):
                 return descriptor
             os.close(descriptor)
-        path = self._inside(self._root / slug / FILE)
+        path = self._inside(self._root / slug / BOOK_FILE)
         if path is None:
-            raise BookRefused([f"{FILE} cannot be read: {LEADS_OUT}"], "replace it with a plain, readable file")
-        return os.open(path, _OPEN_FLAGS)
+            raise BookRefused([f"{BOOK_FILE} cannot be read: {LEADS_OUT}"], "replace it with a plain, readable file")
+        return os.open(path, OPEN_FLAGS)
 
     def _folders(self) -> tuple[list[str], dict[str, tuple[str, bool]]]:
         """
@@ -162,25 +197,25 @@ class LocalStorage:
         """The novel in the folder ``name``; None if there is none. ``linked``: the folder is a link."""
         folder = self._prefix + name
         try:
-            status = os.lstat(f"{folder}{os.sep}{FILE}")
+            status = os.lstat(f"{folder}{os.sep}{BOOK_FILE}")
             if linked or stat.S_ISLNK(status.st_mode):
-                if self._inside(Path(folder, FILE)) is None:
-                    return SourceFile(slug, _version(status), status.st_size, unreadable=LEADS_OUT)
-                status = Path(folder, FILE).stat()
+                if self._inside(Path(folder, BOOK_FILE)) is None:
+                    return SourceFile(slug, version_of(status), status.st_size, unreadable=LEADS_OUT)
+                status = Path(folder, BOOK_FILE).stat()
         except (FileNotFoundError, NotADirectoryError):
-            return self._dangling(slug, Path(folder, FILE))
+            return self._dangling(slug, Path(folder, BOOK_FILE))
         except PermissionError:
             return SourceFile(slug, "", 0, unreadable="permission denied")
         except OSError as error:
             if error.errno == errno.ELOOP:
                 return SourceFile(slug, "", 0, unreadable="it is a link that leads round in a circle")
             raise StorageUnavailable(
-                f"{slug}/{FILE} could not be looked at: {error.strerror}", "is the disk mounted and healthy?"
+                f"{slug}/{BOOK_FILE} could not be looked at: {error.strerror}", "is the disk mounted and healthy?"
             ) from error
         if not stat.S_ISREG(status.st_mode):
             return None
         unreadable = "" if slug == name else "the folder's name is not UTF-8"
-        return SourceFile(slug, _version(status), status.st_size, unreadable=unreadable)
+        return SourceFile(slug, version_of(status), status.st_size, unreadable=unreadable)
 
     def _dangling(self, slug: str, path: Path) -> SourceFile | None:
         """A link to nothing is a novel that cannot be read (its disk may not be mounted), not one that is gone."""
@@ -194,15 +229,5 @@ class LocalStorage:
         return real if real.is_relative_to(self._root.resolve()) else None
 
 
-def _content(descriptor: int, size: int) -> bytes:
-    """What is left in the file, but at most one byte more than ``size``: that shows that it has grown."""
-    data = os.read(descriptor, size + 1)
-    # One read may return less: on network file systems, and beyond 2 GB.
-    while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
-        data += more
-    return data
-
-
-def _version(status: os.stat_result) -> str:
-    # % is a third faster than f"{…:x}", and a listing does this 100,000 times.
-    return "%x-%x-%x" % (status.st_mtime_ns, status.st_size, status.st_ino)  # noqa: UP031
+def _unreadable(slug: str, what: str, error: OSError) -> StorageUnavailable:
+    return StorageUnavailable(f"{slug}/{what} could not be read: {error.strerror}", "is the disk mounted and healthy?")

@@ -134,10 +134,11 @@ def _carry_out(parts: Parts, wanted: Asked) -> None:
         with structlog.contextvars.bound_contextvars(run_id=wanted.context.run_id):
             _log(wanted.slug, parts.sync_service.answer_message(wanted, parts.database))
         return
-    slug = parts.storage.slug_of(wanted.bucket, wanted.name)
+    book, folder = (of(wanted.bucket, wanted.name) for of in (parts.storage.slug_of, parts.storage.folder_of))
+    slug = book or folder
     if slug is None:
         return
-    result = parts.sync_service.sync_changed_novel(slug, wanted.generation)
+    result = parts.sync_service.sync_changed_novel(slug, wanted.generation, is_book=book is not None)
     _log(slug, result)
     if result is not None and result.status in (NovelStatus.UNAVAILABLE, NovelStatus.IN_FLIGHT):
         why = result.problem.message if result.problem else "it changed while it was read"

@@ -24,7 +24,8 @@ $$;
 -- The open problems. In: slugs (only theirs; null: all, and the held removals), without (not theirs),
 -- present (theirs too, although they are marked as missing).
 -- Out: problems (at most 100, the gravest first), counts (by kind), held (how many novels are held: those that keep
--- something their file no longer has, and those whose removal would have been too much at once).
+-- something their file no longer has, and those whose removal would have been too much at once), blank (how many came
+-- in without any text).
 create or replace function public.novelsync_open_problems(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -52,6 +53,10 @@ begin
         select coalesce(json_object_agg(k.kind, k.n), '{}')
         from (select o.kind, count(*) as n from listed o group by o.kind) k),
       'held', (select coalesce(sum(o.novels), 0) from listed o where o.kind = 'held'),
+      'blank', (
+        select count(*) from novelsync.files f
+        where f.blank and f.novel_id is not null and (f.missing_since is null or f.slug = any (v_present))
+          and (v_slugs is null or f.slug = any (v_slugs)) and f.slug <> all (v_without)),
       'problems', (
         select coalesce(json_agg(json_build_object(
           'slug', o.slug, 'kind', o.kind, 'message', o.message, 'hint', o.hint)), '[]')
@@ -72,6 +77,7 @@ begin
     'missing', (select count(*) from novelsync.files where missing_since is not null and removed_at is null),
     'removed_lately', (
       select count(*) from novelsync.files where removed_at > now() - interval '24 hours' and not removal_accepted),
+    'any_texts', exists (select from novelsync.files where has_texts),
     'held_removals', (select held_removals from novelsync.lease where singleton),
     'open_problems', public.novelsync_open_problems('{}'));
 end

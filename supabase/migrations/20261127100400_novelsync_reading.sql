@@ -27,10 +27,26 @@ begin
 end
 $$;
 
+-- Slugs of the novels whose texts are files of their own. In: after, limit. Out: a list.
+create or replace function public.novelsync_novels_with_texts(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+begin
+  return (
+    select coalesce(json_agg(f.slug), '[]')
+    from (
+      select slug from novelsync.files
+      where has_texts and slug > ($1 ->> 'after') collate "C"
+      order by slug
+      limit ($1 ->> 'limit')::integer
+    ) f);
+end
+$$;
+
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
 -- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
--- is given and it is not the known one or the novel is removed. chapters: arrays by column, first the published ones
--- (published: how many those are); and short_texts, by id the texts of under 2,000 bytes.
+-- is given and it is not the known one, or texts are files of their own, or the novel is removed. chapters: arrays by
+-- column, first the published ones (published: how many those are); and by id short_texts, the texts of under 2,000
+-- bytes, and files, the file that a text is and its version.
 -- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
 -- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
 -- the table for empty while its statistics are older than a first import.
@@ -48,6 +64,7 @@ begin
       'same', f.checksum = r.checksum and f.novel_id is not null,
       'removed', coalesce(n.removed_at is not null, false),
       'held_in_a_row', f.held_in_a_row,
+      'has_texts', f.has_texts,
       'held', exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'held'),
       'chapter_count', coalesce(n.chapter_count, 0),
       'shown_as', coalesce(n.slug, f.slug),
@@ -57,6 +74,7 @@ begin
       'chapters', case when w.whole and n.id is not null then (
         select json_build_object(
           'id', coalesce(array_to_json(array_agg(c.id::text)), '[]'),
+          'volume', coalesce(array_to_json(array_agg(c.volume)), '[]'),
           'position', coalesce(array_to_json(array_agg(c.position)), '[]'),
           'number', coalesce(array_to_json(array_agg(c.number::text)), '[]'),
           'title', coalesce(array_to_json(array_agg(c.title)), '[]'),
@@ -67,9 +85,12 @@ begin
             else rtrim(encode(c.content_hash, 'base64'), '=') end)), '[]'),
           'content_bytes', coalesce(array_to_json(array_agg(octet_length(c.content))), '[]'),
           'short_texts', coalesce(json_object_agg(c.id::text, c.content) filter (where octet_length(c.content) < 2000), '{}'),
+          'files', coalesce(json_object_agg(c.id::text, json_build_array(c.file, c.version))
+                            filter (where c.file is not null), '{}'),
           'published', count(*) filter (where c.removed_at is null))
         from (
-          select * from public.chapters c
+          select c.*, t.file, t.version
+          from public.chapters c left join novelsync.texts t on f.has_texts and t.chapter_id = c.id
           where c.novel_id = f.novel_id and c.removed_at is distinct from 'infinity'
           order by c.removed_at is not null, c.position, c.id
         ) c) end)), '[]')
@@ -77,7 +98,8 @@ begin
     join novelsync.files f on f.slug = r.slug
     left join public.novels n on n.id = f.novel_id
     cross join lateral (
-      select coalesce(r.whole or f.checksum <> r.checksum or (r.checksum is not null and n.removed_at is not null), false)
+      select coalesce(r.whole or f.checksum <> r.checksum
+                      or (r.checksum is not null and (f.has_texts or n.removed_at is not null)), false)
     ) as w(whole));
 end
 $$;

@@ -120,10 +120,11 @@ begin
     return json_build_object('outcome', 'staged');
   end if;
 
-  insert into public.chapters (novel_id, position, number, title, content, url, content_hash, removed_at)
-  select v_staging.novel_id, c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex'), 'infinity'
+  insert into public.chapters (novel_id, volume, position, number, title, content, url, content_hash, removed_at)
+  select v_staging.novel_id, c.volume, c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex'),
+         'infinity'
   from json_to_recordset(v_request.created) as c(
-    position integer, number numeric, title text, content text, url text, content_hash text);
+    volume text, position integer, number numeric, title text, content text, url text, content_hash text);
 
   insert into novelsync.staged_texts (slug, chapter_id, content, content_hash)
   select v_request.slug, t.id, t.content, decode(t.content_hash, 'hex')

@@ -5,7 +5,7 @@
 -- Each step's json names novels by their place and is decoded in the statement that needs it, and nowhere else, because
 -- texts are most of a request's bytes.
 
--- p_created: novel, position, number, title, content, url, content_hash (in hex).
+-- p_created: novel, volume, position, number, title, content, url, content_hash (in hex).
 create or replace function novelsync.insert_chapters(
   p_ids novelsync.novel_id[], p_known novelsync.novel_id[], p_created json
 ) returns novelsync.chapter_change[]
@@ -14,10 +14,11 @@ declare
   v_changes novelsync.chapter_change[];
 begin
   with made as (
-    insert into public.chapters (novel_id, position, number, title, content, url, content_hash)
-    select p_ids[c.novel], c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex')
+    insert into public.chapters (novel_id, volume, position, number, title, content, url, content_hash)
+    select p_ids[c.novel], c.volume, c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex')
     from json_to_recordset(p_created) as c(
-      novel integer, position integer, number numeric, title text, content text, url text, content_hash text)
+      novel integer, volume text, position integer, number numeric, title text, content text, url text,
+      content_hash text)
     where p_ids[c.novel] is not null
     returning novel_id, id, position)
   select array_agg(row(m.novel_id, m.id, 'added', '{}', null)::novelsync.chapter_change order by m.novel_id, m.position)
@@ -47,8 +48,8 @@ begin
 end
 $$;
 
--- p_changed: novel, id, position, number, title, url, content and content_hash (both null: the staged text, if there is
--- one; else the text stays).
+-- p_changed: novel, id, volume, position, number, title, url, content and content_hash (both null: the staged text, if
+-- there is one; else the text stays).
 -- p_slugs: those whose texts were staged.
 create or replace function novelsync.change_chapters(
   p_ids novelsync.novel_id[], p_slugs text[], p_changed json
@@ -62,12 +63,12 @@ begin
   with wanted as materialized (
     select c.*
     from json_to_recordset(p_changed) as c(
-      novel integer, id novelsync.chapter_id, position integer, number numeric, title text, url text, content text,
-      content_hash text)
+      novel integer, id novelsync.chapter_id, volume text, position integer, number numeric, title text, url text,
+      content text, content_hash text)
     where p_ids[c.novel] is not null
   ), changed as (
     update public.chapters t
-    set position = c.position, number = c.number, title = c.title, url = c.url,
+    set volume = c.volume, position = c.position, number = c.number, title = c.title, url = c.url,
         content = coalesce(c.content, s.content, t.content),
         content_hash = coalesce(decode(c.content_hash, 'hex'), s.content_hash, t.content_hash),
         updated_at = now(), removed_at = null,
@@ -82,6 +83,7 @@ begin
         case when o.title is distinct from t.title then 'title' end,
         case when o.number is distinct from t.number then 'number' end,
         case when o.url is distinct from t.url then 'url' end,
+        case when o.volume is distinct from t.volume then 'volume' end,
         case when c.content is not null or s.content is not null then 'content' end,
         case when o.position <> t.position then 'position' end], null) as fields)
   select (select count(*) from wanted), count(*),
@@ -151,5 +153,23 @@ begin
     raise exception '% of % chapters to remove are no longer in the table', v_expected - v_found, v_expected;
   end if;
   return v_changes;
+end
+$$;
+
+-- Remembers which file of its own a chapter's stored text is. The last of these steps, because it names chapters by the
+-- positions that they have now. p_texts: novel, positions, files and versions (null: the text is in no such file).
+create or replace function novelsync.remember_texts(p_ids novelsync.novel_id[], p_texts json) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  with wanted as materialized (
+    select c.id, i.file, i.version
+    from json_to_recordset(p_texts) as r(novel integer, positions integer[], files text[], versions text[])
+    cross join unnest(r.positions, r.files, r.versions) as i(position, file, version)
+    join public.chapters c on c.novel_id = p_ids[r.novel] and c.position = i.position and c.removed_at is null
+  ), forgotten as (
+    delete from novelsync.texts t using wanted w where t.chapter_id = w.id and w.file is null)
+  insert into novelsync.texts (chapter_id, file, version)
+  select w.id, w.file, w.version from wanted w where w.file is not null
+  on conflict (chapter_id) do update set file = excluded.file, version = excluded.version;
 end
 $$;

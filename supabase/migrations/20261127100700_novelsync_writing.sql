@@ -13,7 +13,8 @@ begin
     create type novelsync.novel_write as (
       place integer, slug text, request_id uuid, revision bigint, version text, checksum text, visible boolean,
       staged integer, fields novelsync.novel_fields, is_new boolean, chapter_count integer, chapters_added integer,
-      problems_stay boolean, held_in_a_row integer, result json, former text, former_revision bigint, afresh boolean
+      problems_stay boolean, held_in_a_row integer, has_texts boolean, blank boolean, result json, former text,
+      former_revision bigint, afresh boolean
     );
   end if;
 end
@@ -179,6 +180,7 @@ begin
       removed_at = case when p_ids[n.place] is null then f.removed_at end,
       removal_accepted = f.removal_accepted and p_ids[n.place] is null,
       held_in_a_row = coalesce(n.held_in_a_row, f.held_in_a_row),
+      has_texts = coalesce(n.has_texts, f.has_texts), blank = coalesce(n.blank, f.blank),
       first_seen = case when n.afresh and p_ids[n.place] is not null then now() else f.first_seen end,
       first_run = case when f.revision = 0 and n.former is null or n.afresh and p_ids[n.place] is not null
                        then p_run else f.first_run end,
@@ -215,15 +217,17 @@ $$;
 --             visible (false: only the bookkeeping is written),
 --             staged (parts that novelsync_stage brought in; 0: none),
 --             fields (null: unchanged, else title, author, description, cover_url, status),
---             is_new, chapter_count, chapters_added, problems_stay, held_in_a_row (null: as before),
+--             is_new, chapter_count, chapters_added, problems_stay,
+--             held_in_a_row, has_texts, blank (null: as before),
 --             result (what is answered to the run's message about this novel; null: there is none),
 --             former, former_revision: the slug under which it was stored before its folder was renamed; its rows go on
 --             under the new one, and those of a copy that came in under the new one are removed from the readers' view,
 --             afresh: what was removed under this slug was another novel, and is left
 --   created   chapters that are new
---   changed   chapters whose title, number, url or text changed; content null: the text stays
+--   changed   chapters whose volume, title, number, url or text changed; content null: the text stays
 --   moved     ids and their new positions, where nothing else changed
 --   removed   ids that are removed from the readers' view
+--   texts     which files of their own the texts are, by the new positions (see remember_texts)
 --   problems  the novel's open problems from now on (unless its problems_stay is true)
 -- Out: per novel "written" (also if this very request was carried out before), "stale" (somebody else has written it
 -- since this was planned) or "taken" (a row of the site's own has the slug); nothing is done for the last two.
@@ -241,7 +245,8 @@ declare
   v_changes novelsync.chapter_change[];
 begin
   select * into v_request from json_to_record($1) as r(
-    run_id uuid, novels novelsync.novel_write[], created json, changed json, moved json, removed json, problems json);
+    run_id uuid, novels novelsync.novel_write[], created json, changed json, moved json, removed json, texts json,
+    problems json);
   v_novels := v_request.novels;
 
   perform novelsync.assert_lease(v_request.run_id);
@@ -273,6 +278,7 @@ begin
   v_changes := v_changes || novelsync.change_chapters(v_ids, v_staged, v_request.changed);
   v_reordered := novelsync.move_chapters(v_ids, v_request.moved);
   v_changes := v_changes || novelsync.remove_chapters(v_ids, v_request.removed);
+  perform novelsync.remember_texts(v_ids, v_request.texts);
   v_changes := v_changes || novelsync.update_novels(v_due, v_ids, v_reordered);
   perform novelsync.settle_files(v_request.run_id, v_due, v_ids);
   perform novelsync.replace_problems(v_due, v_request.problems);

@@ -162,15 +162,15 @@ ACCEPTED = {
     ),
     "an author of another shape is left out": (
         emma(author={"first": "Jane"}),
-        {"author": None, "warnings": ['author is an object and was left out: {"first": "Jane"}']},
+        {"author": UNSET, "warnings": ['author is an object and was left out: {"first": "Jane"}']},
     ),
     "authors that are not all strings are left out": (
         emma(author=["Jane", 5]),
-        {"author": None, "warnings": ['author is an array and was left out: ["Jane", 5]']},
+        {"author": UNSET, "warnings": ['author is an array and was left out: ["Jane", 5]']},
     ),
     "an author whose name is not a string is left out": (
         emma(author={"name": None}),
-        {"author": None, "warnings": ['author is an object and was left out: {"name": null}']},
+        {"author": UNSET, "warnings": ['author is an object and was left out: {"name": null}']},
     ),
     "a status in any language and case": (emma(status="  Đang RA "), {"status": "  Đang RA ", "warnings": []}),
     "a status may be a boolean": (emma(status=True), {"status": "true", "warnings": []}),
@@ -193,14 +193,18 @@ ACCEPTED = {
         b'{"title": "Emma", "author": %b}' % (b"7" * 5000),
         {"author": "7" * 5000, "warnings": [f"author is a number and was stored as text: {'7' * 39}…"]},
     ),
+    "paragraphs in a list are one description": (
+        emma(description=["A novel.", "In three volumes."]),
+        {"description": "A novel.\n\nIn three volumes.", "warnings": []},
+    ),
     "a list or object is left out": (
-        emma(description=["a", "b"], cover_url={"large": "https://x/a-rather-long-address/emma.jpg"}, status=[]),
+        emma(description=["a", 1], cover_url={"large": "https://x/a-rather-long-address/emma.jpg"}, status=[]),
         {
-            "description": None,
-            "cover_url": None,
-            "status": None,
+            "description": UNSET,
+            "cover_url": UNSET,
+            "status": UNSET,
             "warnings": [
-                'description is an array and was left out: ["a", "b"]',
+                'description is an array and was left out: ["a", 1]',
                 'cover_url is an object and was left out: {"large": "https://x/a-rather-long-addr…',
                 "status is an array and was left out: []",
             ],
@@ -398,8 +402,17 @@ def test_the_schema_tells_crawlers_what_to_write() -> None:
     schema = BookFile.model_json_schema()
     chapter = schema["$defs"]["BookFileChapter"]
     assert schema["required"] == ["title"]
-    assert list(schema["properties"]) == ["title", "author", "description", "cover_url", "status", "chapters"]
-    assert list(chapter["properties"]) == ["title", "number", "content", "url"]
+    assert list(schema["properties"]) == [
+        "title",
+        "author",
+        "description",
+        "cover_url",
+        "status",
+        "chapters",
+        "volumes",
+    ]
+    assert list(chapter["properties"]) == ["title", "number", "content", "filename", "url", "volume"]
+    assert list(schema["$defs"]["BookFileVolume"]["properties"]) == ["title", "chapters"]
     assert all(field["description"] for field in [*schema["properties"].values(), *chapter["properties"].values()])
     assert [one["type"] for one in chapter["properties"]["content"]["anyOf"]] == ["string", "array", "null"]
 

@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 
 from novelsync.books.reader import read_book
+from novelsync.models.source import UNSET
 from tests.books.test_reader import emma, emma_with, refusal, with_content
 
 NEEDED = "and a string is needed"
@@ -217,5 +218,5 @@ def test_a_list_of_a_million_things_is_refused_before_it_fills_the_memory(data: 
 
 def test_a_crowd_of_authors_is_left_out() -> None:
     book = read_book(b'{"title": "Emma", "author": [' + b'"a",' * 1_000_001 + b'"a"]}')
-    assert book.author is None
+    assert book.author is UNSET
     assert book.warnings == ["author is an array and was left out: [" + '"a",' * 9 + '"a…']

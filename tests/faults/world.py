@@ -14,12 +14,12 @@ from typing import Any
 
 import psycopg
 
+from novelsync.cli.verification import verification_of
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.models.report import Report
 from novelsync.models.run import SyncOptions
 from novelsync.planning.guards import Limits
-from novelsync.running.verification import verification_of
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables, make_service
 from tests.faults.network import Network

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -193,8 +194,8 @@ def test_what_a_listing_missed_does_not_go_on_in_its_copy(
     library: Library, service: SyncService, database: SqlClient, tables: Tables
 ) -> None:
     class Late(LocalStorage):
-        def listing(self) -> Iterator[SourceFile]:
-            return (novel for novel in super().listing() if novel.slug != "novel-007")
+        def listing(self, *asked: Any) -> Iterator[SourceFile]:
+            return (novel for novel in super().listing(*asked) if novel.slug != "novel-007")
 
     fill(library, 20)
     synced(service)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -262,8 +263,8 @@ def test_a_listing_that_breaks_off_ends_the_run_and_touches_nothing(
     library: Library, service: SyncService, database: SqlClient, tables: Tables
 ) -> None:
     class Broken(LocalStorage):
-        def listing(self) -> Iterator[SourceFile]:
-            yield from list(super().listing())[:1]
+        def listing(self, *asked: Any) -> Iterator[SourceFile]:
+            yield from list(super().listing(*asked))[:1]
             raise StorageUnavailable("the disk is gone", "mount it")
 
     for slug in "abc":

@@ -1,16 +1,10 @@
 """What every storage promises: a folder, a bucket, and the emulator that Google's own tests use, case by case."""
 
-import socket
+import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from gcp_storage_emulator.server import create_server
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage as google
 
-from novelsync.contracts import Storage
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.errors import StorageUnavailable
@@ -21,56 +15,14 @@ from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import Tables
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels
 from tests.support.bucket import Bucket, failure
+from tests.support.kept import KINDS, Kept, kept_in
 from tests.support.library import REAL_NOVELS, Library, chapters
 
 
-@dataclass
-class Kept:
-    """A storage, and how a crawler writes into it."""
-
-    storage: Storage
-    write: Callable[[str, bytes], Any]
-    remove: Callable[[str], Any]
-
-
-@pytest.fixture(params=["folder", "bucket", "emulator"])
+@pytest.fixture(params=KINDS)
 def kept(request: pytest.FixtureRequest, library: Library) -> Iterator[Kept]:
-    if request.param == "folder":
-        yield Kept(LocalStorage(str(library.folder)), library.write_raw, library.remove)
-    elif request.param == "bucket":
-        with Bucket(page_size=2) as bucket:
-            storage = GcsStorage("gs://novels/library", bucket.client)
-            yield Kept(
-                storage,
-                lambda slug, data: bucket.put(f"library/{slug}/book_info.json", data),
-                lambda slug: bucket.objects.pop(f"library/{slug}/book_info.json"),
-            )
-    else:
-        with emulated() as bucket:
-            storage = GcsStorage("gs://novels/library", lambda: bucket.client)
-            yield Kept(
-                storage,
-                lambda slug, data: bucket.blob(f"library/{slug}/book_info.json").upload_from_string(data),
-                lambda slug: bucket.blob(f"library/{slug}/book_info.json").delete(),
-            )
-
-
-class emulated:  # noqa: N801 — reads as a statement
-    """A bucket called novels of gcp-storage-emulator."""
-
-    def __enter__(self) -> Any:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self._server = create_server("127.0.0.1", port, in_memory=True)
-        self._server.start()
-        options = {"api_endpoint": f"http://127.0.0.1:{port}"}
-        self._client = google.Client("a-project", AnonymousCredentials(), client_options=options)
-        return self._client.create_bucket("novels")
-
-    def __exit__(self, *exception: object) -> None:
-        self._client.close()
-        self._server.stop()
+    with kept_in(request.param, library) as kept:
+        yield kept
 
 
 def test_novels_are_listed_by_the_bytes_of_their_slugs_with_a_slash(kept: Kept) -> None:
@@ -103,7 +55,7 @@ def test_a_novel_that_is_written_anew_has_another_version(kept: Kept) -> None:
 def test_a_novel_that_vanished_since_it_was_listed_is_in_flight(kept: Kept) -> None:
     kept.write("emma", b"{}")
     (novel,) = kept.storage.listing()
-    kept.remove("emma")
+    kept.remove("emma/book_info.json")
     assert kept.storage.read(novel) is None
 
 
@@ -112,6 +64,72 @@ def test_one_novel_is_found_as_it_is_listed(kept: Kept) -> None:
     (novel,) = kept.storage.listing()
     assert kept.storage.find("emma") == novel
     assert kept.storage.find("persuasion") is None
+
+
+# Texts beside the file -------------------------------------------------------------
+
+
+def test_texts_are_all_other_files_of_a_novels_folder(kept: Kept) -> None:
+    for path in ("book_info.json", "1.html", "b/2.md", "b/book_info.json", ".hidden", "b/.hidden/3.md"):
+        kept.put(f"emma/{path}", path.encode())
+    kept.put("emma-2/1.html", b"")
+    texts = kept.storage.texts("emma")
+    assert [(text.path, text.size) for text in texts] == [("1.html", 6), ("b/2.md", 6), ("b/book_info.json", 16)]
+    assert {text.path: data for text, data in kept.storage.read_texts("emma", texts)} == {
+        text.path: text.path.encode() for text in texts
+    }
+    assert list(kept.storage.texts("persuasion")) == []
+
+
+def test_a_listing_covers_the_texts_of_the_novels_that_have_some(kept: Kept) -> None:
+    def listed() -> dict[str, str]:
+        return {novel.slug: novel.state for novel in kept.storage.listing({"emma"})}
+
+    for slug in ("emma", "persuasion"):
+        kept.write(slug, b"{}")
+        kept.put(f"{slug}/1.html", b"one")
+    states = [listed()]
+    for change in (
+        lambda: kept.put("emma/1.html", b"two"),
+        lambda: kept.put("emma/2.html", b"two"),
+        lambda: kept.put("persuasion/1.html", b"two"),
+        lambda: kept.remove("emma/2.html"),
+    ):
+        change()
+        states.append(listed())
+    changed = [before["emma"] != after["emma"] for before, after in itertools.pairwise(states)]
+    assert changed == [True, True, False, True]
+    assert {state["persuasion"] for state in states} == {states[0]["persuasion"]}
+    assert [novel.text_bytes for novel in kept.storage.listing({"emma"})] == [3, 0]
+
+
+@pytest.mark.parametrize("kept", ["folder", "bucket"], indirect=True)  # the emulator ignores conditions
+def test_a_text_that_changed_since_it_was_listed_is_not_read(kept: Kept) -> None:
+    kept.put("emma/1.html", b"one")
+    kept.put("emma/2.html", b"two")
+    texts = kept.storage.texts("emma")
+    kept.put("emma/1.html", b"another")
+    kept.remove("emma/2.html")
+    assert [data for _, data in kept.storage.read_texts("emma", texts)] == ["it changed while it was read"] * 2
+
+
+def test_a_folder_without_a_novels_file_is_told(kept: Kept) -> None:
+    kept.write("emma", b"{}")
+    for path in ("1.html", "bookinfo.json"):
+        kept.put(f"sanditon/{path}", b"{}")
+    strays: dict[str, str] = {}
+    assert [novel.slug for novel in kept.storage.listing({"emma"}, strays.__setitem__)] == ["emma"]
+    assert strays == {"sanditon": "bookinfo.json"}
+
+
+def test_a_library_in_another_layout_is_told(kept: Kept) -> None:
+    kept.put("sanditon/meta.json", b"{}")
+    strays: dict[str, str] = {}
+    assert list(kept.storage.listing((), strays.__setitem__)) == []
+    assert strays == {"sanditon": "meta.json"}
+
+
+# With a database -------------------------------------------------------------------
 
 
 @needs_real_novels

@@ -66,7 +66,7 @@ def _known(row: Row) -> KnownChapter:
     hash_, size = _hashed(row.text)
     short = row.text if size < 2000 else None
     labels = _exact(row.number), row.title, url_hash(row.url)
-    return KnownChapter(str(row.id), row.position, *labels, hash_, size, row.removed, short)
+    return KnownChapter(str(row.id), row.position, *labels, hash_, size, row.removed, short_text=short)
 
 
 def _in_book(chapter: Chapter) -> BookChapter:

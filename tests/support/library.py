@@ -88,4 +88,6 @@ def known(
     data = content.encode()
     exact = None if number is None else Decimal(number)
     short = content if len(data) < 2000 else None
-    return KnownChapter(id_, position, exact, title, url_hash(url), sha256(data).digest(), len(data), removed, short)
+    return KnownChapter(
+        id_, position, exact, title, url_hash(url), sha256(data).digest(), len(data), removed, short_text=short
+    )

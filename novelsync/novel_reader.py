@@ -1,0 +1,183 @@
+"""Reads a novel from the storage: its file, and the texts that are files of their own beside it."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+
+from novelsync.books.overlooked import other_files
+from novelsync.books.reader import check_size, read_book
+from novelsync.books.texts import FileText, files_of, read_text, with_texts
+from novelsync.books.values import NOT_FETCHED, Text
+from novelsync.contracts import Storage
+from novelsync.errors import BookRefused, StorageUnavailable
+from novelsync.models.source import Book, SourceFile, TextFile, texts_digest
+from novelsync.models.stored import KnownNovel
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A ``book_info.json`` that was read, or why it cannot be."""
+
+    novel: SourceFile
+    """Its ``texts`` are those that were there when it was read."""
+    data: bytes = b""
+    checksum: str | None = None
+    """Of ``data``; None if there is none, so that the database is asked for the revision alone."""
+    book: Book | BookRefused | None = None
+    """None: not looked into."""
+    version: str = ""
+    """What to remember of it once it is dealt with; empty: it has to be read again, even if nothing changes."""
+    texts_read: int = 0
+    """Bytes of texts that are files of their own."""
+
+    @property
+    def bytes_read(self) -> int:
+        return len(self.data) + self.texts_read
+
+
+@dataclass(frozen=True, slots=True)
+class TextFiles:
+    """The texts of one book that are files of their own: what is known of them, and what has to be read."""
+
+    found: Mapping[str, FileText] = field(default_factory=dict)
+    """By filename, as the book has it."""
+    to_read: Mapping[str, TextFile] = field(default_factory=dict)
+    """Likewise."""
+
+    @property
+    def bytes(self) -> int:
+        """That will be in memory once all is read."""
+        return sum(file.size for file in self.to_read.values())
+
+
+class NovelReader:
+    """May be used from several threads at once."""
+
+    def __init__(self, storage: Storage, max_file_bytes: int) -> None:
+        """``max_file_bytes``: of a novel's file and its texts together."""
+        self._storage = storage
+        self._max_file_bytes = max_file_bytes
+
+    def read_whole(self, novel: SourceFile) -> ReadFile | None:
+        """With its book and all texts; None if the listed version is not there. Raises `StorageUnavailable`."""
+        file = self.read(novel)
+        return file and self.read_texts(*self.look_for_texts(self.parse(file), None))
+
+    def read(self, novel: SourceFile) -> ReadFile | None:
+        """The file, not looked into; None if the listed version is no longer there. Raises `StorageUnavailable`."""
+        try:
+            check_size(novel.size, self._max_file_bytes)
+            data = self._storage.read(novel)
+        except BookRefused as refusal:
+            # The size limit and what the listing says about a file are part of the listing's digest, so the refusal
+            # may be remembered. But permissions may change and the version stay the same.
+            in_digest = novel.unreadable or novel.size > self._max_file_bytes
+            return ReadFile(novel, book=refusal, version=f"refused {novel.state}" if in_digest else "")
+        if data is None:
+            return None
+        return ReadFile(novel, data, f"sha256:{sha256(data).hexdigest()}", version=novel.state)
+
+    def parse(self, file: ReadFile) -> ReadFile:
+        """With its book, or with the reasons why it has none."""
+        if file.book:
+            return file
+        try:
+            return replace(file, book=read_book(file.data))
+        except BookRefused as refusal:
+            return replace(file, book=refusal)
+
+    def look_for_texts(self, file: ReadFile, known: KnownNovel | None) -> tuple[ReadFile, TextFiles]:
+        """
+        Which texts of the book have to be read; nothing is read yet.
+
+        ``known``: what is stored of the novel, whose texts of unchanged files need not be read; None: read all.
+        Raises `StorageUnavailable`.
+        """
+        book = file.book
+        if not isinstance(book, Book) or not any(each.filename and not each.fetched for each in book.chapters):
+            return self._without_texts(file), TextFiles()
+        there = self._storage.texts(file.novel.slug)
+        novel = file.novel._replace(texts=texts_digest(there), text_bytes=sum(text.size for text in there))
+        file = replace(file, novel=novel, version=novel.state)
+        by_path = _ByPath(there)
+        remembered = {(row.file, row.file_version): row for row in (known.chapters if known else ()) if row.file}
+        found: dict[str, FileText] = {}
+        to_read: dict[str, TextFile] = {}
+        size = 0
+        for filename, path in files_of(book).items():
+            text_file = by_path.find(path)
+            size += text_file.size if text_file else 0
+            if text_file is None:
+                found[filename] = FileText(NOT_FETCHED, failure="it is not there")
+            elif text_file.unreadable:
+                found[filename] = FileText(NOT_FETCHED, failure=text_file.unreadable)
+            elif row := remembered.get((filename, text_file.version)):
+                reread = partial(self._read_again, novel.slug, text_file)
+                found[filename] = FileText(Text(row.content_hash, row.content_bytes, reread), text_file.version)
+            else:
+                to_read[filename] = text_file
+        texts = TextFiles(found, to_read)
+        try:
+            check_size(novel.size, self._max_file_bytes, size)
+        except BookRefused as refusal:
+            return replace(file, book=refusal), TextFiles()
+        return file, texts
+
+    def _without_texts(self, file: ReadFile) -> ReadFile:
+        """One that names none. If it has none in it either, what lies beside it is looked at: it may be in there."""
+        file = replace(file, novel=file.novel._replace(texts="", text_bytes=0))
+        if not isinstance(file.book, Book) or any(chapter.fetched for chapter in file.book.chapters):
+            return file
+        there = self._storage.texts(file.novel.slug)
+        remarks = [file.book.overlooked, other_files([text.path for text in there])]
+        return replace(file, book=replace(file.book, overlooked="; ".join(filter(None, remarks))))
+
+    def read_texts(self, file: ReadFile, texts: TextFiles) -> ReadFile:
+        """With all texts in its book. Raises `StorageUnavailable`."""
+        if not isinstance(file.book, Book):
+            return file
+        filenames: dict[TextFile, list[str]] = {}
+        for filename, text_file in texts.to_read.items():
+            filenames.setdefault(text_file, []).append(filename)
+        found = dict(texts.found)
+        version = file.version
+        for text_file, data in self._storage.read_texts(file.novel.slug, list(filenames)):
+            found |= dict.fromkeys(filenames[text_file], _text_of(text_file, data))
+            if isinstance(data, str):  # the listing may say the same when there is something to read
+                version = ""
+        return replace(file, book=with_texts(file.book, found), texts_read=texts.bytes, version=version)
+
+    def _read_again(self, slug: str, file: TextFile) -> bytes | memoryview:
+        """The text of a file that was known, for a chapter that is not the one it was known for."""
+        for _, data in self._storage.read_texts(slug, [file]):
+            if isinstance(data, bytes):
+                return read_text(file.path, data).as_json()
+        raise StorageUnavailable(f"{slug}/{file.path} changed while it was read", "the next run tries again")
+
+
+def _text_of(file: TextFile, data: bytes | str) -> FileText:
+    if isinstance(data, str):
+        return FileText(NOT_FETCHED, failure=data)
+    try:
+        return FileText(read_text(file.path, data), file.version)
+    except BookRefused as refusal:
+        return FileText(NOT_FETCHED, failure=refusal.message)
+
+
+class _ByPath:
+    """Files by their paths, and by these in another Unicode form: some systems write one and list the other."""
+
+    def __init__(self, files: Sequence[TextFile]) -> None:
+        self._files = {file.path: file for file in files}
+        self._composed: dict[str, TextFile] | None = None
+
+    def find(self, path: str) -> TextFile | None:
+        if file := self._files.get(path):
+            return file
+        if path.isascii():
+            return None
+        if self._composed is None:
+            self._composed = {unicodedata.normalize("NFC", name): file for name, file in self._files.items()}
+        return self._composed.get(unicodedata.normalize("NFC", path))
