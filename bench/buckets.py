@@ -33,7 +33,7 @@ def main(_folder: Path) -> Iterator[Table]:
 
 
 def listing(novels: int, texts: int = 0) -> tuple[int, int, float]:
-    """Requests, bytes received, and seconds of one processor on this side. ``texts``: files of each novel beside its own."""
+    """Requests, bytes received, and seconds of one processor on this side. ``texts``: other files of each novel."""
     # The server in a process of its own, so that it does not share the interpreter's lock.
     processes = get_context("spawn")
     ours, its = processes.Pipe()

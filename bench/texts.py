@@ -1,4 +1,4 @@
-"""What texts in files of their own cost: the import, an hour without changes, one edited file, and pages in a bucket."""
+"""What texts in files of their own cost: the import, an hour without changes, one edited file, pages of a bucket."""
 
 import os
 import sys

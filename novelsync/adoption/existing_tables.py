@@ -39,6 +39,7 @@ _COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "removed_at": ("timestamptz", ""),
     },
     "chapters": {
+        "volume": ("text", ""),
         "position": ("integer", "not null default 0"),
         "number": ("numeric", ""),
         "title": ("text", "not null default ''"),
