@@ -9,7 +9,7 @@ from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
 from novelsync.models.status import DatabaseStatus, Schedule, ServerInfo
-from novelsync.models.stored import KnownFile, KnownNovel, Removed
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
 
@@ -117,6 +117,9 @@ class Novels(Protocol):
         if its slug is in ``whole``.
         ``verify``: the stored texts are hashed again; a chapter whose hash is not that of its text gets an empty one.
         """
+
+    def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
+        """The stored text of each of these rows, by its id; a row that is gone meanwhile is left out."""
 
     def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         """

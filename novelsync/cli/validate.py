@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from novelsync.books.lint import lint_book
 from novelsync.books.reader import check_size
 from novelsync.books.schema import BookFile
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, ConfigurationError
+from novelsync.evidence.lint import lint_book
 from novelsync.models.source import BOOK_FILE, Book, SourceFile
 from novelsync.novel_reader import NovelReader, ReadFile
 from novelsync.planning.novel_plan import why_blank
@@ -95,7 +95,7 @@ def _verdict(path: str, file: ReadFile) -> FileVerdict:
     book = file.book
     if not isinstance(book, Book):
         return FileVerdict(path, refused=book.reasons if book else (), hint=book.hint if book else "")
-    without_text = sum(not chapter.fetched for chapter in book.chapters)
-    blank = why_blank(book) if without_text == len(book.chapters) else ""
+    lint = lint_book(book)
+    blank = why_blank(book) if lint.without_text == len(book.chapters) else ""
     warnings = [blank, *book.warnings] if blank else book.warnings
-    return FileVerdict(path, len(book.chapters), without_text, warnings=warnings, doubts=lint_book(book))
+    return FileVerdict(path, len(book.chapters), lint.without_text, warnings=warnings, doubts=lint.doubts)

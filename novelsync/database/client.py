@@ -7,7 +7,7 @@ It knows the JSON of every function's answer, and nothing of connections.
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from decimal import Decimal
@@ -36,6 +36,7 @@ from novelsync.database.functions import (
     SERVER_INFO,
     STAGE,
     STATUS,
+    TEXTS,
     WRITE,
     SqlFunction,
 )
@@ -71,6 +72,9 @@ PARTS_AT_ONCE: Final = 2
 
 SPARE_PARTS: Final = 1_000_000
 """The first number for the halves of a part that was too large: no novel has so many parts."""
+
+TEXT_BYTES_PER_PAGE: Final = 4_000_000
+"""Bytes of stored texts per call."""
 
 PURGED_CHAPTERS: Final = 2_000
 """Chapters per call: deleting a text takes about a tenth of a millisecond per page."""
@@ -198,6 +202,10 @@ class SqlClient:
         novels = [{"slug": slug, "checksum": checksum, "whole": slug in whole} for slug, checksum in checksums.items()]
         answers = self._call(KNOWN_NOVELS, {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
+
+    def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
+        for page in _pages(chapters):
+            yield from self._call(TEXTS, {"ids": page})
 
     def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         given = novels and [
@@ -340,6 +348,20 @@ class SqlClient:
             after = page[-1]["slug"]
 
 
+def _pages(chapters: Iterable[KnownChapter]) -> Iterator[list[str]]:
+    """Their ids, in lists whose texts have about `TEXT_BYTES_PER_PAGE` together."""
+    page: list[str] = []
+    size = 0
+    for chapter in chapters:
+        if page and size + chapter.content_bytes > TEXT_BYTES_PER_PAGE:
+            yield page
+            page, size = [], 0
+        page.append(chapter.id)
+        size += chapter.content_bytes
+    if page:
+        yield page
+
+
 def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
     fields = answer["novel"] and NovelFields(**answer["novel"])
     chapters = [] if answer["chapters"] is None else list(_known_chapters(answer["chapters"]))
@@ -360,6 +382,7 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
 
 
 def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
+    removed_lately = frozenset(answer["removed_lately"])
     columns = ("id", "volume", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
     rows = zip(*(answer[column] for column in columns), strict=True)
     for k, (id_, volume, position, number, title, url, content_hash, size) in enumerate(rows):
@@ -376,7 +399,8 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
             volume=volume,
             file=file,
             file_version=file_version,
-            short_text=answer["short_texts"].get(id_),
+            removed_lately=id_ in removed_lately,
+            peak_letters=answer["peaks"].get(id_, 0),
         )
 
 

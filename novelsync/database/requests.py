@@ -56,6 +56,11 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
             for n, write in places
             if (texts := write.chapters.texts)
         ],
+        "shrunk": [
+            {"novel": n, "ids": [text.id for text in shrunk], "letters": [text.letters for text in shrunk]}
+            for n, write in places
+            if (shrunk := write.chapters.shrunk)
+        ],
         "problems": [
             {"novel": n, "slug": p.slug, "kind": p.kind, "message": p.message, "hint": p.hint}
             for n, write in places
@@ -132,6 +137,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "chapters_added": len(write.chapters.created),
         "problems_stay": write.problems is None,
         "held_in_a_row": write.held_in_a_row,
+        "accepted": write.accepted,
         "has_texts": write.has_texts,
         "blank": write.blank,
         "result": write.result,

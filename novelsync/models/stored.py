@@ -44,8 +44,10 @@ class KnownChapter:
     """The file that the stored text is, as its ``book_info.json`` names it; empty: it is in that itself."""
     file_version: str = ""
     """Of that file, when it was read."""
-    short_text: str | None = None
-    """The text itself if it has under 2,000 bytes."""
+    removed_lately: bool = False
+    """Within the last 24 hours, and nobody has confirmed it."""
+    peak_letters: int = 0
+    """The most letters that its text showed within the last 24 hours, if it has fewer now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,14 @@ class RememberedText(NamedTuple):
     version: str | None
 
 
+class ShrunkText(NamedTuple):
+    """A text that shows less than the one it replaces. It is remembered for a day."""
+
+    id: str
+    letters: int
+    """How many it showed at most within the last 24 hours."""
+
+
 class Rename(NamedTuple):
     """The slug that a novel had before its folder was renamed, and its revision under that slug."""
 
@@ -68,6 +76,7 @@ class ChapterChanges:
     """Chapters whose text stays, because that of the file is worse."""
     texts: Sequence[RememberedText] = ()
     """Where what is remembered of a text changes."""
+    shrunk: Sequence[ShrunkText] = ()
 
     @property
     def visible(self) -> bool:
@@ -110,6 +119,10 @@ class NovelWrite:
     """See `KnownNovel`; None: unchanged."""
     has_texts: bool | None = None
     """See `KnownNovel`; None: as before."""
+    without_text: int = 0
+    """Chapters of the file that have no text, or a notice in its place."""
+    accepted: bool = False
+    """Somebody confirmed what was held, so that it does not count as lost lately."""
     blank: bool | None = None
     """Readers see the novel, and not one text of it, although its file has something; None: as before."""
     problems: Sequence[Problem] | None = ()

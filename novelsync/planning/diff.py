@@ -30,7 +30,7 @@ def result_of(write: NovelWrite, book: Book) -> NovelResult:
         removed=len(chapters.removed),
         restored=sum(change.row.removed for change in chapters.changed),
         held=len(chapters.held) + len(chapters.held_texts),
-        without_text=sum(not chapter.fetched for chapter in book.chapters),
+        without_text=write.without_text,
     )
     return NovelResult(write.slug, _status(write), counts, former=write.rename.slug if write.rename else "")
 

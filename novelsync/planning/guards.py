@@ -11,20 +11,12 @@ from shlex import quote
 from typing import Final
 
 from novelsync.models.problems import HeldRemovals
-from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
-from novelsync.planning.placeholders import placeholder_in
 from novelsync.text.formatting import counted, quoted
 
 FEWEST_NOVELS: Final = 2
 FEWEST_CHAPTERS: Final = 5
 """Fewer may always go, unless they are all: a share of a small number says nothing."""
-
-_GUARDED_LENGTH: Final = 500
-"""Characters. A shorter text may shrink to anything."""
-
-_MOST_SHRINKING: Final = 5
-"""A guarded text is not replaced by one that is less than a fifth as long."""
 
 _FILES_BEFORE_HINT: Final = 3
 """So many files in a row that lack chapters look like a crawler that writes only the new ones."""
@@ -37,7 +29,7 @@ class Limits:
     removals: float = 0.1
     """Share of the stored novels, from 0 to 1, within 24 hours."""
     chapter_removals: float = 0.3
-    """Share of a novel's published chapters, from 0 to 1, by one file."""
+    """Share of a novel's published chapters, from 0 to 1, within 24 hours."""
     grace: float = 5400
     """Seconds that a novel has to be missing before it is removed: two hourly listings lack it by then."""
 
@@ -45,34 +37,21 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 
-def guard_chapters(published: int, gone: Sequence[KnownChapter], limit: float) -> str:
-    """Why the ``gone`` rows of a novel with so many ``published`` chapters must stay; empty if they may go."""
-    if not gone or not (len(gone) == published or (len(gone) >= FEWEST_CHAPTERS and len(gone) > limit * published)):
+def guard_chapters(published: int, gone: Sequence[KnownChapter], lately: int, limit: float) -> str:
+    """
+    Why the ``gone`` rows of a novel with so many ``published`` chapters must stay; empty if they may go.
+
+    ``lately``: how many more were removed in the last 24 hours.
+    """
+    all_gone, all_ = len(gone) + lately, published + lately
+    if not gone or not (len(gone) == published or (all_gone >= FEWEST_CHAPTERS and all_gone > limit * all_)):
         return ""
+    since = f", after {lately:,} that were removed in the last 24 hours" if lately else ""
     over = "" if len(gone) == published else f", over the limit of {limit:.0%}"
     return (
-        f"{len(gone):,} of {counted(published, 'chapter')} are no longer in the file{over}; they stay published,"
+        f"{len(gone):,} of {counted(published, 'chapter')} are no longer in the file{since}{over}; they stay published,"
         f" the first: {quoted(gone[0].title)}"
     )
-
-
-def guard_text(row: KnownChapter, chapter: BookChapter) -> str:
-    """Why the row's text must stay; empty if the file's may replace it."""
-    if row.content_bytes == 0 or (row.short_text is not None and placeholder_in(row.short_text)):
-        return ""
-    text = chapter.text()
-    if phrase := placeholder_in(text):
-        return f"the file has a placeholder, {quoted(phrase)}"
-    # Long texts are compared in bytes: to count their characters, the database would have to unpack them.
-    old, new = row.content_bytes, chapter.content_bytes
-    if row.short_text is not None:
-        old, new = len(row.short_text), len(text)
-        if old < _GUARDED_LENGTH:
-            return ""
-    if new * _MOST_SHRINKING < old:
-        unit = "characters" if row.short_text is not None else "bytes"
-        return f"the file has {new:,} {unit} in place of {old:,}"
-    return ""
 
 
 def guard_removals(missing: int, stored: int, removed_lately: int, limit: float) -> HeldRemovals | None:

@@ -1,59 +1,105 @@
 """
 Which chapter of the file is which row of the table. Pure; what becomes of unpaired ones is decided elsewhere.
 
-A chapter's id has to survive a new title, number, url or text, chapters inserted before it, and any reordering. So its
-signs (the text, and the labels: url, title and number) are compared from the strongest to the weakest, each time only
-among what is still unpaired. Throughout, ``k`` is the index of a row, and ``f`` that of a chapter of the file.
+A chapter's id has to survive a new title, number, url or text, chapters inserted before it, and any reordering. So what
+speaks for "the same" is asked from the strongest to the weakest, each time only among what is still unpaired:
+
+1. url, number and a title that says more than the number, all together; a text that tells (see `evidence.texts`);
+2. a text that is much alike: edited, or with a mark of its site in it;
+3. one label, unless the neighbours show that labels have moved on by a chapter;
+4. being alike in everything and next to a pair; the place between two pairs; one label after all.
+
+Throughout, ``k`` is the index of a row, and ``f`` that of a chapter of the file.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from novelsync.models.source import Book, BookChapter, Fingerprint, url_hash
+from novelsync.evidence.labels import (
+    Chapter,
+    Names,
+    labels,
+    number,
+    number_and_title,
+    title,
+    url,
+    volume_and_number,
+)
+from novelsync.evidence.seen import ALIKE, FEWEST_RUNS, comparable
+from novelsync.evidence.texts import Texts
+from novelsync.models.source import Book, BookChapter, Fingerprint
 from novelsync.models.stored import KnownChapter
 
-MIN_TELLING_BYTES = 200
-"""In UTF-8. A shorter text ("Failed to download", "To be continued") says nothing about which chapter it is."""
+_COMMON: Final = 3
+"""What more texts than these say ("Translated by …") tells none of them."""
 
-_Chapter: TypeAlias = KnownChapter | BookChapter
-_Sign: TypeAlias = Callable[[_Chapter], Hashable]
+_CLEARLY: Final = 1.5
+"""So many times as much as the second best."""
+
 _Pairs: TypeAlias = list[int | None]
 """See `pair_chapters`; each step fills in more of it."""
 
 
-def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -> list[int | None]:
+class _Sign(NamedTuple):
+    """What may be equal on both sides; None for those that do not have it."""
+
+    of_rows: Sequence[Hashable]
+    of_chapters: Sequence[Hashable]
+
+
+def pair_chapters(
+    known: Sequence[KnownChapter], found: Sequence[BookChapter], texts: Texts | None = None
+) -> list[int | None]:
     """
     For each chapter of the file, the index of its row in ``known``, or None if it is new.
 
     ``known`` has the published rows in the order of their positions, then the removed ones. A removed row is paired
-    only where no published row has a stronger sign, and never for its place or its number alone.
+    only where no published row has a stronger sign, and never for its place, its number or a notice alone. ``texts``:
+    of these; None: the rows' texts are compared by their bytes.
     """
     pairs: _Pairs = [None] * len(found)
     if not known:
         return pairs
-    published = [k for k, chapter in enumerate(known) if not chapter.removed]
-    removed = [k for k, chapter in enumerate(known) if chapter.removed]
-    _pair_by_sign(known, published, found, pairs, _text)
-    by_text = {k: f for f, k in enumerate(pairs) if k is not None}
+    texts = texts or Texts(known, found)
+    published = [k for k, row in enumerate(known) if not row.removed]
+    removed = [k for k, row in enumerate(known) if row.removed]
+    text = _Sign([texts.key_of_row(k) for k in range(len(known))], [texts.key_of_chapter(f) for f in range(len(found))])
+    _pair_untouched(known, published, found, pairs, text)
+    if None not in pairs:
+        return pairs
+
+    def sign(of: Callable[[Chapter], Hashable]) -> _Sign:
+        return _Sign(list(map(of, known)), list(map(of, found)))
+
+    urls, numbers, titles, numbers_and_titles = map(sign, (url, number, title, number_and_title))
+    volumes_and_numbers = sign(volume_and_number)
+    names = _Sign(Names(known).names, Names(found).names)
+    _pair_by_sign(published, pairs, _together(urls, numbers, names))
+    _pair_by_sign(published, pairs, text, also=texts.tells)
+    _pair_alike(published, pairs, texts)
+    told = {k: f for f, k in enumerate(pairs) if k is not None}
     # A removed chapter that is back with its text is that chapter, whatever else it has of others.
-    _pair_by_sign(known, removed, found, pairs, _text)
-    for label in (_url, _number_and_title):
-        _pair_by_sign(known, _trusted(known, published, found, by_text, label), found, pairs, label)
-    _pair_by_sign(known, published, found, pairs, _text, copies=True)
-    for label in (_title, _number):
-        _pair_by_sign(known, _trusted(known, published, found, by_text, label), found, pairs, label)
+    _pair_by_sign(removed, pairs, text, also=texts.tells)
+    for label in (urls, numbers_and_titles):
+        _pair_by_sign(_trusted(published, told, label), pairs, label)
+    _pair_by_sign(published, pairs, text, copies=True, also=texts.tells)
+    for label in (names, titles, volumes_and_numbers, numbers):
+        _pair_by_sign(_trusted(published, told, label), pairs, label)
     _pair_neighbours(known, len(published), found, pairs, _alike)
-    _pair_by_sign(known, removed, found, pairs, _url)
+    _pair_by_sign(removed, pairs, urls)
     _pair_by_place(len(published), pairs)
     _pair_neighbours(known, len(published), found, pairs, _alike_but_for_text)
     # A number alone brings nothing back: a notice that was removed may have had it.
-    for candidates, weaker in ((published, (_title, _number)), (removed, (_title,))):
-        for label in (_url, _number_and_title):
-            _pair_by_sign(known, candidates, found, pairs, label)
-        _pair_by_sign(known, candidates, found, pairs, _text, copies=True)
+    for candidates, weaker in (
+        (published, (names, titles, volumes_and_numbers, numbers)),
+        (removed, (names, titles)),
+    ):
+        for label in (urls, numbers_and_titles):
+            _pair_by_sign(candidates, pairs, label)
+        _pair_by_sign(candidates, pairs, text, copies=True, also=texts.tells)
         for label in weaker:
-            _pair_by_sign(known, candidates, found, pairs, label)
+            _pair_by_sign(candidates, pairs, label)
     return pairs
 
 
@@ -68,88 +114,119 @@ def fingerprint(checksum: str, book: Book) -> Fingerprint:
     return Fingerprint(checksum, frozenset(chapter.content_hash for chapter in book.chapters if chapter.fetched))
 
 
-def labels(chapter: KnownChapter | BookChapter) -> tuple[Hashable, ...]:
-    """Number, title and url in a form that can be compared; None for what is missing."""
-    return _number(chapter), _title(chapter), _url(chapter)
+def _together(*signs: _Sign) -> _Sign:
+    """All of them as one; None where one is missing."""
+
+    def each(*values: Hashable) -> Hashable:
+        return None if None in values else values
+
+    return _Sign(
+        list(map(each, *(sign.of_rows for sign in signs))), list(map(each, *(sign.of_chapters for sign in signs)))
+    )
 
 
-def _text(chapter: _Chapter) -> Hashable:
-    return chapter.content_hash if chapter.content_bytes >= MIN_TELLING_BYTES else None
+def _pair_untouched(
+    known: Sequence[KnownChapter], published: Sequence[int], found: Sequence[BookChapter], pairs: _Pairs, text: _Sign
+) -> None:
+    """Pairs what has the same labels and a text that no other has: nearly always that is nearly everything."""
 
+    def same(k: int, f: int) -> bool:
+        return labels(known[k]) == labels(found[f])
 
-def _url(chapter: _Chapter) -> Hashable:
-    return (chapter.url_hash if isinstance(chapter, KnownChapter) else url_hash(chapter.url)) or None
-
-
-def _number_and_title(chapter: _Chapter) -> Hashable:
-    return (chapter.number, chapter.title) if chapter.number is not None and chapter.title else None
-
-
-def _title(chapter: _Chapter) -> Hashable:
-    return chapter.title or None
-
-
-def _number(chapter: _Chapter) -> Hashable:
-    return chapter.number
+    for ks, fs in _sharing(published, pairs, text):
+        if len(ks) == len(fs) == 1 and same(ks[0], fs[0]):
+            pairs[fs[0]] = ks[0]
 
 
 def _pair_by_sign(
-    known: Sequence[KnownChapter],
     candidates: Sequence[int],
-    found: Sequence[BookChapter],
     pairs: _Pairs,
     sign: _Sign,
     *,
     copies: bool = False,
+    also: Callable[[int], bool] | None = None,
 ) -> None:
     """
     Pairs what has the same sign, where it is unique among what is unpaired on either side.
 
-    ``copies``: also where a sign repeats equally often on both sides; those that have it are paired in order.
+    ``copies``: also where a sign repeats equally often on both sides; those that have it are paired in order. ``also``:
+    what else must be true of the chapter of the file.
     """
     paired = set(pairs)
-    for ks, fs in _sharing(known, [k for k in candidates if k not in paired], found, pairs, sign):
-        if len(ks) == len(fs) and (copies or len(ks) == 1):
+    for ks, fs in _sharing([k for k in candidates if k not in paired], pairs, sign):
+        if len(ks) == len(fs) and (copies or len(ks) == 1) and (also is None or also(fs[0])):
             for k, f in zip(ks, fs, strict=True):
                 pairs[f] = k
 
 
-def _sharing(
-    known: Sequence[KnownChapter], left: Sequence[int], found: Sequence[BookChapter], pairs: _Pairs, sign: _Sign
-) -> Iterable[tuple[list[int], list[int]]]:
+def _sharing(left: Sequence[int], pairs: _Pairs, sign: _Sign) -> Iterable[tuple[list[int], list[int]]]:
     """For each sign the indices of those that have it, in order; None is no sign."""
     by_sign: defaultdict[Hashable, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for k in left:
-        by_sign[sign(known[k])][0].append(k)
+        by_sign[sign.of_rows[k]][0].append(k)
     for f, paired in enumerate(pairs if left else ()):
         if paired is None:
-            by_sign[sign(found[f])][1].append(f)
+            by_sign[sign.of_chapters[f]][1].append(f)
     by_sign.pop(None, None)
     return by_sign.values()
 
 
-def _trusted(
-    known: Sequence[KnownChapter],
-    published: Sequence[int],
-    found: Sequence[BookChapter],
-    by_text: Mapping[int, int],
-    label: _Sign,
-) -> list[int]:
+def _pair_alike(published: Sequence[int], pairs: _Pairs, texts: Texts) -> None:
+    """Pairs each text with the one that it has clearly more in common with than with any other, on either side."""
+    paired = set(pairs)
+    ks = [k for k in published if k not in paired and texts.was_seen(k)]
+    fs = [f for f, k in enumerate(pairs) if k is None and texts.is_new(f)] if ks else []
+    common: dict[tuple[int, int], int] = {}
+    holders = _holders({k: texts.of_row(k).runs for k in ks})
+    for run, in_file in _holders({f: texts.of_chapter(f).runs for f in fs}).items():
+        for k in holders.get(run, ()):
+            for f in in_file:
+                common[k, f] = common.get((k, f), 0) + 1
+    best_of_rows, best_of_chapters = _clearly_best(common), _clearly_best({(f, k): n for (k, f), n in common.items()})
+    for k, f in best_of_rows.items():
+        if best_of_chapters.get(f) == k and common[k, f] >= FEWEST_RUNS:
+            ours, theirs = comparable(texts.of_row(k), texts.of_chapter(f))
+            if common[k, f] >= ALIKE * min(len(ours), len(theirs)):
+                pairs[f] = k
+
+
+def _holders(runs: Mapping[int, Iterable[int]]) -> Mapping[int, Sequence[int]]:
+    """By each run that tells something, the indices of the texts that have it."""
+    holders: defaultdict[int, list[int]] = defaultdict(list)
+    for index, some in runs.items():
+        for run in some:
+            holders[run].append(index)
+    return {run: indices for run, indices in holders.items() if len(indices) <= _COMMON}
+
+
+def _clearly_best(common: Mapping[tuple[int, int], int]) -> Mapping[int, int]:
+    """For each left one the right one that it has most in common with, if no other comes near."""
+    best: dict[int, tuple[int, int, int]] = {}
+    for (left, right), count in common.items():
+        first, _, second = best.get(left, (0, -1, 0))
+        if count > first:
+            best[left] = count, right, first
+        else:
+            best[left] = first, best[left][1], max(count, second)
+    return {left: right for left, (count, right, second) in best.items() if count >= _CLEARLY * second}
+
+
+def _trusted(published: Sequence[int], told: Mapping[int, int], label: _Sign) -> list[int]:
     """
     The published rows without those between two neighbours whose label has changed.
 
     After a chapter was inserted before them, "Chapter 5" may be the title of what was the fourth. The neighbours are
-    the nearest rows that were paired by their texts: ``by_text`` has the chapter's index for the row's.
+    the nearest rows that were ``told``: it has the chapter's index for the row's.
     """
     trusted: list[int] = []
     between: list[int] = []
     left_changed: bool | None = None
     for k in published:
-        if k not in by_text:
+        if k not in told:
             between.append(k)
             continue
-        if between or k + 1 not in by_text:
-            changed = label(known[k]) != label(found[by_text[k]])
+        if between or k + 1 not in told:
+            changed = label.of_rows[k] != label.of_chapters[told[k]]
             trusted += [] if changed and left_changed is not False else between
             left_changed, between = changed, []
     return trusted + ([] if left_changed else between)

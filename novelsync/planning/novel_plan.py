@@ -3,8 +3,15 @@ What must change in one novel. Pure: matched chapters become the smallest write 
 except for what the guards hold back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from novelsync.evidence.labels import labels
+from novelsync.evidence.lint import lint_book
+from novelsync.evidence.placeholders import title_is_placeholder
+from novelsync.evidence.seen import Seen
+from novelsync.evidence.texts import Texts
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.source import Book, BookChapter, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel
@@ -16,10 +23,18 @@ from novelsync.models.writing import (
     PlacedChapter,
     RememberedText,
     Rename,
+    ShrunkText,
 )
-from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters, guard_text
-from novelsync.planning.matching import are_strangers, labels, pair_chapters
+from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters
+from novelsync.planning.matching import are_strangers, pair_chapters
+from novelsync.planning.text_guards import guard_novel, guard_texts
 from novelsync.text.formatting import counted, quoted
+
+
+def stored_chapters(known: KnownNovel | None, book: Book, former: KnownNovel | None = None) -> Sequence[KnownChapter]:
+    """The rows that the chapters of ``book`` are compared with. See `plan_novel`."""
+    base = former or (None if known is None or (known.removed and not is_same_novel(known, book)) else known)
+    return base.chapters if base else ()
 
 
 def plan_novel(
@@ -30,6 +45,7 @@ def plan_novel(
     *,
     request_id: str,
     former: KnownNovel | None = None,
+    seen: Mapping[str, Seen] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
     settled: bool = True,
@@ -38,19 +54,24 @@ def plan_novel(
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
 
     ``checksum``: of the file's bytes. ``request_id``: see `NovelWrite`. ``former``: what is stored under the name that
-    the novel's folder had before. ``accepted``: somebody was shown what the guards hold, and confirmed it. ``settled``:
-    it need not be read again until it changes.
+    the novel's folder had before. ``seen``: what the stored texts say, by the rows' ids, of those rows that
+    `rows_to_see` names for the chapters of `stored_chapters`. ``accepted``: somebody was shown what the guards hold,
+    and confirmed it. ``settled``: it need not be read again until it changes.
     """
     afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
     base = former or (None if afresh else known)
-    chapters, held_because, any_text = _plan_chapters(base, book.chapters, limits, accepted=accepted)
-    blank = "" if any_text else why_blank(book)
+    texts = Texts(base.chapters if base else (), book.chapters, seen)
+    plan = _plan_chapters(base, book, texts, limits, accepted=accepted)
+    chapters = plan.changes
+    blank = "" if plan.any_text else why_blank(book)
     stored = base.fields if base else None
-    fields = book.fields_over(stored)
+    fields = stored if plan.broken and stored else book.fields_over(stored)
     restored = base is not None and base.removed
-    chapter_count = len(book.chapters) + len(chapters.held)
+    chapter_count = len(chapters.held) + (0 if plan.nothing_taken else len(book.chapters))
     outdated = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
     held_in_a_row = (base.held_in_a_row if base else 0) + 1 if chapters.held else 0
+    lint = lint_book(book, texts)
+    warnings = [*([blank] if blank else []), *book.warnings, *lint.doubts]
     return NovelWrite(
         slug=novel.slug,
         request_id=request_id,
@@ -67,55 +88,134 @@ def plan_novel(
         afresh=afresh,
         held_in_a_row=held_in_a_row,
         has_texts=any(chapter.filename for chapter in book.chapters),
+        without_text=lint.without_text,
+        accepted=accepted,
         blank=bool(blank),
-        problems=_problems(
-            novel.slug, held_because, held_in_a_row, [blank, *book.warnings] if blank else book.warnings
-        ),
+        problems=_problems(novel.slug, plan.held_because, held_in_a_row, warnings),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _ChapterPlan:
+    changes: ChapterChanges
+    held_because: Sequence[str]
+    any_text: bool
+    """Readers then see a text."""
+    broken: bool
+    """So much of the file is held that what it says of the novel itself is not taken either."""
+    nothing_taken: bool = False
+    """Nor any of its chapters."""
+
+
+class _Guarded(NamedTuple):
+    """What the guards say of a file."""
+
+    held: Sequence[KnownChapter]
+    removed: Sequence[KnownChapter]
+    texts: Mapping[int, str]
+    """By row, why its text stays."""
+    because: Sequence[str]
+    broken: bool
+
+
 def _plan_chapters(
-    base: KnownNovel | None, chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
-) -> tuple[ChapterChanges, Sequence[str], bool]:
-    """What becomes of the chapters, each reason why some of them are held, and whether readers then see any text."""
-    rows = base.chapters if base else ()
-    pairs = _pair_cautiously(rows, chapters, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0)
-    paired = {k for k in pairs if k is not None}
-    gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
-    published = sum(not row.removed for row in rows)
-    too_many = "" if accepted else guard_chapters(published, gone, limits.chapter_removals)
-    held, removed = (gone, []) if too_many else ([], gone)
+    base: KnownNovel | None, book: Book, texts: Texts, limits: Limits, *, accepted: bool
+) -> _ChapterPlan:
+    """What becomes of the chapters of the file and of the rows."""
+    rows, chapters = base.chapters if base else (), book.chapters
+    pairs = _pair_cautiously(
+        rows, chapters, texts, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0
+    )
+    if base and not accepted and (reason := guard_novel(base.fields, book, rows, pairs, texts)):
+        held = [row for row in rows if not row.removed]
+        return _ChapterPlan(ChapterChanges(held=held), [reason], any_text=True, broken=True, nothing_taken=True)
+    guarded = _guard(rows, book, pairs, texts, limits.chapter_removals, accepted=accepted)
 
     created: list[PlacedChapter] = []
     changed: list[ChangedChapter] = []
     moved: list[MovedChapter] = []
-    held_texts: list[KnownChapter] = []
-    texts: list[RememberedText] = []
+    remembered: list[RememberedText] = []
+    shrunk: list[ShrunkText] = []
     any_text = False
-    first_held_text = ""
-    for position, (chapter, row) in enumerate(_order(rows, held, chapters, pairs), start=1):
-        any_text |= bool((chapter and chapter.fetched) or (row and row.content_bytes))
-        stays = not (chapter and chapter.fetched)
-        if chapter and row:
-            new_text = chapter.fetched and chapter.content_hash != row.content_hash
-            if new_text and not accepted and (reason := guard_text(row, chapter)):
-                new_text, stays = False, True
-                held_texts.append(row)
-                first_held_text = first_held_text or f"the first, {quoted(row.title)}: {reason}"
-        if chapter and not stays and (remembered := _remembered(position, chapter, row)):
-            texts.append(remembered)
-        if chapter and row:
-            if new_text or row.removed or row.volume != chapter.volume or labels(row) != labels(chapter):
+    for position, (f, k) in enumerate(_order(rows, guarded.held, pairs), start=1):
+        chapter, row = None if f is None else chapters[f], None if k is None else rows[k]
+        text_stays = f is None or not chapters[f].fetched or k in guarded.texts
+        any_text = any_text or bool(
+            row and row.content_bytes if text_stays else f is not None and texts.says_something(f)
+        )
+        if chapter and not text_stays and (text := _remembered(position, chapter, row)):
+            remembered.append(text)
+        if chapter and row and k is not None:
+            new_text = not text_stays and chapter.content_hash != row.content_hash
+            if _changes_anything(row, chapter, guarded, k, new_text=new_text):
                 changed.append(ChangedChapter(row, position, chapter, new_text))
+                if new_text and not accepted and (peak := texts.shrinks(k, f or 0)):
+                    shrunk.append(ShrunkText(row.id, peak))
                 continue
         elif chapter:
             created.append(PlacedChapter(position, chapter))
         if row and row.position != position:
             moved.append(MovedChapter(row, position))
+    changes = ChapterChanges(
+        created,
+        changed,
+        moved,
+        guarded.removed,
+        guarded.held,
+        [rows[k] for k in guarded.texts],
+        remembered,
+        shrunk,
+    )
+    return _ChapterPlan(changes, guarded.because, any_text, guarded.broken)
+
+
+def _guard(
+    rows: Sequence[KnownChapter],
+    book: Book,
+    pairs: Sequence[int | None],
+    texts: Texts,
+    limit: float,
+    *,
+    accepted: bool,
+) -> _Guarded:
+    paired = {k for k in pairs if k is not None}
+    gone = [k for k, row in enumerate(rows) if k not in paired and not row.removed]
+    removed = [rows[k] for k in gone]
+    if accepted:
+        return _Guarded([], removed, {}, [], broken=False)
+    published = sum(not row.removed for row in rows)
+    twice = _copies(rows, paired, gone)
+    missed = [rows[k] for k in gone if k not in twice]
+    lately = sum(row.removed_lately for row in rows)
+    too_many = guard_chapters(published - len(twice), missed, lately, limit)
+    texts_stay = guard_texts(rows, book.chapters, pairs, texts)
+    no_title = bool(rows) and title_is_placeholder(book.title)
     because = [too_many] if too_many else []
-    if held_texts:
-        because.append(f"the texts of {counted(len(held_texts), 'chapter')} stay as they were; {first_held_text}")
-    return ChapterChanges(created, changed, moved, removed, held, held_texts, texts), because, any_text
+    if texts_stay:
+        first, reason = next(iter(texts_stay.items()))
+        stay = f"the texts of {counted(len(texts_stay), 'chapter')} stay as they were"
+        because.append(f"{stay}; the first, {quoted(rows[first].title)}: {reason}")
+    if no_title:
+        because.append(f"the novel stays as it is called, because the file's title is {quoted(book.title)}")
+    with_text = sum(bool(row.content_bytes) and not row.removed for row in rows)
+    broken = bool(too_many) or no_title or len(texts_stay) > limit * with_text
+    return _Guarded(removed if too_many else [], [] if too_many else removed, texts_stay, because, broken)
+
+
+def _copies(rows: Sequence[KnownChapter], paired: Collection[int], gone: Sequence[int]) -> set[int]:
+    """Those of the ``gone`` rows that are like one that stays in everything: a list that was doubled is put right."""
+    there = {(rows[k].content_hash, *labels(rows[k])) for k in paired}
+    return {k for k in gone if (rows[k].content_hash, *labels(rows[k])) in there}
+
+
+def _changes_anything(row: KnownChapter, chapter: BookChapter, guarded: _Guarded, k: int, *, new_text: bool) -> bool:
+    if row.removed:
+        return True
+    if k in guarded.texts:
+        return False
+    relabelled = row.volume != chapter.volume or labels(row) != labels(chapter)
+    # From a file of which so much is held no label is taken; nor a text that comes with other labels.
+    return (new_text or relabelled) and not (guarded.broken and relabelled)
 
 
 def _remembered(position: int, chapter: BookChapter, row: KnownChapter | None) -> RememberedText | None:
@@ -187,7 +287,7 @@ def _bookkeeping(
 
 
 def _pair_cautiously(
-    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], limit: float, *, held: bool
+    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], texts: Texts, limit: float, *, held: bool
 ) -> list[int | None]:
     """
     What `pair_chapters` returns, without the pairs of strangers (see `are_strangers`) that are no edit.
@@ -195,39 +295,36 @@ def _pair_cautiously(
     They are no edit where more would be overwritten or gone than the guard allows, or where it holds rows of this novel
     already (``held``). A stranger without a text never is one: readers would see the row's text under its labels.
     """
-    pairs = pair_chapters(rows, chapters)
+    pairs = pair_chapters(rows, chapters, texts)
     strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}
     strange = {k: f for k, f in strange.items() if not rows[k].removed and rows[k].content_bytes}
+    strange = {k: f for k, f in strange.items() if not texts.are_alike(k, f)}
     stay = {k for k in pairs if k not in strange}
     gone = [row for k, row in enumerate(rows) if k not in stay and not row.removed]
     published = sum(not row.removed for row in rows)
-    many = len(gone) >= FEWEST_CHAPTERS and guard_chapters(published, gone, limit)
+    many = len(gone) >= FEWEST_CHAPTERS and guard_chapters(published, gone, 0, limit)
     if not held and not many:
         strange = {k: f for k, f in strange.items() if not chapters[f].fetched}
     return [None if k in strange else k for k in pairs]
 
 
 def _order(
-    rows: Sequence[KnownChapter],
-    held: Sequence[KnownChapter],
-    chapters: Sequence[BookChapter],
-    pairs: Sequence[int | None],
-) -> Iterator[tuple[BookChapter | None, KnownChapter | None]]:
-    """The novel's new order: the file's, with each held row after the chapter that it came after."""
+    rows: Sequence[KnownChapter], held: Sequence[KnownChapter], pairs: Sequence[int | None]
+) -> Iterator[tuple[int | None, int | None]]:
+    """The novel's new order, of chapters and rows: the file's, with each held row after the one that it came after."""
     found_of = {k: f for f, k in enumerate(pairs) if k is not None}
-    behind: dict[int, list[KnownChapter]] = {}
+    behind: dict[int, list[int]] = {}
     anchor = -1
     for k, row in enumerate(rows if held else ()):
         if k not in found_of and not row.removed:
-            behind.setdefault(anchor, []).append(row)
+            behind.setdefault(anchor, []).append(k)
         elif not row.removed:
             anchor = found_of[k]
-    for row in behind.get(-1, ()):
-        yield None, row
-    for f, (chapter, pair) in enumerate(zip(chapters, pairs, strict=True)):
-        yield chapter, None if pair is None else rows[pair]
-        for row in behind.get(f, ()):
-            yield None, row
+    for f, pair in enumerate([None, *pairs], start=-1):
+        if f >= 0:
+            yield f, pair
+        for k in behind.get(f, ()):
+            yield None, k
 
 
 def _problems(slug: str, held_because: Sequence[str], held_in_a_row: int, warnings: Sequence[str]) -> list[Problem]:

@@ -2,14 +2,14 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from novelsync.contracts import SyncDatabase
 from novelsync.models.problems import SHOWN_PROBLEMS, HeldRemovals, OpenProblems, Problem, ProblemKind
 from novelsync.models.report import NovelDiff, Report
 from novelsync.models.run import RunState
 from novelsync.models.source import Fingerprint
-from novelsync.models.stored import KnownFile, KnownNovel
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.diff import HELD, REMOVED, diff_of
 
@@ -68,6 +68,9 @@ class DryRunDatabase:
         # A novel that was renamed is no longer known by its former slug.
         left = {slug: checksum for slug, checksum in checksums.items() if slug not in self._renamed_from}
         return self._database.known_novels(left, whole=whole, verify=verify)
+
+    def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
+        return self._database.texts(chapters)
 
     def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
         renames = self._database.find_renames(novels, [*self._missing, *missing])

@@ -17,6 +17,8 @@ import structlog
 
 from novelsync.contracts import Novels, Storage
 from novelsync.errors import BookRefused, StorageUnavailable, TimeBudgetExceeded, WriteRejected
+from novelsync.evidence.seen import Seen, see
+from novelsync.evidence.texts import rows_to_see
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext
@@ -27,7 +29,13 @@ from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
 from novelsync.planning.diff import result_of
 from novelsync.planning.guards import Limits
 from novelsync.planning.matching import fingerprint
-from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes, shares_text
+from novelsync.planning.novel_plan import (
+    plan_novel,
+    plan_refusal,
+    plan_same_bytes,
+    shares_text,
+    stored_chapters,
+)
 
 ATTEMPTS: Final = 3
 """How often a novel is planned, if somebody else writes it each time in between."""
@@ -222,9 +230,13 @@ class NovelSyncer:
             except StorageUnavailable as error:
                 results.append(_unavailable(each.file.novel, error.message, error.hint))
         former = self._former(files, context)
+        seen = self._see_stored([(file, known, former.get(file.novel.slug)) for file, known in files])
         planned: list[_Planned] = []
         for file, known in files:
-            plan = self._plan(file, known, former.get(file.novel.slug), context)
+            try:
+                plan = self._plan(file, known, former.get(file.novel.slug), seen, context)
+            except StorageUnavailable as error:
+                plan = _unavailable(file.novel, error.message, error.hint)
             if isinstance(plan, NovelResult):
                 results.append(plan)
             else:
@@ -254,8 +266,23 @@ class NovelSyncer:
         stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
         return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
 
+    def _see_stored(self, files: Sequence[tuple[ReadFile, KnownNovel | None, KnownNovel | None]]) -> Mapping[str, Seen]:
+        """What the stored texts say that have to be compared with these files, by the ids of their rows."""
+        rows = {
+            row.id: row
+            for file, known, former in files
+            if isinstance(file.book, Book)
+            for row in rows_to_see(stored_chapters(known, file.book, former), file.book.chapters)
+        }
+        return {id_: see(text, rows[id_].title) for id_, text in self._database.texts(rows.values())}
+
     def _plan(
-        self, file: ReadFile, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
+        self,
+        file: ReadFile,
+        known: KnownNovel | None,
+        former: KnownNovel | None,
+        seen: Mapping[str, Seen],
+        context: RunContext,
     ) -> _Planned | NovelResult:
         """What to write for one file; a result alone if that is nothing."""
         novel, revision, size = file.novel, known.revision if known else 0, file.bytes_read
@@ -279,6 +306,7 @@ class NovelSyncer:
                 known,
                 request_id=request_id(),
                 former=former,
+                seen=seen,
                 limits=self._limits,
                 accepted=accept and not remark,
                 settled=bool(file.version),

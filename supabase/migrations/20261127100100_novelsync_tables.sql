@@ -100,6 +100,7 @@ create table if not exists novelsync.files (
   removed_at timestamptz,
   removal_accepted boolean not null default false,
   held_in_a_row integer not null default 0,
+  accepted_at timestamptz,
   has_texts boolean not null default false,
   blank boolean not null default false
 );
@@ -107,6 +108,7 @@ comment on column novelsync.files.version is 'of the file that was processed las
 comment on column novelsync.files.outside_at is 'when it was last written, if that was not by a run';
 comment on column novelsync.files.removed_at is 'when its novel was taken from the readers because the storage lost it';
 comment on column novelsync.files.removal_accepted is 'a person asked for the removal: the guard does not count it';
+comment on column novelsync.files.accepted_at is 'a person confirmed what was held: what went until then is no loss';
 comment on column novelsync.files.has_texts is 'texts are files of their own, so that the version covers those too';
 comment on column novelsync.files.blank is 'its novel came in without any text, though something was there';
 comment on column novelsync.files.held_in_a_row is 'how many files in a row lacked chapters that were held';
@@ -125,6 +127,16 @@ create table if not exists novelsync.texts (
   file text not null,
   version text not null
 );
+
+-- Texts that show less than they did: no file may take them away little by little within a day.
+create table if not exists novelsync.shrunk (
+  chapter_id novelsync.chapter_id primary key references public.chapters (id) on delete cascade,
+  novel_id novelsync.novel_id not null,
+  letters integer not null,
+  since timestamptz not null default now()
+);
+comment on column novelsync.shrunk.letters is 'that it showed at most';
+create index if not exists shrunk_novel_id on novelsync.shrunk (novel_id);
 
 -- What a person should look at, until the file changes for the better.
 create table if not exists novelsync.problems (

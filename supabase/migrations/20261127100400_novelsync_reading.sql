@@ -45,8 +45,9 @@ $$;
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
 -- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
 -- is given and it is not the known one, or texts are files of their own, or the novel is removed. chapters: arrays by
--- column, first the published ones (published: how many those are); and by id short_texts, the texts of under 2,000
--- bytes, and files, the file that a text is and its version.
+-- column, first the published ones (published: how many those are); removed_lately, the ids of those removed within 24
+-- hours and since the last confirmation; and by id files, the file that a text is and its version, and peaks, the most
+-- letters that a text showed within 24 hours, where it has fewer now.
 -- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
 -- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
 -- the table for empty while its statistics are older than a first import.
@@ -84,7 +85,12 @@ begin
             when v_verify and sha256(convert_to(c.content, 'UTF8')) <> c.content_hash then ''
             else rtrim(encode(c.content_hash, 'base64'), '=') end)), '[]'),
           'content_bytes', coalesce(array_to_json(array_agg(octet_length(c.content))), '[]'),
-          'short_texts', coalesce(json_object_agg(c.id::text, c.content) filter (where octet_length(c.content) < 2000), '{}'),
+          'removed_lately', coalesce(json_agg(c.id::text) filter (
+            where c.removed_at > now() - interval '24 hours'
+              and c.removed_at > coalesce(f.accepted_at, '-infinity')), '[]'),
+          'peaks', (
+            select coalesce(json_object_agg(s.chapter_id::text, s.letters), '{}')
+            from novelsync.shrunk s where s.novel_id = f.novel_id and s.since > now() - interval '24 hours'),
           'files', coalesce(json_object_agg(c.id::text, json_build_array(c.file, c.version))
                             filter (where c.file is not null), '{}'),
           'published', count(*) filter (where c.removed_at is null))
@@ -101,6 +107,17 @@ begin
       select coalesce(r.whole or f.checksum <> r.checksum
                       or (r.checksum is not null and (f.has_texts or n.removed_at is not null)), false)
     ) as w(whole));
+end
+$$;
+
+-- Stored texts. In: ids. Out: a list of [id, text]; a row that is gone is left out.
+create or replace function public.novelsync_texts(json) returns json
+language plpgsql stable security invoker
+set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
+begin
+  return (
+    select coalesce(json_agg(json_build_array(c.id::text, c.content)), '[]')
+    from json_array_elements_text($1 -> 'ids') as i(id) join public.chapters c on c.id = i.id::novelsync.chapter_id);
 end
 $$;
 

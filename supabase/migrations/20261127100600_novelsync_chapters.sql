@@ -173,3 +173,19 @@ begin
   on conflict (chapter_id) do update set file = excluded.file, version = excluded.version;
 end
 $$;
+
+-- Remembers how much texts showed that show less now; within a day the most that a text showed. p_shrunk: novel, ids,
+-- letters.
+create or replace function novelsync.remember_shrunk(p_ids novelsync.novel_id[], p_shrunk json) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  insert into novelsync.shrunk as s (chapter_id, novel_id, letters)
+  select i.id, p_ids[r.novel], i.letters
+  from json_to_recordset(p_shrunk) as r(novel integer, ids novelsync.chapter_id[], letters integer[])
+  cross join unnest(r.ids, r.letters) as i(id, letters)
+  where p_ids[r.novel] is not null
+  on conflict (chapter_id) do update
+  set novel_id = excluded.novel_id, letters = excluded.letters,
+      since = case when s.letters < excluded.letters or s.since < now() - interval '24 hours' then now() else s.since end;
+end
+$$;

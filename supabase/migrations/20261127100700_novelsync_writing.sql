@@ -13,7 +13,7 @@ begin
     create type novelsync.novel_write as (
       place integer, slug text, request_id uuid, revision bigint, version text, checksum text, visible boolean,
       staged integer, fields novelsync.novel_fields, is_new boolean, chapter_count integer, chapters_added integer,
-      problems_stay boolean, held_in_a_row integer, has_texts boolean, blank boolean, result json, former text,
+      problems_stay boolean, held_in_a_row integer, accepted boolean, has_texts boolean, blank boolean, result json, former text,
       former_revision bigint, afresh boolean
     );
   end if;
@@ -180,6 +180,7 @@ begin
       removed_at = case when p_ids[n.place] is null then f.removed_at end,
       removal_accepted = f.removal_accepted and p_ids[n.place] is null,
       held_in_a_row = coalesce(n.held_in_a_row, f.held_in_a_row),
+      accepted_at = case when n.accepted then now() else f.accepted_at end,
       has_texts = coalesce(n.has_texts, f.has_texts), blank = coalesce(n.blank, f.blank),
       first_seen = case when n.afresh and p_ids[n.place] is not null then now() else f.first_seen end,
       first_run = case when f.revision = 0 and n.former is null or n.afresh and p_ids[n.place] is not null
@@ -187,6 +188,9 @@ begin
       outside_at = case when p_run is null then clock_timestamp() end
   from unnest(p_due) n
   where f.slug = n.slug;
+
+  delete from novelsync.shrunk s using unnest(p_due) n
+  where n.accepted and s.novel_id = p_ids[n.place];
 
   delete from novelsync.staging s using unnest(p_due) n
   where n.staged > 0 and s.slug = n.slug and s.novel_id = any (p_ids);
@@ -218,7 +222,7 @@ $$;
 --             staged (parts that novelsync_stage brought in; 0: none),
 --             fields (null: unchanged, else title, author, description, cover_url, status),
 --             is_new, chapter_count, chapters_added, problems_stay,
---             held_in_a_row, has_texts, blank (null: as before),
+--             held_in_a_row, has_texts, blank (null: as before), accepted (what was held was confirmed),
 --             result (what is answered to the run's message about this novel; null: there is none),
 --             former, former_revision: the slug under which it was stored before its folder was renamed; its rows go on
 --             under the new one, and those of a copy that came in under the new one are removed from the readers' view,
@@ -228,6 +232,7 @@ $$;
 --   moved     ids and their new positions, where nothing else changed
 --   removed   ids that are removed from the readers' view
 --   texts     which files of their own the texts are, by the new positions (see remember_texts)
+--   shrunk    ids and letters of texts that show less than they did (see remember_shrunk)
 --   problems  the novel's open problems from now on (unless its problems_stay is true)
 -- Out: per novel "written" (also if this very request was carried out before), "stale" (somebody else has written it
 -- since this was planned) or "taken" (a row of the site's own has the slug); nothing is done for the last two.
@@ -246,7 +251,7 @@ declare
 begin
   select * into v_request from json_to_record($1) as r(
     run_id uuid, novels novelsync.novel_write[], created json, changed json, moved json, removed json, texts json,
-    problems json);
+    shrunk json, problems json);
   v_novels := v_request.novels;
 
   perform novelsync.assert_lease(v_request.run_id);
@@ -279,6 +284,7 @@ begin
   v_reordered := novelsync.move_chapters(v_ids, v_request.moved);
   v_changes := v_changes || novelsync.remove_chapters(v_ids, v_request.removed);
   perform novelsync.remember_texts(v_ids, v_request.texts);
+  perform novelsync.remember_shrunk(v_ids, v_request.shrunk);
   v_changes := v_changes || novelsync.update_novels(v_due, v_ids, v_reordered);
   perform novelsync.settle_files(v_request.run_id, v_due, v_ids);
   perform novelsync.replace_problems(v_due, v_request.problems);

@@ -2,17 +2,26 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 
+from novelsync.evidence.texts import rows_to_see
 from novelsync.models.source import UNSET, Book, BookChapter, NovelFields, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel
+from novelsync.models.writing import NovelWrite
 from novelsync.planning import novel_plan
-from tests.support.library import found, known, text_of
+from tests.support.library import found, known, seen, text_of
 
-plan_novel = partial(novel_plan.plan_novel, request_id="a request's")
 ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
 NOVEL = SourceFile("emma", "v2", 100)
 FIELDS = NovelFields("Emma", "Jane Austen", "A novel", "https://example.com/emma.jpg", "ongoing")
+
+
+def plan_novel(
+    novel: SourceFile, checksum: str, book: Book, known: KnownNovel | None, *, accepted: bool = False
+) -> NovelWrite:
+    rows = rows_to_see(known.chapters if known else (), book.chapters)
+    return novel_plan.plan_novel(
+        novel, checksum, book, known, request_id="a request's", seen=seen(rows), accepted=accepted
+    )
 
 
 def book(*chapters: BookChapter, **fields: str | None) -> Book:
@@ -86,7 +95,7 @@ def test_what_is_kept_though_the_file_no_longer_has_it_stays_behind_what_it_stoo
         [],
         9,
     )
-    assert [problem.kind for problem in write.problems or ()] == ["held"]
+    assert [problem.kind for problem in write.problems or ()] == ["held", "warning"]
 
 
 def test_other_chapters_in_the_place_of_all_that_are_stored_overwrite_none_of_them() -> None:
@@ -147,7 +156,8 @@ def test_what_the_file_no_longer_has_is_removed() -> None:
     write = plan_novel(NOVEL, "sum", book(found("Chapter 5", 5, "/5", text_of("5"))), stored(*rows))
     assert [row.id for row in write.chapters.removed] == ["1", "2", "3", "4"]
     assert [(moved.row.id, moved.position) for moved in write.chapters.moved] == [("5", 1)]
-    assert (write.chapters.held, write.chapter_count, write.problems) == ([], 1, [])
+    assert (write.chapters.held, write.chapter_count) == ([], 1)
+    assert [problem.kind for problem in write.problems or ()] == ["warning"]
 
 
 def test_a_chapter_comes_back_under_its_old_id() -> None:

@@ -8,6 +8,8 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import count
 
+from novelsync.evidence.seen import see
+from novelsync.evidence.texts import rows_to_see
 from novelsync.models.source import UNSET, Book, BookChapter, NovelFields, SourceFile, url_hash
 from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.models.writing import NovelWrite
@@ -28,7 +30,10 @@ class Table:
 
     def sync(self, chapters: Sequence[Chapter], accepted: bool = False) -> None:
         book = Book("A novel", UNSET, UNSET, UNSET, UNSET, [_in_book(chapter) for chapter in chapters])
-        self._apply(plan_novel(_FILE, "checksum", book, self._known, request_id="", accepted=accepted))
+        rows = rows_to_see(self._known.chapters if self._known else (), book.chapters)
+        texts = {str(row.id): row.text for row in self.rows}
+        seen = {row.id: see(texts[row.id], row.title) for row in rows}
+        self._apply(plan_novel(_FILE, "checksum", book, self._known, request_id="", seen=seen, accepted=accepted))
 
     def _apply(self, write: NovelWrite) -> None:
         rows = {str(row.id): row for row in self.rows}
@@ -64,9 +69,8 @@ def _with(row: Row, position: int, chapter: BookChapter, *, new_text: bool) -> R
 
 def _known(row: Row) -> KnownChapter:
     hash_, size = _hashed(row.text)
-    short = row.text if size < 2000 else None
     labels = _exact(row.number), row.title, url_hash(row.url)
-    return KnownChapter(str(row.id), row.position, *labels, hash_, size, row.removed, short_text=short)
+    return KnownChapter(str(row.id), row.position, *labels, hash_, size, row.removed)
 
 
 def _in_book(chapter: Chapter) -> BookChapter:

@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from novelsync.evidence.seen import Seen, see
 from novelsync.models.source import BookChapter, url_hash
 from novelsync.models.stored import KnownChapter
 
@@ -87,7 +88,15 @@ def known(
     """A chapter of the table."""
     data = content.encode()
     exact = None if number is None else Decimal(number)
-    short = content if len(data) < 2000 else None
-    return KnownChapter(
-        id_, position, exact, title, url_hash(url), sha256(data).digest(), len(data), removed, short_text=short
-    )
+    digest = sha256(data).digest()
+    _STORED[digest] = content
+    return KnownChapter(id_, position, exact, title, url_hash(url), digest, len(data), removed)
+
+
+_STORED: dict[bytes, str] = {}
+"""Texts of rows that `known` made, by their hashes."""
+
+
+def seen(rows: Iterable[KnownChapter]) -> dict[str, Seen]:
+    """What the texts of rows say that `known` made."""
+    return {row.id: see(_STORED[row.content_hash], row.title) for row in rows if row.content_bytes}

@@ -11,13 +11,25 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
+from novelsync.evidence.seen import TELLING_LETTERS
+from novelsync.evidence.texts import Texts
 from novelsync.models.source import Book, BookChapter
-from novelsync.planning.matching import MIN_TELLING_BYTES
-from novelsync.planning.placeholders import placeholder_in
 from novelsync.text.formatting import counted, quoted
 
 EXAMPLES = 3
 """So many places are named in a line."""
+
+_REPLACEMENTS = (b"\xef\xbf\xbd", b"\\ufffd", b"\\uFFFD")
+"""U+FFFD in JSON."""
+
+
+class Lint(NamedTuple):
+    """What looks wrong in a file."""
+
+    doubts: Sequence[str]
+    """At most one line for each kind."""
+    without_text: int
+    """Chapters that have none, or what is none."""
 
 
 class _Numbered(NamedTuple):
@@ -25,31 +37,41 @@ class _Numbered(NamedTuple):
     place: str
 
 
-def lint_book(book: Book) -> list[str]:
-    """At most one line for each kind of doubt."""
-    return [*_about_texts(book), *_about_numbers(book.chapters)]
+def lint_book(book: Book, texts: Texts | None = None) -> Lint:
+    """``texts``: of the book and of what is stored; files whose texts are stored are not opened again for this."""
+    texts = texts or Texts((), book.chapters)
+    notices = _notices(book.chapters, texts)
+    without_text = len(notices) + sum(not chapter.fetched for chapter in book.chapters)
+    return Lint([*_about_texts(book, texts, notices), *_about_numbers(book.chapters)], without_text)
 
 
-def _about_texts(book: Book) -> Iterator[str]:
+def _notices(chapters: Sequence[BookChapter], texts: Texts) -> dict[int, str]:
+    """By chapter, what it has in place of a text."""
+    at_hand = (f for f, chapter in enumerate(chapters) if chapter.fetched and texts.is_at_hand(f))
+    return {f: texts.of_chapter(f).notice for f in at_hand if not texts.says_something(f)}
+
+
+def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[str]:
     blank: list[str] = []
-    placeholders: list[str] = []
     unreadable: list[str] = []
     by_text: defaultdict[bytes, list[str]] = defaultdict(list)
-    for index, chapter in enumerate(book.chapters):
-        place, text = _place(index, chapter), chapter.text()
-        if phrase := placeholder_in(text):
-            placeholders.append(f"{place} ({phrase})")
-        elif chapter.content_bytes >= MIN_TELLING_BYTES:
-            by_text[chapter.content_hash].append(place)
-        if "\ufffd" in text:
-            unreadable.append(place)
-        if not (text or chapter.title or chapter.url or chapter.number is not None):
-            blank.append(place)
+    for f, chapter in enumerate(book.chapters):
+        if not (chapter.fetched or chapter.title or chapter.url or chapter.number is not None):
+            blank.append(_place(f, chapter))
+        if not chapter.fetched or f in notices:
+            continue
+        if chapter.content_bytes >= TELLING_LETTERS:
+            by_text[chapter.content_hash].append(_place(f, chapter))
+        if texts.is_at_hand(f):
+            raw = bytes(chapter.as_json())
+            if any(each in raw for each in _REPLACEMENTS):
+                unreadable.append(_place(f, chapter))
     if blank:
         what = "neither title, number, url nor content, is a key misspelt?"
         yield f"{_chapters_have(blank)} {what} {_first(blank)}"
-    if placeholders:
-        yield f"{_chapters_have(placeholders)} a placeholder for a text: {_first(placeholders)}"
+    if notices:
+        places = [f"{_place(f, book.chapters[f])} ({notice})" for f, notice in notices.items()]
+        yield f"{_chapters_have(places)} no text but a notice: {_first(places)}"
     if same := [" = ".join(_few(places)) for places in by_text.values() if len(places) > 1]:
         appear = "appears" if len(same) == 1 else "appear"
         yield f"{counted(len(same), 'text')} {appear} in several chapters: {_first(same, '; ')}"

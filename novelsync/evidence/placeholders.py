@@ -11,6 +11,8 @@ from html import unescape
 from typing import Final
 from unicodedata import normalize
 
+from novelsync.evidence.visible import visible
+
 SHORT_BYTES: Final = 600
 """
 A longer text, in UTF-8 and without markup, is a chapter: 600 letters of English, 200 Chinese characters.
@@ -169,10 +171,7 @@ _PAGE: Final = re.compile(
 )
 _PAGE_TITLE: Final = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 _HEADING: Final = re.compile(r"\A\s*<h([1-6])\b[^>]*>.*?</h\1\s*>", re.IGNORECASE | re.DOTALL)
-_UNSEEN: Final = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|title|pre)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
-)
-_TAG: Final = re.compile(r"</?[a-z!][^<>]*>", re.IGNORECASE)
+_PREFORMATTED: Final = re.compile(r"<pre\b.*?(?:</pre\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _SERVER_SIGNATURE: Final = re.compile(r" (?:nginx|openresty|tengine|cloudflare|apache)(?:/[\w.]+)?$")
 
 
@@ -195,15 +194,26 @@ def placeholder_in(text: str) -> str | None:
         return title
     if len(text) > _MOST_CHARACTERS:
         return None
-    visible = _visible(text, SHORT_BYTES)
-    if visible is None:
+    seen = _visible(text, SHORT_BYTES)
+    if seen is None:
         return None
-    plain = _plain(visible)
+    plain = _plain(seen)
     if known := _phrase_in(plain) or _known_title(plain):
         return known
     # lightnovel-crawler writes the chapter's title above whatever it has.
-    below = _HEADING.sub("", text)
+    below = below_heading(text)
     return _known_title(_plain(_visible(below, SHORT_BYTES) or "")) if below != text else None
+
+
+def below_heading(text: str) -> str:
+    """Without the heading that it begins with, if that is marked as one."""
+    return _HEADING.sub("", text)
+
+
+def title_is_placeholder(title: str) -> bool:
+    """Whether a novel's title is that of an error page, or of a page that asks who is there."""
+    plain = _plain(title)
+    return bool(_phrase_in(plain) or _known_title(plain))
 
 
 def _page_title(text: str) -> str | None:
@@ -217,12 +227,8 @@ def _page_title(text: str) -> str | None:
 
 def _visible(text: str, limit: int) -> str | None:
     """What a reader sees of ``text``, except what is preformatted; None if that has more than ``limit`` bytes."""
-    if "<" in text:
-        text = _TAG.sub(" ", _UNSEEN.sub(" ", text))
-    if "&" in text:
-        text = unescape(text)
-    visible = " ".join(text.split())
-    return visible if len(visible) <= limit and len(visible.encode(errors="replace")) <= limit else None
+    seen = visible(_PREFORMATTED.sub(" ", text))
+    return seen if len(seen) <= limit and len(seen.encode(errors="replace")) <= limit else None
 
 
 def _phrase_in(plain: str) -> str | None:

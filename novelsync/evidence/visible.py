@@ -1,0 +1,87 @@
+"""A text as a reader sees it: without markup and invisible characters. Pure; what is stored stays the file's own."""
+
+import re
+from html import unescape
+from typing import Final
+from unicodedata import normalize
+
+_UNSEEN: Final = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|title|template)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
+)
+_WITHIN_WORDS: Final = re.compile(
+    r"</?(?:a|abbr|b|big|bdi|bdo|cite|code|em|font|i|ins|mark|q|rb|rt|ruby|s|small|span|strike|strong|sub|sup|u|wbr)\b"
+    r"[^<>]*>",
+    re.IGNORECASE,
+)
+"""Tags that a reader may find in the middle of a word. Each other one ends it."""
+
+_TAG: Final = re.compile(r"</?[a-z!][^<>]*>", re.IGNORECASE)
+
+_INVISIBLE: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's Default_Ignorable_Code_Point: what sites weave into texts to find who copies them."""
+
+_LETTER: Final = re.compile(r"[^\W_]")
+_HAN_AND_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+_HANGUL: Final = re.compile("[\uac00-\ud7af]+")
+
+
+def visible(text: str) -> str:
+    """In NFC, each run of blanks as one."""
+    if "<" in text:
+        text = _TAG.sub(" ", _WITHIN_WORDS.sub("", _UNSEEN.sub(" ", text)))
+    if "&" in text:
+        text = unescape(text)
+    if not text.isascii():
+        text = normalize("NFC", _INVISIBLE.sub("", text))
+    return " ".join(text.split())
+
+
+def letters_in(seen: str) -> int:
+    """
+    How much a text that is `visible` says, in letters of an alphabet; 0 if it has but punctuation.
+
+    A Chinese character or a kana counts three, as it has three bytes in UTF-8, and a Korean syllable two.
+    """
+    if not _LETTER.search(seen):
+        return 0
+    letters = len(seen) - seen.count(" ")
+    if seen.isascii():
+        return letters
+    return letters + 2 * _length(_HAN_AND_KANA, seen) + _length(_HANGUL, seen)
+
+
+def _length(pattern: re.Pattern[str], text: str) -> int:
+    return sum(map(len, pattern.findall(text)))
+
+
+_LOOKED_AT: Final = 6_000
+_SHOWN: Final = 2_200
+"""More bytes than any page that is no chapter shows (see `placeholders`)."""
+
+_PAGE: Final = re.compile(rb"<(?:!doctype|html|head|body|script|style|title|template|pre|a)\b", re.IGNORECASE)
+_TAG_OR_ENTITY: Final = re.compile(rb"<[^<>]*>|&#?\w{1,10};")
+_BLANKS: Final = b" \t\r\n"
+_INVISIBLE_IN_UTF8: Final = tuple(
+    {letter.encode()[:2] for letter in map(chr, range(0x80, 0xE1000)) if _INVISIBLE.match(letter)}
+)
+"""How they begin. Some that are seen begin so as well, dashes and quotes for instance."""
+
+
+def is_plainly_prose(json_text: bytes | memoryview) -> bool:
+    """
+    Whether so much is seen of a text that it is a chapter; False: it has to be looked at.
+
+    ``json_text``: as a JSON string in UTF-8. This saves decoding nearly all texts of a novel.
+    """
+    if len(json_text) < _SHOWN:
+        return False
+    start = bytes(json_text[:_LOOKED_AT])
+    # An escaped character may be any: the few files that escape all of them are looked at.
+    if b"\\u" in start or _PAGE.search(start):
+        return False
+    shown = _TAG_OR_ENTITY.sub(b"", start) if b"<" in start or b"&" in start else start
+    doubtful = 4 * sum(map(shown.count, _INVISIBLE_IN_UTF8))
+    return len(shown.translate(None, _BLANKS)) - doubtful >= _SHOWN

@@ -1,0 +1,178 @@
+"""
+Texts that are worse than what they would replace, and files of another novel. Pure: a guard returns the reason, or
+nothing.
+
+A stored text is worth keeping if it says something; a placeholder or a page of links defends itself against nothing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from novelsync.evidence.labels import Names, url
+from novelsync.evidence.seen import FEWEST_RUNS, Seen, comparable
+from novelsync.evidence.texts import Texts
+from novelsync.models.source import Book, BookChapter, NovelFields
+from novelsync.models.stored import KnownChapter
+from novelsync.text.formatting import counted, quoted
+
+_MOST_SHRINKING: Final = 0.3
+"""A text is not replaced by one that says less than this share of it: previews show a tenth to a quarter."""
+
+_FEWEST_LETTERS: Final = 100
+"""A text of fewer letters may shrink to anything that is seen."""
+
+_MOST_GARBLED: Final = 0.01
+"""Share of a text's letters."""
+
+_SPLIT: Final = 0.5
+"""Share of what a text lost that has to be in other new texts: then it was split, and not cut."""
+
+_SAME_PAGE: Final = 0.7
+"""Share of what a text says that others say too: then it is a page of the site's, and no chapter."""
+
+_FEWEST_OF_A_NOVEL: Final = 3
+"""Texts that a novel must have, to be told from another."""
+
+
+class _Change(NamedTuple):
+    """A row whose text the file would replace."""
+
+    k: int
+    key: bytes | None
+    """See `Texts.key_of_chapter`."""
+    own: bytes | None
+    """That of the text that it has."""
+    old: Seen
+    new: Seen
+    peak: int
+    """The most letters that it had within a day."""
+
+
+def guard_texts(
+    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], pairs: Sequence[int | None], texts: Texts
+) -> Mapping[int, str]:
+    """By row, why its text must stay. ``pairs``: see `pair_chapters`."""
+    changes = [
+        _Change(k, texts.key_of_chapter(f), texts.key_of_row(k), old, texts.of_chapter(f), rows[k].peak_letters)
+        for f, k in enumerate(pairs)
+        if k is not None
+        and chapters[f].fetched
+        and chapters[f].content_hash != rows[k].content_hash
+        and (old := texts.of_row(k)).says_something
+    ]
+    if not changes:
+        return {}
+    new = [texts.of_chapter(f) for f in range(len(chapters)) if texts.is_new(f)]
+    held = {change.k: reason for change in changes if (reason := _worse(change, new))}
+    unique = [change for change in changes if change.k not in held and texts.in_rows[change.own] < 2]
+    held |= _same_text(unique, texts)
+    held |= _same_page([change for change in unique if change.k not in held], new)
+    return held | _lost([change for change in unique if change.k not in held], changes, held, texts)
+
+
+def _worse(change: _Change, new: Sequence[Seen]) -> str:
+    """Than the one that it would replace, whatever else is in the file."""
+    old, now = change.old, change.new
+    most = max(old.letters, change.peak)
+    if now.notice:
+        return f"the file has {now.notice}"
+    if now.garbled > max(_MOST_GARBLED, 4 * old.garbled):
+        return f"{now.garbled:.0%} of the file's cannot be read, as U+FFFD or in a wrong encoding"
+    if most < _FEWEST_LETTERS:
+        return ""
+    if now.letters < _MOST_SHRINKING * most and not _is_split(change, new):
+        lately = ", within a day" if most > old.letters else ""
+        return f"the file shows {now.letters:,} letters in place of {most:,}{lately}"
+    if old.script and now.script and old.script != now.script and now.letters >= _FEWEST_LETTERS:
+        return f"the file's is in another script, {now.script} in place of {old.script}"
+    return ""
+
+
+def _is_split(change: _Change, new: Sequence[Seen]) -> bool:
+    """Whether other new texts have what this one no longer says."""
+    ours, kept = comparable(change.old, change.new)
+    lost = ours - kept
+    elsewhere = {run for seen in new if seen is not change.new for run in lost & comparable(change.old, seen)[1]}
+    return len(lost) >= FEWEST_RUNS / 2 and len(elsewhere) >= _SPLIT * len(lost)
+
+
+def _same_text(changes: Sequence[_Change], texts: Texts) -> dict[int, str]:
+    """Where one text comes in place of different ones, or of one while another chapter has it too."""
+    by_key: defaultdict[bytes | None, list[int]] = defaultdict(list)
+    for change in changes:
+        by_key[change.key].append(change.k)
+    return {
+        k: f"the file has one text in {texts.in_file[key]:,} chapters"
+        for key, ks in by_key.items()
+        if texts.in_file[key] > 1
+        for k in ks
+    }
+
+
+def _same_page(changes: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str]:
+    """Where texts say nearly the same, with a title or a number of their own, in place of different ones."""
+    now = Counter(run for seen in new for run in seen.runs)
+    before = Counter(run for change in changes for run in change.old.runs)
+
+    def shared(seen: Seen, counts: Mapping[int, int]) -> float:
+        return sum(counts[run] > 1 for run in seen.runs) / len(seen.runs) if len(seen.runs) >= FEWEST_RUNS else 0.0
+
+    alike = [c.k for c in changes if shared(c.new, now) > _SAME_PAGE and shared(c.old, before) < _SAME_PAGE / 2]
+    return dict.fromkeys(alike, f"the file has nearly the same text in {counted(len(alike), 'chapter')} or more")
+
+
+def _lost(changes: Sequence[_Change], all_: Sequence[_Change], held: Collection[int], texts: Texts) -> dict[int, str]:
+    """
+    Where another chapter's text comes in place of one that would then be nowhere.
+
+    Of texts that only change places none is lost. If one would be, it stays, and then what was to come in its place
+    has none either, and so on.
+    """
+    stored = {change.own for change in all_}
+    left = [change for change in changes if change.key in stored]
+    places = Counter(texts.in_file)
+    places.subtract(change.key for change in all_ if change.k in held)
+    lost: dict[int, str] = {}
+    while more := [change for change in left if change.k not in lost and places[change.own] < 1]:
+        lost |= {change.k: "the file has another chapter's text there, and this one nowhere" for change in more}
+        places.subtract(change.key for change in more)
+    return lost
+
+
+def guard_novel(
+    fields: NovelFields | None,
+    book: Book,
+    rows: Sequence[KnownChapter],
+    pairs: Sequence[int | None],
+    texts: Texts,
+) -> str:
+    """Why the file looks like another novel's: nothing but numbers speaks for this one. Empty: it does not."""
+    published = [row for row in rows if row.content_bytes and not row.removed]
+    found = [chapter for chapter in book.chapters if chapter.fetched]
+    stored = {row.content_hash for row in rows}
+    if (
+        fields is None
+        or min(len(published), len(found)) < _FEWEST_OF_A_NOVEL
+        or _may_be_title(fields.title, book.title)
+        or any(chapter.content_hash in stored for chapter in found)
+        or _share_any(map(url, published), map(url, found))
+        or _share_any(Names(rows).names, Names(book.chapters).names)
+        or any(k is not None and texts.are_alike(k, f) for f, k in enumerate(pairs))
+    ):
+        return ""
+    by = f" by {quoted(book.author)}" if isinstance(book.author, str) and book.author != fields.author else ""
+    return (
+        f"the file is another novel's, {quoted(book.title)}{by}: it has no text, url or chapter's name"
+        f" of {quoted(fields.title)}; nothing of it is taken"
+    )
+
+
+def _may_be_title(one: str, other: str) -> bool:
+    ours, theirs = one.casefold(), other.casefold()
+    shared = set(ours.split()) & set(theirs.split())
+    return ours in theirs or theirs in ours or 2 * len(shared) >= min(len(ours.split()), len(theirs.split()))
+
+
+def _share_any(ours: Iterable[Hashable], theirs: Iterable[Hashable]) -> bool:
+    return not (set(ours) - {None}).isdisjoint(theirs)
