@@ -380,9 +380,7 @@ def convert(source: Path | None, dest: str | None, formats: bool) -> int:
     if source is None or dest is None:
         raise click.UsageError("SOURCE and DEST are needed; --formats shows what can be converted.")
     if "://" in dest:
-        raise ConfigurationError(
-            f"convert writes to a folder on this machine, not to {dest}", "name a folder, and copy it"
-        )
+        raise ConfigurationError(f"convert writes to a folder, not to {dest}", "name a folder, and copy it there")
     conversions = []
     for conversion in convert_novels(source, Path(dest), load_file_settings().max_file_bytes):
         print_conversion(conversion)

@@ -152,9 +152,9 @@ class _WithinBounds:
         self._file = file
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _DIRECTORY_BYTES:
-            raise zipfile.BadZipFile(f"a part of it claims {size:,} bytes")
-        return self._file.read(size)
+        if size > _DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(f"its list of files claims {size:,} bytes")
+        return self._file.read(_DIRECTORY_BYTES if size < 0 else size)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
