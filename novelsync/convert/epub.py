@@ -53,9 +53,8 @@ def _read(files: Files) -> SourceNovel:
     labels = _labels(nodes)
     spine = package.spine(labels)
     lost = sum(bool(node.document) for node, _ in _flat(nodes)) - len(labels.keys() & set(spine))
-    remarks = (
-        [f"{counted(lost, 'entry')} of the contents have no text of their own: it is in another's"] if lost else []
-    )
+    own = "has no document of its own; its" if lost == 1 else "have no documents of their own; their"
+    remarks = [f"{counted(lost, 'title')} of the contents {own} text is in that of another"] if lost else []
     description = "\n\n".join(package.values("description")) or None
     chapters = _chapters(files, spine, labels, package.contents_path)
     title = next(iter(package.values("title")), None)

@@ -65,16 +65,6 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, int]]:
     return {str(path): ((s := path.stat()).st_mtime_ns, s.st_size, s.st_ino) for path in paths}
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "crawled"
-
-
-@pytest.fixture
-def dest(tmp_path: Path) -> Path:
-    return tmp_path / "novels"
-
-
 @every_program
 def test_a_novel_is_converted_with_its_fields_and_every_text_byte_for_byte(kind: str, source: Path, dest: Path) -> None:
     novel = a_novel(3)

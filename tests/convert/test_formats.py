@@ -3,11 +3,12 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from novelsync.convert.registry import Result
-from tests.convert.test_convert import book, convert_one, dest, snapshot, source, texts
+from tests.convert.test_convert import book, convert_one, snapshot, texts
 from tests.support.other_programs import (
     a_novel,
     opf,
@@ -20,9 +21,6 @@ from tests.support.other_programs import (
     write_json,
     xhtml,
 )
-
-__all__ = ["dest", "source"]
-
 
 # lightnovel-crawler 3
 
@@ -59,8 +57,6 @@ def test_crawler_3_without_authors_volumes_and_urls(source: Path, dest: Path) ->
 
 
 def test_crawler_4_unpacked(source: Path, dest: Path) -> None:
-    from zipfile import ZipFile
-
     with ZipFile(write_crawler_4(source / "packed", a_novel(2))) as archive:
         archive.extractall(source / "emma")
     assert convert_one(source / "emma", dest).counts.written == 2
@@ -149,12 +145,13 @@ def test_an_epub_leaves_out_covers_and_continues_chapters_that_are_split(source:
 
 def test_an_epub_says_what_of_its_contents_is_within_anothers_text(source: Path, dest: Path) -> None:
     nav = (
-        '<html xmlns:epub="http://www.idpf.org/2007/ops"><nav epub:type="landmarks"><ol/></nav><nav epub:type="toc"><ol>'
+        '<html xmlns:epub="http://www.idpf.org/2007/ops"><nav epub:type="landmarks"><ol/></nav>'
+        '<nav epub:type="toc"><ol>'
         '<li><a href="c1.xhtml#a">Part of one</a></li><li><a href="c1.xhtml">One</a></li>'
         '<li><a href="https://example.com/">Outside</a></li><li><a href="../../c2.xhtml">Two</a></li></ol></nav></html>'
     )
     conversion = convert_one(write_epub_3(source / "emma", a_novel(1), **{"OEBPS/nav.xhtml": nav}), dest)
-    assert conversion.remarks == ["1 entry of the contents have no text of their own: it is in another's"]
+    assert conversion.remarks == ["1 title of the contents has no document of its own; its text is in that of another"]
     assert [chapter["title"] for chapter in book(dest / "emma")["chapters"]] == ["One"]
 
 
