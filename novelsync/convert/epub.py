@@ -55,10 +55,10 @@ def _read(files: Files) -> SourceNovel:
     lost = sum(bool(node.document) for node, _ in _flat(nodes)) - len(labels.keys() & set(spine))
     own = "has no document of its own; its" if lost == 1 else "have no documents of their own; their"
     remarks = [f"{counted(lost, 'title')} of the contents {own} text is in that of another"] if lost else []
-    description = "\n\n".join(package.values("description")) or None
     chapters = _chapters(files, spine, labels, package.contents_path)
-    title = next(iter(package.values("title")), None)
-    return SourceNovel(title, package.author(), description, chapters, suffix=".xhtml", remarks=remarks)
+    return SourceNovel(
+        package.title(), package.author(), package.description(), chapters, suffix=".xhtml", remarks=remarks
+    )
 
 
 def _chapters(files: Files, spine: Sequence[str], labels: dict[str, _Label], contents: str) -> Iterator[SourceChapter]:
@@ -90,8 +90,11 @@ class _Package:
         self._items = {item.get("id", ""): item for item in root.iter("item")}
         self.contents_path = ""
 
-    def values(self, name: str) -> list[str]:
-        return [words for element in self._metadata(name) if (words := _words(element))]
+    def title(self) -> str | None:
+        return next((words for each in self._metadata("title") if (words := _words(each))), None)
+
+    def description(self) -> str | None:
+        return "\n\n".join("".join(each.itertext()).strip() for each in self._metadata("description")) or None
 
     def author(self) -> str | None:
         """All of them, but neither translators nor illustrators."""
@@ -114,20 +117,17 @@ class _Package:
 
     def contents(self, files: Files) -> list[_Node]:
         """Those of EPUB 3 or, if there are none, of EPUB 2; empty if there are neither."""
+        nodes: list[_Node] = []
         for item in self._items.values():
+            path = _path(self._folder, item.get("href", ""))
             if "nav" in item.get("properties", "").split():
-                self.contents_path = _path(self._folder, item.get("href", ""))
-                folder = posixpath.dirname(self.contents_path)
-                navs = list(_parsed(files, self.contents_path).iter("nav"))
-                nav = next((nav for nav in navs if "toc" in nav.get("type", "").split()), None)
-                lists = [] if nav is None else nav.findall("ol")
-                return [node for each in lists for node in _nav(each, folder)]
-        for item in self._items.values():
-            if item.get("media-type") == _NCX:
-                path = _path(self._folder, item.get("href", ""))
+                self.contents_path = path
+                navs = [nav for nav in _parsed(files, path).iter("nav") if "toc" in nav.get("type", "").split()]
+                return [node for nav in navs for ol in nav.findall("ol") for node in _nav(ol, posixpath.dirname(path))]
+            if item.get("media-type") == _NCX and not nodes:
                 maps = _parsed(files, path).findall("navMap")
-                return [node for each in maps for node in _ncx(each, posixpath.dirname(path))]
-        return []
+                nodes = [node for each in maps for node in _ncx(each, posixpath.dirname(path))]
+        return nodes
 
 
 def _nav(ol: Element, folder: str) -> list[_Node]:
@@ -208,9 +208,15 @@ def _local(name: str) -> str:
 
 
 def _words(element: Element) -> str:
-    return " ".join("".join(element.itertext()).split())
+    return _on_one_line("".join(element.itertext()))
 
 
+def _on_one_line(text: str) -> str:
+    """Without line ends; other spaces, the ideographic one among them, stay as they are."""
+    return _XML_SPACE.sub(" ", text).strip()
+
+
+_XML_SPACE: Final = re.compile(r"[ \t\r\n]+")
 _TITLE: Final = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _TITLE_WITHIN: Final = 20_000
 
@@ -229,7 +235,7 @@ def _is_blank(document: str, data: bytes) -> bool:
 
 def _title_in(data: bytes) -> str:
     found = _TITLE.search(data.decode(), 0, _TITLE_WITHIN)
-    return " ".join(html.unescape(found[1]).split()) if found else ""
+    return _on_one_line(html.unescape(found[1])) if found else ""
 
 
 FORMAT: Final = Format("EPUB", "an .epub, version 2 or 3, without copy protection", _matches, _read)
