@@ -229,8 +229,12 @@ def _is_blank(document: str, data: bytes) -> bool:
         reason = f"{document} is not UTF-8: it is protected against copying, or in another encoding"
         raise BookRefused([reason], "save it as UTF-8 with an EPUB editor; what is protected cannot be read") from error
     # Without a regular expression, which would take quadratic time for a document made of "<".
-    pieces = text[max(text.find("<body"), 0) :].split("<")
-    return not any(html.unescape(piece.partition(">")[2]).strip() for piece in pieces)
+    start = max(text.find("<body"), 0)
+    while start >= 0 and (end := text.find(">", start)) >= 0:
+        start = text.find("<", end)
+        if html.unescape(text[end + 1 : start if start >= 0 else None]).strip():
+            return False
+    return True
 
 
 def _title_in(data: bytes) -> str:

@@ -138,6 +138,8 @@ def opened(path: Path, limit: int) -> Iterator[Files]:
     if path.is_dir():
         yield Folder(path, limit)
         return
+    if not path.is_file():
+        raise BookRefused([f"{path.name} is neither a file nor a folder"], "name a folder or a file")
     with ExitStack() as stack:
         with translated_errors(path.name):
             file = stack.enter_context(path.open("rb"))

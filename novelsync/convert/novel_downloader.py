@@ -1,16 +1,17 @@
 """novel-downloader, the one in Python: a folder with ``book_info.raw.json``, and the texts in a SQLite database."""
 
+import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from msgspec import Struct
 
-from novelsync.convert.files import LINK_HINT, Files, decode
+from novelsync.convert.files import LINK_HINT, Budget, Files, decode
 from novelsync.convert.source import Format, Number, SourceChapter, SourceNovel, Text, as_text
 from novelsync.errors import BookRefused
 from novelsync.text.formatting import one_line
@@ -18,8 +19,6 @@ from novelsync.text.formatting import one_line
 _INFO: Final = "book_info.json"
 _RAW_INFO: Final = "book_info.raw.json"
 _PIPELINE: Final = "pipeline.json"
-
-Row: TypeAlias = tuple[object, ...]
 
 
 class _Chapter(Struct):
@@ -89,54 +88,61 @@ def _chapters(files: Files, database: str | None, volumes: Sequence[_Volume]) ->
 class _Texts:
     """The table of texts, whatever its name is: the one with ``id`` and ``content``."""
 
-    def __init__(self, connection: sqlite3.Connection, files: Files) -> None:
-        self._budget = files.budget
+    def __init__(self, connection: sqlite3.Connection, budget: Budget) -> None:
+        self._budget = budget
         self._connection = connection
         table, columns = _table_of(connection)
-        fetched = " and not need_refetch" if "need_refetch" in columns else ""
-        first = "priority" if "priority" in columns else "rowid"
-        self._query = f"select content from {table} where id = ?{fetched} order by {first} limit 1"  # noqa: S608 — quoted
+        fetched = "where not need_refetch" if "need_refetch" in columns else ""
+        last = "priority desc, rowid desc" if "priority" in columns else "rowid desc"
+        # By rowid, because nobody promises an index.
+        self._rows: dict[str, int] = {}
+        for id_, row in connection.execute(f"select id, rowid from {table} {fetched} order by {last}"):  # noqa: S608 — quoted
+            self._rows[str(id_)] = row
+        self._query = f"select content from {table} where rowid = ?"  # noqa: S608
 
     @staticmethod
     @contextmanager
     def opened(files: Files, name: str) -> Iterator["_Texts"]:
-        path = files.path / name
-        if path.is_symlink():
-            raise BookRefused([f"{name} is a link"], LINK_HINT)
         try:
-            with _undisturbed(path) as address, closing(sqlite3.connect(address, uri=True)) as connection:
+            with (
+                _undisturbed(files.path / name, files.budget) as address,
+                closing(sqlite3.connect(address, uri=True)) as connection,
+            ):
                 # Whoever made the file decides what is in its schema.
                 connection.execute("pragma trusted_schema = off")
                 connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, files.budget.left)
-                yield _Texts(connection, files)
+                yield _Texts(connection, files.budget)
         except (sqlite3.Error, OSError, ValueError) as error:
             hint = "end the program that writes it and try again; or repair it, with sqlite3 FILE .recover"
             raise BookRefused([f"the database {name} cannot be read: {one_line(error)}"], hint) from error
 
     def of(self, id_: str) -> bytes | None:
         """None if it has not been fetched."""
-        row: Row | None = self._connection.execute(self._query, (id_,)).fetchone()
+        row = self._connection.execute(self._query, (self._rows.get(id_),)).fetchone()
         text = as_text(row[0]) if row and isinstance(row[0], str) else None
         self._budget.take(len(text or b""))
         return text
 
 
 @contextmanager
-def _undisturbed(path: Path) -> Iterator[str]:
+def _undisturbed(path: Path, budget: Budget) -> Iterator[str]:
     """The database's address. It is copied if a program has left a journal, which opening it would write back."""
-    beside = [each for end in ("-wal", "-journal") if (each := path.with_name(path.name + end)).is_file()]
+    beside = [each for end in ("-wal", "-journal") if os.path.lexists(each := path.with_name(path.name + end))]
     if not beside:
         yield f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         return
     with tempfile.TemporaryDirectory(prefix="novelsync-convert-") as folder:
         for each in (path, *beside):
-            shutil.copyfile(each, Path(folder, each.name), follow_symlinks=False)
+            if each.is_symlink() or not each.is_file():
+                raise BookRefused([f"{each.name} is a link, or leads out of the folder"], LINK_HINT)
+            budget.take(each.stat().st_size)
+            shutil.copyfile(each, Path(folder, each.name))
         yield Path(folder, path.name).as_uri()
 
 
 def _table_of(connection: sqlite3.Connection) -> tuple[str, set[str]]:
     """Its name in quotes, and its columns. No views and virtual tables, which could compute without end."""
-    query = "select name from sqlite_master where type = 'table' and sql like 'create table%' order by name"
+    query = "select name from sqlite_master where type = 'table' and sql like 'create table%' order by name limit 100"
     for (name,) in connection.execute(query).fetchall():
         columns = {str(column) for (column,) in connection.execute("select name from pragma_table_info(?)", (name,))}
         if {"id", "content"} <= columns:

@@ -11,7 +11,7 @@ from unicodedata import normalize
 from novelsync.convert import epub, lightnovel_crawler_3, lightnovel_crawler_4, novel_downloader
 from novelsync.convert.files import LINK_HINT, Files, Folder, opened, state_of, translated_errors
 from novelsync.convert.source import Format, SourceNovel
-from novelsync.convert.writing import Counts, Draft, Earlier, Record, earlier_in
+from novelsync.convert.writing import Counts, Draft, Record, earlier_in
 from novelsync.errors import BookRefused, ConfigurationError
 from novelsync.text.formatting import quoted
 
@@ -151,22 +151,14 @@ def _convert_or_refuse(path: Path, folder: Path, limit: int, other: Path | None,
             raise BookRefused([reason], "rename one of them, or convert them into different folders")
         novel = format_.read(files)
         record = Record(format_.name, path.name, state)
-        counts = _write(novel, record, Draft(folder, earlier), earlier, path)
+        counts = _write(novel, record, Draft(folder, earlier), path)
     result = Result.CHANGED if earlier else Result.NEW
     return Conversion(path, folder.name, result, format_.name, counts, novel.remarks)
 
 
-def _write(novel: SourceNovel, record: Record, draft: Draft, earlier: Earlier | None, path: Path) -> Counts:
+def _write(novel: SourceNovel, record: Record, draft: Draft, path: Path) -> Counts:
     if not novel.title or novel.title.isspace():
         raise BookRefused(["it has no title, and readers need one"], "give it one with its program")
-    if earlier and (earlier.title, earlier.converted.format) != (novel.title, record.format):
-        reason = (
-            f"{quoted(path.name)} was converted before from {quoted(earlier.title)} ({earlier.converted.format}), and"
-            f" this is {quoted(novel.title)} ({record.format})"
-        )
-        raise BookRefused(
-            [reason], "if it is the same novel, delete its folder in DEST first; if not, rename the source"
-        )
     with draft.open():
         for chapter in novel.chapters:
             draft.add(chapter, novel.suffix)

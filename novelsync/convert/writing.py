@@ -106,7 +106,7 @@ class Draft:
     def add(self, chapter: SourceChapter, suffix: str) -> None:
         """Writes its text, if that is not there yet."""
         self.counts.chapters += 1
-        filename = self._write_text(chapter.text, suffix) if chapter.text else self._known.get(chapter.key)
+        filename = self._write_text(chapter.text, suffix) if chapter.text else self._kept_text(chapter.key)
         if filename:
             self._texts[chapter.key] = filename
             self._used.add(filename)
@@ -122,15 +122,28 @@ class Draft:
     def _write_text(self, text: bytes, suffix: str) -> str:
         name = f"{self.counts.chapters:04}-{sha256(text).hexdigest()[:12]}{suffix}"
         path = self._folder / TEXTS / name
-        if not path.exists():
+        # After a power failure a file may be there and empty.
+        if not path.exists() or path.stat().st_size != len(text):
             path.parent.mkdir(exist_ok=True)
             self._added.append(path)
             replace(path, text)
             self.counts.written += 1
         return f"{TEXTS}/{name}"
 
+    def _kept_text(self, key: str) -> str | None:
+        name = self._known.get(key)
+        return name if name and (self._folder / name).is_file() else None
+
     def commit(self, novel: SourceNovel, record: Record) -> None:
-        """Makes it visible, and removes the texts of chapters that have another one now."""
+        """
+        Makes it visible, and removes the texts of chapters that have another one now.
+
+        Raises `BookRefused` if its folder has another novel: of another title, and without a text in common.
+        """
+        if self._earlier and self._earlier.title != novel.title and self._used.isdisjoint(self._known.values()):
+            what = f"{quoted(self._target.name)} in DEST was converted from {quoted(self._earlier.title)}"
+            hint = "if it is the same novel, delete its folder in DEST first; if not, rename the source"
+            raise BookRefused([f"{what}, and this is {quoted(str(novel.title))}"], hint)
         fields = {
             "title": novel.title,
             "author": novel.author,

@@ -209,7 +209,7 @@ def test_novels_are_found_below_sites_and_a_bad_one_stops_none(source: Path, des
 
 def test_two_sources_of_one_slug_are_told_and_the_first_one_stays(source: Path, dest: Path) -> None:
     write_crawler_3(source / "a" / "1001", a_novel(1, "One"))
-    write_crawler_3(source / "b" / "1001", a_novel(1, "Two"))
+    write_crawler_3(source / "b" / "1001", a_novel(1, "Two").changed(0, "Another text."))
     for _ in range(2):
         _, second = convert(source, dest)
         assert second.refusal
@@ -217,9 +217,23 @@ def test_two_sources_of_one_slug_are_told_and_the_first_one_stays(source: Path, 
         assert book(dest / "1001")["title"] == "One"
     alone = convert_one(source / "b", dest)
     assert alone.refusal
-    assert alone.refusal.message == (
-        '"1001" was converted before from "One" (lightnovel-crawler 3), and this is "Two" (lightnovel-crawler 3)'
-    )
+    assert alone.refusal.message == '"1001" in DEST was converted from "One", and this is "Two"'
+    assert book(dest / "1001")["title"] == "One"
+
+
+@every_program
+def test_a_novel_may_get_another_title(kind: str, source: Path, dest: Path) -> None:
+    convert(PROGRAMS[kind](source / "emma", a_novel(2, "Old")), dest)
+    assert convert_one(PROGRAMS[kind](source / "emma", a_novel(2, "New")), dest).counts.written == 0
+    assert book(dest / "emma")["title"] == "New"
+
+
+def test_a_text_that_a_power_failure_left_empty_is_written_again(source: Path, dest: Path) -> None:
+    path = write_crawler_3(source / "emma", a_novel(2))
+    convert(path, dest)
+    (dest / "emma" / book(dest / "emma")["chapters"][1]["filename"]).write_bytes(b"")
+    write_crawler_3(source / "emma", a_novel(3))
+    assert convert_one(path, dest).counts.written == 2
 
 
 @pytest.mark.parametrize(

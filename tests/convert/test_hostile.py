@@ -114,14 +114,18 @@ def test_a_broken_zip_is_refused(data: bytes, source: Path, dest: Path) -> None:
     assert refused(source, dest) == "emma.epub is a broken zip: File is not a zip file"
 
 
-def test_every_zip_that_is_cut_or_damaged_is_refused_or_converted(source: Path, dest: Path) -> None:
-    path = write_epub_3(source / "emma", a_novel(2))
-    whole = path.read_bytes()
-    for at in range(0, len(whole), 41):
-        for data in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]):
-            path.write_bytes(data)
-            with suppress(ConfigurationError):  # it is in none of the formats any more
-                convert(path, dest)
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_whatever_is_cut_or_damaged_is_refused_or_converted(kind: str, source: Path, dest: Path) -> None:
+    path = PROGRAMS[kind](source / "emma", a_novel(2))
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    for file in files:
+        whole = file.read_bytes()
+        for at in range(0, len(whole), 1 + len(whole) // 40):
+            for data in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]):
+                file.write_bytes(data)
+                with suppress(ConfigurationError):  # it is in none of the formats any more
+                    convert(path, dest)
+        file.write_bytes(whole)
 
 
 def test_an_encrypted_zip_is_refused(source: Path, dest: Path) -> None:
@@ -219,6 +223,23 @@ def test_a_source_that_changes_meanwhile_waits_for_the_next_time(source: Path, d
         ended.set()
         writer.join()
     assert convert_one(path, dest).result is Result.NEW
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_nothing_waits_for_a_fifo(source: Path, dest: Path) -> None:
+    path = write_downloader(source / "emma", a_novel(1))
+    os.mkfifo(source / "fifo.epub")
+    assert refused(source / "fifo.epub", dest) == "fifo.epub is neither a file nor a folder"
+    os.mkfifo(path / "chapter.raw.sqlite-wal")
+    assert refused(path, dest) == "chapter.raw.sqlite-wal is a link, or leads out of the folder"
+
+
+def test_a_journal_that_is_a_link_is_not_written_back(source: Path, dest: Path, tmp_path: Path) -> None:
+    path = write_downloader(source / "emma", a_novel(1))
+    (tmp_path / "victim").write_text("untouched")
+    (path / "chapter.raw.sqlite-wal").symlink_to(tmp_path / "victim")
+    assert refused(path, dest) == "chapter.raw.sqlite-wal is a link, or leads out of the folder"
+    assert (tmp_path / "victim").read_text() == "untouched"
 
 
 def test_a_name_that_is_not_utf8_is_refused(source: Path, dest: Path) -> None:
