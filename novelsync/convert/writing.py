@@ -61,6 +61,8 @@ class Earlier(msgspec.Struct):
 
 @dataclass(slots=True)
 class Counts:
+    """What was found in a novel, and what was done about it."""
+
     chapters: int = 0
     without_text: int = 0
     written: int = 0
