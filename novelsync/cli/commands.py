@@ -22,6 +22,8 @@ from novelsync.cli.output import (
     out,
     print_adopted,
     print_changes,
+    print_conversion,
+    print_conversions,
     print_direction,
     print_finding,
     print_json,
@@ -36,6 +38,8 @@ from novelsync.cli.output import (
 from novelsync.cli.validate import schema as file_schema
 from novelsync.cli.validate import validate as validate_path
 from novelsync.cli.verification import verification_of
+from novelsync.convert.registry import FORMATS, Result
+from novelsync.convert.registry import convert as convert_novels
 from novelsync.database import migrations
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import (
@@ -356,3 +360,30 @@ def validate(paths: Sequence[Path], schema: bool) -> int:
             print_verdict(verdict)
     out.print(f"{counted(files, 'file')}, {refused} would be refused, {doubtful} doubtful")
     return PROBLEMS if refused else OK
+
+
+@cli.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.argument("dest", required=False)
+@click.option("--formats", is_flag=True, help="List the formats that can be converted, and convert nothing.")
+def convert(source: Path | None, dest: str | None, formats: bool) -> int:
+    """
+    Convert what other programs wrote; needs no database.
+
+    SOURCE is one novel or a folder of many, DEST a folder of novels as a sync reads it. What has not changed since the
+    last time is not written again, and folders in DEST that this command did not make stay as they are.
+    """
+    if formats:
+        for each in FORMATS:
+            out.print(f"{each.name}: {each.looks}", markup=False)
+        return OK
+    if source is None or dest is None:
+        raise click.UsageError("SOURCE and DEST are needed; --formats shows what can be converted.")
+    if "://" in dest:
+        raise ConfigurationError(f"convert writes to a folder, not to {dest}", "name a folder, and copy it there")
+    conversions = []
+    for conversion in convert_novels(source, Path(dest), load_file_settings().max_file_bytes):
+        print_conversion(conversion)
+        conversions.append(conversion)
+    print_conversions(conversions)
+    return PROBLEMS if any(each.result is Result.REFUSED for each in conversions) else OK
