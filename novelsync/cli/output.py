@@ -92,9 +92,9 @@ def print_migrated(database: str, applied: list[str], readers: str) -> None:
 
 def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
     """What taking over tables does, or would do."""
-    for statement in proposal.existing.alterations if proposal.existing else ():
-        out.print(f"[dim]{escape(statement)};[/]")
-    for remark in proposal.existing.remarks if proposal.existing else ():
+    for statement in proposal.alterations.shown if proposal.alterations else ():
+        out.print("\n".join(f"[dim]{escape(line)}[/]" for line in f"{statement};".splitlines()))
+    for remark in proposal.alterations.remarks if proposal.alterations else ():
         out.print(f"[yellow]![/] {escape(remark)}")
     for write in proposal.writes:
         row = proposal.pairs[write.slug]
