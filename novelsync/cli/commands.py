@@ -291,8 +291,8 @@ def migrate(only_print: bool, readers: str, adopt: bool, adopt_columns: str, dry
                 proposal = propose(
                     connection, storage, names, max_file_bytes=settings.max_file_bytes, limits=settings.limits
                 )
-                adopt_tables(connection, proposal, readers, dry_run=dry_run)
-            print_adopted(proposal, dry_run=dry_run)
+                remarks = adopt_tables(connection, proposal, readers, dry_run=dry_run)
+            print_adopted(proposal, remarks, dry_run=dry_run)
             return OK
         applied = migrations.migrate(conninfo, name, readers)
     print_migrated(name, applied, readers)

@@ -90,11 +90,11 @@ def print_migrated(database: str, applied: list[str], readers: str) -> None:
     out.print(f"readers of new tables: {READERS[readers]}")
 
 
-def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
-    """What taking over tables does, or would do."""
+def print_adopted(proposal: Proposal, remarks: Sequence[str], *, dry_run: bool) -> None:
+    """What taking over tables does, or would do. ``remarks``: besides the proposal's own."""
     for statement in proposal.alterations.shown if proposal.alterations else ():
         out.print("\n".join(f"[dim]{escape(line)}[/]" for line in f"{statement};".splitlines()))
-    for remark in proposal.alterations.remarks if proposal.alterations else ():
+    for remark in [*(proposal.alterations.remarks if proposal.alterations else ()), *remarks]:
         out.print(f"[yellow]![/] {escape(remark)}")
     for write in proposal.writes:
         row = proposal.pairs[write.slug]
