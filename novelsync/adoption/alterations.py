@@ -1,5 +1,5 @@
 """
-What it takes to make a site's tables NovelSync's, as statements that can be shown, or every reason why it cannot be. Pure.
+What it takes to make a site's tables NovelSync's, as statements that can be shown. Pure.
 
 Rows keep their ids, of whatever type, and the site keeps its columns, policies, grants and triggers.
 """
@@ -48,6 +48,7 @@ def alterations(existing: Existing) -> Alterations:
     return Alterations(
         domains=_domains(existing),
         shape=[
+            *(line for ours, table in tables.items() for line in _unique(ours, table)),
             *(
                 f"alter table public.{quoted_name(t.name)} rename to {ours}"
                 for ours, t in tables.items()
@@ -55,7 +56,6 @@ def alterations(existing: Existing) -> Alterations:
             ),
             *_functions(existing),
             *(line for ours, table in tables.items() for line in silence(ours, table.triggers)),
-            *(line for ours, table in tables.items() for line in _unique(ours, table)),
             *(line for ours, table in tables.items() for line in _fit_columns(ours, table, existing)),
         ],
         filling=[*_fill(existing), "set constraints all immediate"],
@@ -175,14 +175,12 @@ def _fit_id(ours: str, table: Table) -> Iterator[str]:
 def _unique(ours: str, table: Table) -> Iterator[str]:
     """Files repeat titles, numbers and urls, and rows that are removed keep theirs: such rules become plain indexes."""
     for index in obstacles.too_strict(ours, table):
-        kind = "constraint" if index.constraint else "index"
         name = quoted_name(index.name)
         if index.constraint:
-            yield f"alter table public.{ours} drop {kind} {name}"
+            yield f"alter table public.{quoted_name(table.name)} drop constraint {name}"
         else:
             yield f"drop index public.{name}"
-        if index.plain:
-            yield f"create index on public.{ours} ({', '.join(map(quoted_name, index.columns))})"
+        yield index.definition.replace("CREATE UNIQUE INDEX", "create index", 1)
 
 
 # Rows ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ The columns of ``novels`` and ``chapters``, and what other sites call them. Pure
 A site's column that means the same as one of ours under another name is its "twin": it stays, and is kept equal.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -115,14 +115,27 @@ def parse_names(text: str) -> Names:
     return Names(tables, columns)
 
 
-def find_twins(table: str, present: Collection[str], names: Names) -> Iterator[tuple[str, str]]:
-    """Pairs of ours and theirs. ``present``: the columns of the site's table, which may lack those that were named."""
+NUMBERS: Final = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
+
+CONVERTIBLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "text": ("text", "character varying", "character", "citext", "enum"),
+    "numeric": NUMBERS,
+    "integer": NUMBERS,
+    "timestamptz": ("timestamp with time zone", "timestamp without time zone"),
+    "bytea": ("bytea",),
+}
+"""By the type of a column of ours, the types that can hold the same and are converted to it."""
+
+
+def find_twins(table: str, present: Mapping[str, str], names: Names) -> Iterator[tuple[str, str]]:
+    """Pairs of ours and theirs. ``present``: types by name; a column that was named need not be there."""
     for ours, column in {**COLUMNS[table], **DERIVED[table]}.items():
         named = names.columns.get((table, ours))
         if named is not None:
-            if named not in ("", ours):
+            if named not in ("", ours) or (named and ours in DERIVED[table]):
                 yield ours, named
         elif ours not in present or ours in DERIVED[table]:
-            theirs = next((name for name in column.synonyms if name in present), None)
+            may_be = CONVERTIBLE.get(column.type)
+            theirs = next((n for n in column.synonyms if n in present and (not may_be or present[n] in may_be)), None)
             if theirs:
                 yield ours, theirs

@@ -34,6 +34,11 @@ class Column(NamedTuple):
     """Of an enum."""
 
     @property
+    def kind(self) -> str:
+        """The type; ``enum`` for any of these."""
+        return "enum" if self.labels else self.type
+
+    @property
     def filled(self) -> bool:
         """Whether the database fills it where an insert leaves it out."""
         return self.default is not None or self.identity or self.generated
@@ -54,6 +59,7 @@ class Trigger(NamedTuple):
 class Index(NamedTuple):
     name: str
     columns: Sequence[str]
+    """Those whose values it has, in order, and then those that it depends on."""
     unique: bool
     primary: bool
     constraint: bool
@@ -62,6 +68,14 @@ class Index(NamedTuple):
     """Of all rows, and of nothing but columns."""
     referenced_by: Sequence[str]
     """The tables whose foreign keys need it."""
+    definition: str
+    """The statement that makes it."""
+
+
+class Check(NamedTuple):
+    name: str
+    columns: Sequence[str]
+    definition: str
 
 
 class Grant(NamedTuple):
@@ -93,6 +107,7 @@ class Table:
     """The site's columns by the names of ours that they are kept equal with."""
     triggers: Sequence[Trigger]
     indexes: Sequence[Index]
+    checks: Sequence[Check]
     grants: Sequence[Grant]
     """Those of the owner and of ``service_role`` left out."""
     id_sequence: str | None
@@ -119,7 +134,6 @@ class Existing:
     """Its version, as in 150004."""
     search_path: Sequence[str]
     """The schemas that the site's functions find names in."""
-    names: Names
 
     @property
     def tables(self) -> Mapping[str, Table]:
@@ -161,20 +175,22 @@ def look(connection: Connection, names: Names) -> Existing:
         repeated_slugs=_repeated_slugs(connection, novels),
         server=connection.info.server_version,
         search_path=path if "public" in path else [*path, "public"],
-        names=names,
     )
 
 
-def _find(connection: Connection, ours: str, names: Names) -> str:
+def candidates(connection: Connection, ours: str, names: Names) -> list[str]:
+    """The tables that may be one of ours, the likeliest first."""
     named = names.tables.get(ours)
-    found = [
-        name
-        for name in ([named] if named else TABLES[ours])
-        if one(connection, "select to_regclass(format('public.%%I', %s::text)) is not null", name)
-    ]
+    called = [named] if named else TABLES[ours]
+    return [name for name in called if one(connection, "select to_regclass(format('public.%%I', %s::text))", name)]
+
+
+def _find(connection: Connection, ours: str, names: Names) -> str:
+    found = candidates(connection, ours, names)
     if not found:
         raise DatabaseNotReady(
-            f"the tables cannot be taken over, and nothing was changed: there is no table public.{named or ours}",
+            "the tables cannot be taken over, and nothing was changed:"
+            f" there is no table public.{names.tables.get(ours, ours)}",
             f"if it has another name: `novelsync migrate --adopt --adopt-columns {ours}=<name>`;"
             " if there are no tables yet: `novelsync migrate`",
         )
@@ -198,9 +214,10 @@ def _table(connection: Connection, ours: str, name: str, names: Names, path: Seq
         secured=secured,
         forced=forced,
         columns=columns,
-        twins=dict(find_twins(ours, columns.keys(), names)),
+        twins=dict(find_twins(ours, {c.name: c.kind for c in columns.values() if not c.generated}, names)),
         triggers=triggers(connection, name, path),
         indexes=[Index(*row) for row in connection.execute(_INDEXES, [oid])],
+        checks=[Check(*row) for row in connection.execute(_CHECKS, [oid])],
         grants=[Grant(*row) for row in connection.execute(_GRANTS, [oid])],
         id_sequence=one(connection, _SEQUENCE, oid) if "id" in columns else None,
     )
@@ -254,7 +271,8 @@ _COLUMNS: Final = (
     "select a.attname, format_type(a.atttypid, null), a.atttypmod <> -1, nullif(a.atttypmod, -1) - 4, a.attnotnull,"
     " case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,"
     " a.attidentity <> '', a.attgenerated <> '',"
-    " coalesce((select c.relname::text from pg_catalog.pg_constraint k join pg_catalog.pg_class c on c.oid = k.confrelid"
+    " coalesce((select c.relname::text from pg_catalog.pg_constraint k"
+    " join pg_catalog.pg_class c on c.oid = k.confrelid"
     " where k.contype = 'f' and k.conrelid = a.attrelid and k.conkey = array[a.attnum] limit 1), ''),"
     " array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = a.atttypid order by e.enumsortorder)"
     " from pg_catalog.pg_attribute a"
@@ -265,13 +283,22 @@ _COLUMNS: Final = (
 _INDEXES: Final = (
     "select c.relname::text, array(select a.attname::text"
     " from unnest(i.indkey::smallint[]) with ordinality as k(n, place)"
-    " join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.n order by place), i.indisunique,"
-    " i.indisprimary, exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid"
+    " join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.n order by place)"
+    " || array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = i.indrelid"
+    " and a.attnum <> all (i.indkey::smallint[]) and exists (select from pg_catalog.pg_depend d"
+    " where d.objid = i.indexrelid and d.refobjid = i.indrelid and d.refobjsubid = a.attnum)),"
+    " i.indisunique, i.indisprimary, exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid"
     " and k.conrelid = i.indrelid), i.indpred is null and i.indexprs is null,"
     " array(select distinct k.conrelid::regclass::text from pg_catalog.pg_constraint k"
-    " where k.conindid = i.indexrelid and k.contype = 'f')"
+    " where k.conindid = i.indexrelid and k.contype = 'f'), pg_get_indexdef(i.indexrelid)"
     " from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
     " where i.indrelid = %s order by 1"
+)
+
+_CHECKS: Final = (
+    "select k.conname::text, array(select a.attname::text from pg_catalog.pg_attribute a"
+    " where a.attrelid = k.conrelid and a.attnum = any (k.conkey) order by a.attnum), pg_get_constraintdef(k.oid)"
+    " from pg_catalog.pg_constraint k where k.contype = 'c' and k.conrelid = %s order by 1"
 )
 
 # What a function names without a schema: a word of its text that is a relation, a function or a type there, with
@@ -279,7 +306,8 @@ _INDEXES: Final = (
 _TRIGGERS: Final = (
     "select t.tgname::text, t.tgenabled::text, p.oid::regprocedure::text,"
     " array(select distinct o.name from ("
-    " select relname::text as name, relnamespace as place from pg_catalog.pg_class where relkind in ('r', 'v', 'm', 'p', 'S')"
+    " select relname::text as name, relnamespace as place from pg_catalog.pg_class"
+    " where relkind in ('r', 'v', 'm', 'p', 'S')"
     " union all select proname::text, pronamespace from pg_catalog.pg_proc"
     " union all select typname::text, typnamespace from pg_catalog.pg_type where typtype in ('e', 'd')) o"
     " where o.place = any (array(select n.oid from pg_catalog.pg_namespace n where n.nspname = any (%s)))"

@@ -1,10 +1,10 @@
-"""Why tables cannot be taken over as they are, each with the statement that helps, and what a person should know. Pure."""
+"""Why tables cannot be taken over as they are, with the statement that helps, and what a person should know. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from novelsync.adoption.columns import COLUMNS, DERIVED
+from novelsync.adoption.columns import COLUMNS, CONVERTIBLE, DERIVED, NUMBERS
 from novelsync.adoption.existing_tables import Column, Existing, Index, Table
 from novelsync.errors import DatabaseNotReady
 
@@ -21,23 +21,11 @@ ID_DEFAULTS: Final = {
 _FITTING: Final = {"integer": ("smallint", "bigint"), "timestamptz": ("timestamp with time zone",)}
 """Other types, or other names of types, that a column may have as it is."""
 
-_CONVERTIBLE: Final = {
-    "numeric": ("smallint", "integer", "bigint", "real", "double precision"),
-    "integer": ("numeric", "real", "double precision"),
-    "timestamptz": ("timestamp without time zone",),
-}
-"""Types from which a column is converted; any type is converted to text."""
-
 _DEFAULTS: Final = {
     "text": "''",
     "character varying": "''",
     "character": "''",
-    "smallint": "0",
-    "integer": "0",
-    "bigint": "0",
-    "numeric": "0",
-    "real": "0",
-    "double precision": "0",
+    **dict.fromkeys(NUMBERS, "0"),
     "boolean": "false",
     "date": "current_date",
     "timestamp with time zone": "now()",
@@ -171,8 +159,9 @@ def _of_columns(ours: str, table: Table) -> Iterator[str]:
             if column is None or wanted.type == "id":
                 continue
             if column.generated:
-                yield f"{table.name}.{called} is generated, but NovelSync has to write it: {alter} {called} drop expression"
-            elif not fits(column, wanted.type) and not _convertible(column.type, wanted.type):
+                written = f"{table.name}.{called} is generated, but NovelSync has to write it"
+                yield f"{written}: {alter} {called} drop expression"
+            elif not fits(column, wanted.type) and column.kind not in CONVERTIBLE[wanted.type]:
                 yield (
                     f"{table.name}.{called} is {column.type}, and must be {wanted.type}: {alter} {called} type"
                     f" {wanted.type} using …, or rename it"
@@ -220,10 +209,6 @@ def _of_readers(existing: Existing) -> Iterator[str]:
         )
 
 
-def _convertible(type_: str, wanted: str) -> bool:
-    return wanted == "text" or type_ == wanted or type_ in _CONVERTIBLE.get(wanted, ())
-
-
 def remarks(existing: Existing) -> Iterator[str]:
     """What is done that a person may not expect, and what goes on being so."""
     for ours, table in existing.tables.items():
@@ -243,8 +228,14 @@ def remarks(existing: Existing) -> Iterator[str]:
         for index in too_strict(ours, table):
             yield (
                 f"{index.name} keeps {', '.join(index.columns)} of {ours} unique, and files repeat that, or renumber"
-                " it: it becomes an index that forbids nothing"
+                " it: it becomes an index that forbids nothing, so `on conflict` cannot name it any more"
             )
+        for check in table.checks:
+            if {*COLUMNS[ours], *table.twins.values()} & set(check.columns):
+                yield (
+                    f"{check.name} of {ours} is {check.definition}: a novel whose file breaks it is refused, until"
+                    f" alter table public.{ours} drop constraint {quoted_name(check.name)}"
+                )
         yield from _of_triggers(ours, table)
 
 

@@ -48,7 +48,8 @@ def chapters(connection: Connection, existing: Existing | None) -> Iterator[tupl
     text = _value(table, "content", sql.SQL("coalesce(t.{}::text, '')"), "''")
     query = sql.SQL(
         "select {novel_id}::text, t.id::text, {number}, {title}, {url}, {volume},"
-        " sha256(convert_to({text}, 'UTF8')), octet_length({text}) from {table} t {where} order by {novel_id}, {order} t.id"
+        " sha256(convert_to({text}, 'UTF8')), octet_length({text})"
+        " from {table} t {where} order by {novel_id}, {order} t.id"
     ).format(
         novel_id=novel_id,
         number=_value(table, "number", sql.SQL("t.{}::text"), "null::text"),

@@ -23,9 +23,10 @@ def adopt_tables(connection: Connection, proposal: Proposal, readers: str, *, dr
     """
     Makes the tables ours and pairs folders with rows, in one transaction; the next sync reads those novels' files.
 
-    Returns what a person should know besides the proposal's remarks. ``dry_run``: changes nothing, but raises what would be raised, as far as that can be known without writing every
-    row. Raises `DatabaseNotReady` if a statement fails, or the site's triggers do, and `DatabaseUnavailable` if somebody
-    else has locked the tables; nothing was changed then.
+    ``dry_run``: changes nothing, but raises what would be raised, as far as that can be known without writing every
+    row. Returns what a person should know besides the proposal's remarks. Raises `DatabaseNotReady` if a statement
+    fails, or the site's triggers do, and `DatabaseUnavailable` if somebody else has locked the tables; nothing was
+    changed then.
     """
     with connection.transaction(force_rollback=dry_run):
         # While we wait for a lock, the site's own queries queue up behind us: not longer than some seconds.

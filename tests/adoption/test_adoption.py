@@ -1,7 +1,6 @@
 """Tables that another sync filled are taken over, and no id changes."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,6 @@ from tests.support.library import REAL_NOVELS, Library, chapter, chapters
 from tests.support.postgrest import ABSENT, StandIn, postgrest_binary
 
 SAMPLES = Path(__file__).parents[2] / "storage" / "novels"
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch, library: Library, empty_database_url: str) -> Iterator[Tables]:
-    """A database with tables of the site's own, and a library, that the commands find by their settings."""
-    monkeypatch.setenv("NOVELSYNC_STORAGE", str(library.folder))
-    monkeypatch.setenv("DATABASE_URL", empty_database_url)
-    tables = Tables(empty_database_url)
-    tables.connection.execute(
-        "do $$ begin if not exists (select from pg_roles where rolname = 'service_role') then"
-        " create role service_role nologin; create role anon nologin; create role authenticated nologin; end if; end $$"
-    )
-    yield tables
-    tables.connection.close()
 
 
 def make_tables(site: Tables, id_type: str, default: str) -> None:
