@@ -224,11 +224,11 @@ def _filled(ours: str, table: Table) -> dict[str, str]:
     sets: dict[str, str] = {}
     for name, wanted in COLUMNS[ours].items():
         source = table.source(name)
-        if source is None or (source == name and (table.columns[name].not_null or not wanted.not_null)):
+        fallback = (wanted.default or ("''" if wanted.type == "text" else "")) if wanted.not_null else ""
+        if source is None or (source == name and (table.columns[name].not_null or not fallback)):
             continue
-        fallback = wanted.default or ("''" if wanted.type == "text" else "")
         value = f"c.{quoted_name(source)}"
-        sets[name] = f"coalesce({value}, {fallback})" if wanted.not_null and fallback else value
+        sets[name] = f"coalesce({value}, {fallback})" if fallback else value
     return sets
 
 

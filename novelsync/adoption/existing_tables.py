@@ -178,15 +178,25 @@ def look(connection: Connection, names: Names) -> Existing:
     )
 
 
-def candidates(connection: Connection, ours: str, names: Names) -> list[str]:
+def _candidates(connection: Connection, ours: str, names: Names) -> list[str]:
     """The tables that may be one of ours, the likeliest first."""
     named = names.tables.get(ours)
     called = [named] if named else TABLES[ours]
     return [name for name in called if one(connection, "select to_regclass(format('public.%%I', %s::text))", name)]
 
 
+def sites_tables(connection: Connection) -> Mapping[str, Sequence[str]]:
+    """By table of ours, the tables that may be it."""
+    return {ours: _candidates(connection, ours, Names()) for ours in TABLES}
+
+
+def site_triggers(connection: Connection, table: str) -> list[Trigger]:
+    """Those of the site on a table of ours."""
+    return triggers(connection, table, one(connection, "select current_schemas(false)::text[]"))
+
+
 def _find(connection: Connection, ours: str, names: Names) -> str:
-    found = candidates(connection, ours, names)
+    found = _candidates(connection, ours, names)
     if not found:
         raise DatabaseNotReady(
             "the tables cannot be taken over, and nothing was changed:"

@@ -101,7 +101,8 @@ def print_adopted(proposal: Proposal, remarks: Sequence[str], *, dry_run: bool) 
         missing = [*write.chapters.removed, *write.chapters.held]
         stay = write.chapter_count - len(write.chapters.created) - len(write.chapters.held)
         said = f"{counted(stay, 'chapter')} matched, {len(write.chapters.created):,} new"
-        out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {said}")
+        said += f"; its slug was {row.slug}" if row.slug and row.slug != write.slug else ""
+        out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {escape(said)}")
         for chapter in missing:
             out.print(f"    [yellow]?[/] {_row(chapter.id, chapter.title)}: the file does not have it")
     for row, why in proposal.unpaired_rows:
