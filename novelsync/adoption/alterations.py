@@ -145,7 +145,7 @@ def _fit(ours: str, column: Column, wanted: OurColumn) -> Iterator[str]:
     """Gives a column the type of ours, as wide as that is, and its default."""
     alter = f"alter table public.{ours} alter column {quoted_name(column.name)}"
     old_default = f"({column.default})::{wanted.type}" if column.default else ""
-    converted = not fits(column, wanted.type)
+    converted = not fits(column, wanted.type) and not obstacles.stays(column, wanted.type)
     if converted:
         if old_default:
             yield f"{alter} drop default"

@@ -129,13 +129,19 @@ CONVERTIBLE: Final[Mapping[str, tuple[str, ...]]] = {
 
 def find_twins(table: str, present: Mapping[str, str], names: Names) -> Iterator[tuple[str, str]]:
     """Pairs of ours and theirs. ``present``: types by name; a column that was named need not be there."""
+    called = {spelt(name): name for name in present if name not in COLUMNS[table]}
     for ours, column in {**COLUMNS[table], **DERIVED[table]}.items():
         named = names.columns.get((table, ours))
         if named is not None:
-            if named not in ("", ours) or (named and ours in DERIVED[table]):
+            if named and (named != ours or ours in DERIVED[table]):
                 yield ours, named
         elif ours not in present or ours in DERIVED[table]:
+            likely = (called[name] for name in map(spelt, (ours, *column.synonyms)) if name in called)
             may_be = CONVERTIBLE.get(column.type)
-            theirs = next((n for n in column.synonyms if n in present and (not may_be or present[n] in may_be)), None)
-            if theirs:
+            if theirs := next((name for name in likely if not may_be or present[name] in may_be), None):
                 yield ours, theirs
+
+
+def spelt(name: str) -> str:
+    """The same for ``coverUrl``, ``cover_url`` and ``CoverURL``."""
+    return name.replace("_", "").lower()

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-from novelsync.adoption.columns import COLUMNS, TABLES, Names, find_twins
+from novelsync.adoption.columns import COLUMNS, TABLES, Names, find_twins, spelt
 from novelsync.database.transports.postgres import connect, translated_errors
 from novelsync.errors import DatabaseNotReady
 
@@ -32,6 +32,8 @@ class Column(NamedTuple):
     """The table that a foreign key on it points at, or empty."""
     labels: Sequence[str]
     """Of an enum."""
+    used_by: Sequence[str]
+    """Views, policies and the like, in words, because of which its type cannot change."""
 
     @property
     def kind(self) -> str:
@@ -180,9 +182,11 @@ def look(connection: Connection, names: Names) -> Existing:
 
 def _candidates(connection: Connection, ours: str, names: Names) -> list[str]:
     """The tables that may be one of ours, the likeliest first."""
-    named = names.tables.get(ours)
-    called = [named] if named else TABLES[ours]
-    return [name for name in called if one(connection, "select to_regclass(format('public.%%I', %s::text))", name)]
+    if named := names.tables.get(ours):
+        return [named] if one(connection, "select to_regclass(format('public.%%I', %s::text))", named) else []
+    likely = list(map(spelt, TABLES[ours]))
+    there = [name for (name,) in connection.execute(_RELATIONS) if spelt(name) in likely]
+    return sorted(there, key=lambda name: (name != ours, likely.index(spelt(name))))
 
 
 def sites_tables(connection: Connection) -> Mapping[str, Sequence[str]]:
@@ -272,6 +276,11 @@ def one(connection: Connection, query: str, *parameters: object) -> Any:
 
 # The catalog ---------------------------------------------------------------------------
 
+_RELATIONS: Final = (
+    "select relname::text from pg_catalog.pg_class"
+    " where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f')"
+)
+
 _CLASS: Final = (
     "select relkind::text, relowner::regrole::text, pg_has_role(current_user, relowner, 'usage'),"
     " relrowsecurity, relforcerowsecurity from pg_catalog.pg_class where oid = %s"
@@ -284,7 +293,13 @@ _COLUMNS: Final = (
     " coalesce((select c.relname::text from pg_catalog.pg_constraint k"
     " join pg_catalog.pg_class c on c.oid = k.confrelid"
     " where k.contype = 'f' and k.conrelid = a.attrelid and k.conkey = array[a.attnum] limit 1), ''),"
-    " array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = a.atttypid order by e.enumsortorder)"
+    " array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = a.atttypid"
+    " order by e.enumsortorder),"
+    " array(select distinct pg_describe_object(d.classid, d.objid, 0) from pg_catalog.pg_depend d"
+    " where d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum"
+    " and (d.classid in ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass) or exists ("
+    " select from pg_catalog.pg_attrdef f where d.classid = 'pg_attrdef'::regclass and f.oid = d.objid"
+    " and f.adnum <> a.attnum)) order by 1)"
     " from pg_catalog.pg_attribute a"
     " left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum"
     " where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum"

@@ -63,6 +63,14 @@ def fits(column: Column, wanted: str) -> bool:
     return column.type == wanted or column.type in _FITTING.get(wanted, ())
 
 
+def stays(column: Column, wanted: str) -> bool:
+    """Whether it keeps a limit that a file may be over, because views or policies use it."""
+    return bool(column.used_by) and not fits(column, wanted) and (column.type, wanted) in _LIMITED
+
+
+_LIMITED: Final = {("character varying", "text"), ("character", "text"), ("numeric", "numeric")}
+
+
 def default_that_fits(column: Column) -> str | None:
     """For a required column that NovelSync does not write; None: there is none that can be known."""
     if column.references:
@@ -166,6 +174,11 @@ def _of_columns(ours: str, table: Table) -> Iterator[str]:
                     f"{table.name}.{called} is {column.type}, and must be {wanted.type}: {alter} {called} type"
                     f" {wanted.type} using …, or rename it"
                 )
+            elif column.used_by and not fits(column, wanted.type) and not stays(column, wanted.type):
+                yield (
+                    f"{table.name}.{called} is {column.type}, and has to become {wanted.type}, which"
+                    f" {', '.join(column.used_by)} forbids: drop that, and make it again afterwards"
+                )
     for column in unfilled(ours, table):
         if default_that_fits(column) is None:
             yield _of_unfilled(table, column, alter)
@@ -222,6 +235,13 @@ def remarks(existing: Existing) -> Iterator[str]:
             yield f"these columns of {ours} stay, and are kept equal to ours: {', '.join(twins)}"
         if "content" in table.twins:
             yield f"each text is stored twice until the site reads content and {table.twins['content']} is dropped"
+        for name, wanted in {**COLUMNS[ours], **DERIVED[ours]}.items():
+            column = table.columns.get(table.source(name) or "")
+            if column and stays(column, wanted.type):
+                yield (
+                    f"{ours}.{column.name} keeps its limit, because of {', '.join(column.used_by)}: a novel whose file"
+                    " is over it is refused"
+                )
         for column in unfilled(ours, table):
             if default := default_that_fits(column):
                 yield f"{ours}.{column.name} is required and NovelSync does not fill it: new rows get {default}"

@@ -125,7 +125,8 @@ def _triggers_of_the_site(settings: Settings) -> Iterator[Finding]:
         return
     for trigger in found:
         if trigger.unqualified and trigger.state != "D":
-            said = f"{trigger.name} calls {trigger.function}, which names {', '.join(trigger.unqualified)} without a schema"
+            names = ", ".join(trigger.unqualified)
+            said = f"{trigger.name} calls {trigger.function}, which names {names} without a schema"
             yield Finding("triggers", said, f"alter function {trigger.function} set search_path = public")
 
 

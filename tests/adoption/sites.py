@@ -139,9 +139,13 @@ alter table books enable always trigger ac_always;
 """
 """An order of its own that begins at 0, and triggers in every state."""
 
-PLAIN: Final = """
-create table novels (id text primary key, name text not null, link text, thumbnail varchar(100));
-create table chapters (
-  id text primary key, novel_id text not null, title text, chapter_num double precision, text text, created timestamp);
+PRISMA: Final = """
+create table "Novel" (
+  id text primary key, name text not null, link text, thumbnail varchar(100), "createdAt" timestamp(3) not null,
+  "updatedAt" timestamp(3) not null);
+create table "Chapter" (
+  id text primary key, "novelId" text not null, title text, "chapterNum" double precision, text text,
+  "sourceUrl" text, "createdAt" timestamp(3) not null default current_timestamp);
+create view latest as select id, name, thumbnail from "Novel";
 """
-"""No foreign key, no default, and a chapter's text in a column that is called ``text``."""
+"""Made by a program: names in camel case, no foreign key, and what is a default elsewhere the program fills in."""
