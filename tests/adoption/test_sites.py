@@ -241,10 +241,17 @@ def test_tables_with_other_names_go_on_under_these_as_views(
         "select n.title, c.position, c.content, c.content_hash = sha256('a text') from chapters c"
         " join novels n on n.id = c.novel_id where n.title = 'Mine'"
     ) == [("Mine", 1, "a text", True)]
+    with site.connection.transaction():
+        site.connection.execute("set local role authenticated; delete from stories where name = 'Mine'")
+    assert site.rows("select count(*) from novels") == [(1,)]
     library.write("emma", chapters(3), title="Emma")
     sync()
-    assert len(as_anon(site, "select name from story_chapters")) == 4
-    assert len(site.rows("select name from story_chapters")) == 5
+    assert [name for (name,) in as_anon(site, "select name from story_chapters order by chapter_no")] == [
+        "Chapter 1",
+        "Chapter 2",
+        "Chapter 3",
+    ]
+    assert len(site.rows("select name from story_chapters")) == 4
     assert "up to date" in _ok(run, "migrate")
 
 
