@@ -1,42 +1,16 @@
-"""Why tables cannot be taken over as they are, with the statement that helps, and what a person should know. Pure."""
+"""Why tables cannot be taken over as they are, with the statement that helps. Pure."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from novelsync.adoption.columns import COLUMNS, CONVERTIBLE, DERIVED, NUMBERS
-from novelsync.adoption.existing_tables import Column, Existing, Index, Table
+from novelsync.adoption.site.columns import COLUMNS, CONVERTIBLE, DERIVED
+from novelsync.adoption.site.fitting import ID_DEFAULTS, default_that_fits, fits, grantees, stays, too_strict, unfilled
+from novelsync.adoption.site.tables import Column, Existing, Table
 from novelsync.errors import DatabaseNotReady
 
-ID_DEFAULTS: Final = {
-    "smallint": "",
-    "integer": "",
-    "bigint": "",
-    "uuid": "gen_random_uuid()",
-    "text": "gen_random_uuid()::text",
-    "character varying": "gen_random_uuid()::text",
-}
-"""Types that an id may have, with the default it gets if it has none; a number becomes an identity column."""
-
-_FITTING: Final = {"integer": ("smallint", "bigint"), "timestamptz": ("timestamp with time zone",)}
-"""Other types, or other names of types, that a column may have as it is."""
-
-_DEFAULTS: Final = {
-    "text": "''",
-    "character varying": "''",
-    "character": "''",
-    **dict.fromkeys(NUMBERS, "0"),
-    "boolean": "false",
-    "date": "current_date",
-    "timestamp with time zone": "now()",
-    "timestamp without time zone": "now()",
-    "json": "'{}'",
-    "jsonb": "'{}'",
-    "uuid": "gen_random_uuid()",
-}
-"""What a new row may have in a column that NovelSync knows nothing about."""
-
 _UUID_LENGTH: Final = 36
+
+
 _VIEW_SECURITY: Final = 150_000
 """The version of Postgres from which on a view can be read with the reader's own privileges."""
 
@@ -47,56 +21,6 @@ def cannot(reasons: Sequence[str], hint: str = "") -> DatabaseNotReady:
         f"the tables cannot be taken over, and nothing was changed: {'; '.join(reasons)}",
         hint or "fix it with alter table (add, rename or convert the column), or let NovelSync fill tables of its own",
     )
-
-
-def quoted_name(name: str) -> str:
-    """As SQL takes it; plain names stay plain, unless they could be keywords."""
-    if re.fullmatch(r"[a-z][a-z0-9]*_[a-z0-9_]*|id|title|slug|author|public|extensions|novels|chapters|number", name):
-        return name
-    return '"' + name.replace('"', '""') + '"'
-
-
-def fits(column: Column, wanted: str) -> bool:
-    """Whether it may stay as it is: of this type, and without a limit that a file may be over."""
-    if wanted in ("text", "numeric") and column.limited:
-        return False
-    return column.type == wanted or column.type in _FITTING.get(wanted, ())
-
-
-def stays(column: Column, wanted: str) -> bool:
-    """Whether it keeps a limit that a file may be over, because views or policies use it."""
-    return bool(column.used_by) and not fits(column, wanted) and (column.type, wanted) in _LIMITED
-
-
-_LIMITED: Final = {("character varying", "text"), ("character", "text"), ("numeric", "numeric")}
-
-
-def default_that_fits(column: Column) -> str | None:
-    """For a required column that NovelSync does not write; None: there is none that can be known."""
-    if column.references:
-        return None
-    return "'{}'" if column.type.endswith("[]") else _DEFAULTS.get(column.type)
-
-
-def unfilled(ours: str, table: Table) -> Iterator[Column]:
-    """The site's required columns that nobody would fill in a new row."""
-    written = {"id", *COLUMNS[ours], *(theirs for name, theirs in table.twins.items() if name not in DERIVED[ours])}
-    for column in table.columns.values():
-        if column.name not in written and column.not_null and not column.filled:
-            yield column
-
-
-def too_strict(ours: str, table: Table) -> Iterator[Index]:
-    """The unique indexes that what NovelSync writes may break."""
-    written = {*COLUMNS[ours], *table.twins.values()}
-    for index in table.indexes:
-        if index.unique and not index.primary and set(index.columns) != {"id"} and written & set(index.columns):
-            yield index
-
-
-def grantees(table: Table, privilege: str) -> list[str]:
-    """The roles, but for the owner and ``service_role``, that have a privilege on a table or one of its columns."""
-    return sorted({grant.grantee for grant in table.grants if grant.privilege == privilege})
 
 
 def reasons(existing: Existing) -> Iterator[str]:
@@ -220,56 +144,3 @@ def _of_readers(existing: Existing) -> Iterator[str]:
             f"{who} may read chapters but not novels: grant select on novels too"
             f" (grant select on public.{existing.novels.name} to {who})"
         )
-
-
-def remarks(existing: Existing) -> Iterator[str]:
-    """What is done that a person may not expect, and what goes on being so."""
-    for ours, table in existing.tables.items():
-        if table.name != ours:
-            yield (
-                f"{table.name} becomes {ours}, and a view has its former name: the site reads and writes through it."
-                f" Foreign keys and publications (Realtime) follow the table, and are called {ours}"
-            )
-        twins = [f"{theirs} = {name}" for name, theirs in table.twins.items()]
-        if twins:
-            yield f"these columns of {ours} stay, and are kept equal to ours: {', '.join(twins)}"
-        if "content" in table.twins:
-            yield f"each text is stored twice until the site reads content and {table.twins['content']} is dropped"
-        for name, wanted in {**COLUMNS[ours], **DERIVED[ours]}.items():
-            column = table.columns.get(table.source(name) or "")
-            if column and stays(column, wanted.type):
-                yield (
-                    f"{ours}.{column.name} keeps its limit, because of {', '.join(column.used_by)}: a novel whose file"
-                    " is over it is refused"
-                )
-        for column in unfilled(ours, table):
-            if default := default_that_fits(column):
-                yield f"{ours}.{column.name} is required and NovelSync does not fill it: new rows get {default}"
-        for index in too_strict(ours, table):
-            yield (
-                f"{index.name} keeps {', '.join(index.columns)} of {ours} unique, and files repeat that, or renumber"
-                " it: it becomes an index that forbids nothing, so `on conflict` cannot name it any more"
-            )
-        for check in table.checks:
-            if {*COLUMNS[ours], *table.twins.values()} & set(check.columns):
-                yield (
-                    f"{check.name} of {ours} is {check.definition}: a novel whose file breaks it is refused, until"
-                    f" alter table public.{ours} drop constraint {quoted_name(check.name)}"
-                )
-        yield from _of_triggers(ours, table)
-
-
-def _of_triggers(ours: str, table: Table) -> Iterator[str]:
-    for trigger in table.triggers:
-        if trigger.state == "D":
-            continue
-        if trigger.unqualified:
-            yield (
-                f"trigger {trigger.name} of {ours}: {trigger.function} names {', '.join(trigger.unqualified)} without a"
-                " schema and would fail, so it gets a search_path"
-            )
-        if trigger.counts and ours == "chapters":
-            yield (
-                f"trigger {trigger.name} of {ours} counts rows for each row: the time that a novel takes to come in"
-                " grows with the square of its chapters, and removed rows count"
-            )

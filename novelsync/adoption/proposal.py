@@ -10,11 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from novelsync.adoption import existing_tables, rows
 from novelsync.adoption.alterations import Alterations, alterations
-from novelsync.adoption.columns import Names
-from novelsync.adoption.existing_tables import Connection, Existing
-from novelsync.adoption.rows import ExistingNovel
+from novelsync.adoption.site import looking, rows
+from novelsync.adoption.site.columns import Names
+from novelsync.adoption.site.looking import Connection
+from novelsync.adoption.site.rows import ExistingNovel
+from novelsync.adoption.site.tables import Existing
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, DatabaseNotReady
 from novelsync.models.source import Book, SourceFile
@@ -50,7 +51,7 @@ def propose(connection: Connection, storage: Storage, names: Names, *, max_file_
 
     Raises `DatabaseNotReady` if the tables cannot be taken over, or `StorageUnavailable`.
     """
-    existing = None if existing_tables.is_ours(connection) else existing_tables.look(connection, names)
+    existing = None if looking.is_ours(connection) else looking.look(connection, names)
     proposal = Proposal(existing, alterations(existing) if existing else None)
     unpaired = rows.novels(connection, existing)
     if existing is None and not unpaired:

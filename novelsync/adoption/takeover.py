@@ -10,11 +10,14 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from novelsync.adoption.alterations import Alterations, awaken, silence
-from novelsync.adoption.existing_tables import Connection, Existing, one, triggers
-from novelsync.adoption.obstacles import cannot, grantees
+from novelsync.adoption.access import awaken, silence
+from novelsync.adoption.alterations import Alterations
+from novelsync.adoption.obstacles import cannot
 from novelsync.adoption.proposal import Proposal
-from novelsync.adoption.rows import ExistingNovel
+from novelsync.adoption.site.fitting import grantees
+from novelsync.adoption.site.looking import Connection, one, triggers
+from novelsync.adoption.site.rows import ExistingNovel
+from novelsync.adoption.site.tables import Existing
 from novelsync.database.migrations import apply_missing
 from novelsync.errors import DatabaseNotReady, DatabaseUnavailable
 

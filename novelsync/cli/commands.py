@@ -13,9 +13,9 @@ from typing import NoReturn
 import click
 
 from novelsync import __version__
-from novelsync.adoption.columns import parse_names
-from novelsync.adoption.existing_tables import opened
 from novelsync.adoption.proposal import propose
+from novelsync.adoption.site.columns import parse_names
+from novelsync.adoption.site.looking import opened
 from novelsync.adoption.takeover import adopt_tables
 from novelsync.cli.doctor import examine
 from novelsync.cli.output import (

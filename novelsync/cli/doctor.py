@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from novelsync.adoption.alterations import alterations
-from novelsync.adoption.columns import Names
-from novelsync.adoption.existing_tables import is_ours, look, opened, site_triggers, sites_tables
+from novelsync.adoption.site.columns import Names
+from novelsync.adoption.site.looking import is_ours, look, opened, site_triggers, sites_tables
 from novelsync.database.migrations import migrations
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError

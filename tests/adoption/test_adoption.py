@@ -9,7 +9,7 @@ import pytest
 
 from bench import plain
 from novelsync.adoption.proposal import pair_by_title
-from novelsync.adoption.rows import ExistingNovel
+from novelsync.adoption.site.rows import ExistingNovel
 from novelsync.models.source import NovelFields
 from tests.conftest import Run, Tables
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels

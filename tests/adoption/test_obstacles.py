@@ -1,7 +1,11 @@
 """What is in the way of taking over is told before anything is changed: by the dry run, and by `doctor`."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from novelsync.adoption.site.columns import COLUMNS, DERIVED, TABLES
 from tests.adoption.sites import BOOKS, REPLACED, STORIES
 from tests.conftest import Run, Tables
 from tests.support.library import Library, chapter, chapters
@@ -149,3 +153,17 @@ def test_doctor_names_a_trigger_that_came_later_and_would_fail(run: Run, replace
     told = run("doctor")
     assert told.code == 1
     assert "alter function update_novel_chapter_count() set search_path = public" in told.out
+
+
+def test_the_docs_have_the_names_that_are_found() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+    documented = {
+        option.split("=")[0]: tuple(re.findall(r"`(\w+)`", found))
+        for found, option in re.findall(r"^\| .+? \| (`.+`) \| `(\S+=\S+)` \|$", text, re.MULTILINE)
+    }
+    assert len(documented) == 8
+    for ours, found in documented.items():
+        table, _, column = ours.partition(".")
+        known = {**COLUMNS[table], **DERIVED[table]}
+        names = known[column].synonyms if column else tuple(name for name in TABLES[table] if name != table)
+        assert set(found) <= set(names), ours

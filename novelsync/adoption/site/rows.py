@@ -8,8 +8,9 @@ from operator import itemgetter
 
 from psycopg import sql
 
-from novelsync.adoption.alterations import order
-from novelsync.adoption.existing_tables import Connection, Existing, Table
+from novelsync.adoption.site.fitting import order
+from novelsync.adoption.site.looking import Connection
+from novelsync.adoption.site.tables import Existing, Table
 from novelsync.models.source import NovelFields, url_hash
 from novelsync.models.stored import KnownChapter
 
