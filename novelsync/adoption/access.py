@@ -64,14 +64,16 @@ def view(ours: str, table: Table) -> Iterator[str]:
     """Under its former name a renamed table goes on for the site: as a view through which it also writes."""
     if table.name == ours:
         return
-    view = f"public.{quoted_name(table.name)}"
-    columns = ", ".join(quoted_name(name) for name in table.columns)
+    name = f"public.{quoted_name(table.name)}"
+    columns = ", ".join(map(quoted_name, table.columns))
     # With the reader's own privileges, so that row-level security holds for the reader and not for the owner.
-    yield f"create view {view} with (security_invoker = true) as select {columns} from public.{ours}"
-    yield f"alter view {view} owner to {table.owner}"
-    yield f"grant select, insert, update, delete on {view} to service_role"
+    yield f"create view {name} with (security_invoker = true) as select {columns} from public.{ours}"
+    yield f"alter view {name} owner to {table.owner}"
+    # Older Supabase projects grant everything on new views to everybody.
+    yield f"revoke all on {name} from public, anon, authenticated"
+    yield f"grant select, insert, update, delete on {name} to service_role"
     for grant in table.grants:
-        yield from _granted(view, grant)
+        yield from _granted(name, grant)
 
 
 def _granted(view: str, grant: Grant) -> Iterator[str]:

@@ -38,7 +38,7 @@ _TEXTS: Final = '"0_novelsync_texts"'
 
 # Tags are no words, and Chinese and Japanese have no blanks between theirs: there each character counts.
 _MARKUP: Final = "'<[^>]*>'"
-_WORDS: Final = "'[\u3040-\u30ff\u3400-\u9fff]|[^[:space:]\u3040-\u30ff\u3400-\u9fff]+'"
+_WORDS: Final = r"'[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+'"
 
 
 def novel_triggers(mirrors: Sequence[Mirror]) -> Iterator[str]:

@@ -51,7 +51,7 @@ def reasons(existing: Existing) -> Iterator[str]:
 
 
 def _absent(ours: str, table: Table) -> Iterator[str]:
-    for name in ("id", *(("novel_id", "title") if ours == "chapters" else ("title",))):
+    for name in ("id", "novel_id" if ours == "chapters" else "title"):
         if table.source(name) is None:
             yield f"public.{table.name} has no column {name}"
     for name, theirs in table.twins.items():

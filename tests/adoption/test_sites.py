@@ -150,10 +150,10 @@ def test_the_service_that_novelsync_replaces_is_taken_over_with_ids_progress_and
     assert "equal" in sync("verify")
 
     shelf.add(21)
-    shelf.add(10.5, "một hai ba bốn năm sáu bảy tám")
+    shelf.add(10.5, "một hai ba bốn<br>năm sáu 第一章 bảy")
     sync()
     assert (21.0, "Chương 21", "21.html", True) in site.rows(SHOWN)
-    assert site.rows("select word_count from chapters where chapter_number = 10.5") == [(8,)]
+    assert site.rows("select word_count from chapters where chapter_number = 10.5") == [(10,)]
     assert site.rows("select total_chapters, chapter_count from novels") == [(22, 22)]
 
     shelf.put("3.html", "<p>" + text_of("another text, much longer") + "</p>")
