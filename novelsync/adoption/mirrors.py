@@ -31,7 +31,7 @@ class Derived(NamedTuple):
     word_count: str | None
 
 
-FIRST: Final = '"0_novelsync"'
+_FIRST: Final = '"0_novelsync"'
 """The triggers' name: those of one table fire in the order of their names."""
 
 _TEXTS: Final = '"0_novelsync_texts"'
@@ -46,7 +46,7 @@ def novel_triggers(mirrors: Sequence[Mirror]) -> Iterator[str]:
     if not mirrors:
         return
     yield _function("mirror_novels", [line for mirror in mirrors for line in _both_ways(mirror)])
-    yield _trigger(FIRST, "insert or update", "novels", "mirror_novels")
+    yield _trigger(_FIRST, "insert or update", "novels", "mirror_novels")
 
 
 def chapter_triggers(mirrors: Sequence[Mirror], derived: Derived, server: int) -> Iterator[str]:
@@ -58,7 +58,7 @@ def chapter_triggers(mirrors: Sequence[Mirror], derived: Derived, server: int) -
     text = [mirror for mirror in mirrors if mirror.ours == "content"]
     lines = [line for mirror in mirrors if mirror not in text for line in _both_ways(mirror)]
     yield _function("mirror_chapters", list(_position(mirrors, lines)))
-    yield _trigger(FIRST, "insert or update", "chapters", "mirror_chapters")
+    yield _trigger(_FIRST, "insert or update", "chapters", "mirror_chapters")
     lines = [line for mirror in text for line in _both_ways(mirror)]
     yield _function("mirror_texts", [*lines, *_of_text(derived.word_count, server)])
     columns = ", ".join(["content", *(mirror.theirs for mirror in text)])
@@ -90,8 +90,11 @@ def _both_ways(mirror: Mirror) -> Iterator[str]:
     """Whoever is written wins; if both are, ours does."""
     ours, theirs = f"new.{mirror.ours}", f"new.{mirror.theirs}"
     our_change = f"{ours} is distinct from old.{mirror.ours}"
-    if mirror.ours == "number":  # a chapter without one is called after its place, which may change
+    neither = _or(theirs, mirror.their_fallback)
+    if mirror.ours == "number" and mirror.their_fallback != "null":
+        # A chapter without one is called after its place, which may change.
         our_change += f" or ({ours} is null and new.position is distinct from old.position)"
+        neither = mirror.their_fallback
     to_theirs = f"{theirs} := {_or(ours, mirror.their_fallback)};"
     to_ours = f"{ours} := {_or(theirs, mirror.our_fallback)};"
     yield "if tg_op = 'INSERT' then"
@@ -101,7 +104,7 @@ def _both_ways(mirror: Mirror) -> Iterator[str]:
     yield f"    {to_ours}"
     if mirror.their_fallback != "null":
         yield "  else"
-        yield f"    {theirs} := coalesce({theirs}, {mirror.their_fallback});"
+        yield f"    {theirs} := {neither};"
     yield "  end if;"
     yield f"elsif {our_change} then"
     yield f"  {to_theirs}"

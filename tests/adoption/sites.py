@@ -111,7 +111,8 @@ create table stories (
   inserted_at timestamp not null default now(), updated_at timestamp not null default now());
 create table story_chapters (
   id uuid primary key default gen_random_uuid(), story_id uuid not null references stories (id) on delete cascade,
-  chapter_no integer not null, name varchar(200) not null, body text not null, words integer not null default 0,
+  chapter_no integer not null default 0, name varchar(200) not null, body text not null,
+  words integer not null default 0,
   source_url text, inserted_at timestamp not null default now(), unique (story_id, chapter_no));
 create table bookmarks (
   reader text not null, chapter_id uuid not null references story_chapters (id) on delete cascade);

@@ -102,6 +102,10 @@ def replaced(site: Tables, count: int) -> None:
     site.connection.execute("alter table novels enable trigger update_novels_updated_at")
 
 
+RIGHTS = (
+    "select oid::regclass::text, relacl::text from pg_class where relnamespace = 'public'::regnamespace and"
+    " relname in ('novels', 'chapters', 'reading_progress', 'bookshelf') order by 1"
+)
 PROGRESS = "select user_id::text, novel_id, chapter_id, chapter_number from reading_progress"
 SHOWN = (
     "select chapter_number::float, title, content_file, word_count > 7 from chapters"
@@ -124,6 +128,9 @@ def test_the_service_that_novelsync_replaces_is_taken_over_with_ids_progress_and
     progress, updated = site.rows(PROGRESS), site.rows("select id, updated_at from chapters order by id")
     triggers = site.rows("select tgname::text, tgenabled::text from pg_trigger where not tgisinternal order by 1")
 
+    rights = site.rows(RIGHTS)
+    policies = set(site.rows("select polname, pg_get_expr(polqual, polrelid) from pg_policy"))
+
     told = _ok(run, "migrate", "--adopt", "--dry-run")
     assert "alter function update_novel_chapter_count() set search_path = public;" in told
     assert "update_novel_chapter_count() names chapters, novels without a schema" in told
@@ -136,6 +143,8 @@ def test_the_service_that_novelsync_replaces_is_taken_over_with_ids_progress_and
     assert site.rows("select id, updated_at from chapters order by id") == updated
     assert site.rows("select updated_at = '2024-01-01' from novels") == [(True,)]
     assert "up to date" in _ok(run, "migrate")
+    assert site.rows(RIGHTS) == rights
+    assert policies < set(site.rows("select polname, pg_get_expr(polqual, polrelid) from pg_policy"))
     now = site.rows(
         "select tgname::text, tgenabled::text from pg_trigger where not tgisinternal"
         " and tgname not like '0%%' and tgname <> 'mirror_files' and tgname not like 'novelsync%%' order by 1"
@@ -205,7 +214,7 @@ def test_tables_with_other_names_go_on_under_these_as_views(
     run: Run, site: Tables, library: Library, sync: Callable[..., str]
 ) -> None:
     stories(site)
-    library.write("emma", [chapter(0), *chapters(3)], title="Emma", cover_url="https://example.com/c")
+    library.write("emma", [chapter(0), *chapters(3), chapter("end")], title="Emma", cover_url="https://x.y/c")
     before = site.rows("select id, name from story_chapters")
     bookmark = site.rows("select * from bookmarks")
     found = _ok(run, "migrate", "--adopt", "--dry-run")
@@ -219,11 +228,10 @@ def test_tables_with_other_names_go_on_under_these_as_views(
     assert set(before) <= set(site.rows("select id, name from story_chapters"))
     # How many words there are in what was there is the site's own business.
     assert site.rows("select chapter_no::int, name, words > 20 from story_chapters order by 1") == [
-        (n, f"Chapter {n}", n == 0) for n in range(4)
+        *((n, f"Chapter {n}", n == 0) for n in range(4)),
+        (5, "Chapter end", True),
     ]
-    assert site.rows("select name, slug, cover, chapters_count from stories") == [
-        ("Emma", "emma", "https://example.com/c", 4)
-    ]
+    assert site.rows("select name, slug, cover, chapters_count from stories") == [("Emma", "emma", "https://x.y/c", 5)]
     assert site.rows("select * from bookmarks") == bookmark
     assert "equal" in sync("verify")
 
@@ -251,7 +259,7 @@ def test_tables_with_other_names_go_on_under_these_as_views(
         "Chapter 2",
         "Chapter 3",
     ]
-    assert len(site.rows("select name from story_chapters")) == 4
+    assert len(site.rows("select name from story_chapters")) == 5
     assert "up to date" in _ok(run, "migrate")
 
 
