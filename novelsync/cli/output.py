@@ -132,18 +132,19 @@ def print_migrated(database: str, applied: list[str], readers: str) -> None:
     out.print(f"readers of new tables: {READERS[readers]}")
 
 
-def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
-    """What taking over tables does, or would do."""
-    for statement in proposal.existing.alterations if proposal.existing else ():
-        out.print(f"[dim]{escape(statement)};[/]")
-    for remark in proposal.existing.remarks if proposal.existing else ():
+def print_adopted(proposal: Proposal, remarks: Sequence[str], *, dry_run: bool) -> None:
+    """What taking over tables does, or would do. ``remarks``: besides the proposal's own."""
+    for statement in proposal.alterations.shown if proposal.alterations else ():
+        out.print("\n".join(f"[dim]{escape(line)}[/]" for line in f"{statement};".splitlines()))
+    for remark in [*(proposal.alterations.remarks if proposal.alterations else ()), *remarks]:
         out.print(f"[yellow]![/] {escape(remark)}")
     for write in proposal.writes:
         row = proposal.pairs[write.slug]
         missing = [*write.chapters.removed, *write.chapters.held]
         stay = write.chapter_count - len(write.chapters.created) - len(write.chapters.held)
         said = f"{counted(stay, 'chapter')} matched, {len(write.chapters.created):,} new"
-        out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {said}")
+        said += f"; its slug was {row.slug}" if row.slug and row.slug != write.slug else ""
+        out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {escape(said)}")
         for chapter in missing:
             out.print(f"    [yellow]?[/] {_row(chapter.id, chapter.title)}: the file does not have it")
     for row, why in proposal.unpaired_rows:
