@@ -64,6 +64,7 @@ def _read(data: bytes) -> Book:
     slices = _split(content, noticed)
     for key in ("title", "chapters"):
         noticed.look_for_capitals(slices, key, "the file")
+    unread = _without_volumes(slices)
     try:
         file = BookFile.model_validate(slices, from_attributes=True, context=noticed)
     except pydantic.ValidationError as error:
@@ -74,19 +75,32 @@ def _read(data: bytes) -> Book:
         if slices.title is ABSENT and (other := overlooked.other_title(keys)):  # type: ignore[attr-defined]
             noticed.reasons.append(f'the file has "{other}", and what readers see as the title must be in "title"')
         raise BookRefused(noticed.reasons, _FORMAT_HINT)
-    chapters = _chapters(file, noticed)
-    noticed.remarks += [f"the list {each} is not read" for each in overlooked.other_lists(keys)]
-    optional = file.author, file.description, file.cover_url, file.status
-    return Book(file.title, *optional, chapters, noticed.warnings(), _overlooked(keys, chapters))
-
-
-def _chapters(file: BookFile, noticed: Noticed) -> list[BookChapter]:
-    """Those of the novel itself; or, if it has none, those of its volumes."""
-    if not file.chapters:
-        return [_chapter(c, volume.title or c.volume) for volume in file.volumes for c in volume.chapters]
-    if any(volume.chapters for volume in file.volumes):
+    chapters = _chapters(file)
+    if overlooked.has_chapters(unread):
         noticed.remarks.append("the chapters in volumes are not read, because there are others in chapters")
-    return [_chapter(c, c.volume) for c in file.chapters]
+    noticed.remarks += [f"the list {each} is not read" for each in overlooked.other_lists(keys)]
+    missing = _overlooked(keys, chapters)
+    if missing and any(chapter.fetched or chapter.filename for chapter in chapters):
+        noticed.remarks.append(missing)
+        missing = ""
+    optional = file.author, file.description, file.cover_url, file.status
+    return Book(file.title, *optional, chapters, noticed.warnings(), missing)
+
+
+def _without_volumes(slices: msgspec.Struct) -> Raw:
+    """Takes the volumes away, where there are chapters that count before theirs, and returns them."""
+    volumes: Raw = slices.volumes  # type: ignore[attr-defined]
+    if re.fullmatch(rb"null|\[\s*\]", memoryview(slices.chapters)):  # type: ignore[attr-defined]
+        return ABSENT
+    slices.volumes = ABSENT  # type: ignore[attr-defined]
+    return volumes
+
+
+def _chapters(file: BookFile) -> list[BookChapter]:
+    """Those of the novel itself; or, if it has none, those of its volumes."""
+    if file.chapters:
+        return [_chapter(c, c.volume) for c in file.chapters]
+    return [_chapter(c, volume.title or c.volume) for volume in file.volumes for c in volume.chapters]
 
 
 def _chapter(chapter: BookFileChapter, volume: str | None) -> BookChapter:
@@ -94,15 +108,15 @@ def _chapter(chapter: BookFileChapter, volume: str | None) -> BookChapter:
 
 
 def _overlooked(keys: Mapping[str, Raw], chapters: Sequence[BookChapter]) -> str:
-    """What the file has in place of texts, if it has none at all."""
-    if any(chapter.fetched or chapter.filename for chapter in chapters):
-        return ""
+    """What the file has in place of chapters, or in place of the texts of some; empty if there is nothing."""
     if not chapters:
         others = overlooked.other_content(keys)
         return f"the file has {overlooked.listed(others)}, and chapters belong into the list chapters" if others else ""
-    others = overlooked.other_texts(keys["chapters"]) if "chapters" in keys else ()
+    blank = {place for place, each in enumerate(chapters) if not each.fetched and not each.filename}
+    others = overlooked.other_texts(keys, blank) if blank else ()
+    which = "chapters" if len(blank) == len(chapters) else "chapters without a text"
     where = "a text belongs into content, or into a file that filename names"
-    return f"chapters have {overlooked.listed(others)}, and {where}" if others else ""
+    return f"{which} have {overlooked.listed(others)}, and {where}" if others else ""
 
 
 def _place(location: tuple[int | str, ...]) -> str:
