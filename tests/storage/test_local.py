@@ -227,16 +227,6 @@ def strays(storage: LocalStorage) -> dict[str, str]:
     return found
 
 
-def test_a_folder_with_files_only_in_folders_within_is_told_as_in_a_bucket(
-    library: Library, storage: LocalStorage
-) -> None:
-    for path in ("fantasy/emma/book_info.json", "fantasy/emma/1.html", "sorted/.git/config", "empty/within/.keep"):
-        file = library.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("{}", encoding="utf-8")
-    assert strays(storage) == {"fantasy": "emma/book_info.json"}
-
-
 def test_a_file_that_gets_another_name_while_texts_are_listed_hides_no_other(
     library: Library, storage: LocalStorage
 ) -> None:
