@@ -39,14 +39,6 @@ TITLES: Final = ("book_name", "name", "bookName", "novel_title", "book_title")
 """What other programs call the title."""
 
 
-def keys_of(data: bytes | memoryview) -> Mapping[str, Raw]:
-    """The top level of a file. Empty for what is no object, or has more keys than anybody writes."""
-    try:
-        return {} if is_crowded(data, b'":') else _OBJECT.decode(data)
-    except msgspec.MsgspecError:
-        return {}
-
-
 def other_title(keys: Mapping[str, Raw]) -> str:
     """The key that another program has the title in; empty if there is none."""
     return next((key for key in TITLES if key in keys), "")

@@ -14,11 +14,12 @@ from typing import Final, TypeAlias, cast
 import msgspec
 import pydantic
 from msgspec import Raw
+from msgspec.json import Decoder
 
 from novelsync.books import overlooked
 from novelsync.books.noticed import SURROGATE, Noticed
-from novelsync.books.schema import BOOK_SLICES, BookFile, BookFileChapter
-from novelsync.books.slices import ABSENT, SHOWN, kind_of
+from novelsync.books.schema import BookFile, BookFileChapter, BookSlices
+from novelsync.books.slices import ABSENT, SHOWN, is_crowded, kind_of
 from novelsync.errors import BookRefused
 from novelsync.models.source import Book, BookChapter
 from novelsync.text.formatting import printable
@@ -26,6 +27,9 @@ from novelsync.text.formatting import printable
 _FORMAT_HINT: Final = "fix what is named and write the file again; docs/format.md shows the format"
 _SYNTAX_HINT: Final = "write it with a JSON library, whole, under another name, then rename it to book_info.json"
 _UTF8_HINT: Final = 'save it as UTF-8; in Python: open(path, "w", encoding="utf-8")'
+
+_OBJECT: Final = Decoder(dict[str, Raw])
+_BOOK: Final = Decoder(BookSlices)
 
 _CHUNK: Final = 1 << 20
 
@@ -61,7 +65,7 @@ def _read(data: bytes) -> Book:
     _check_encoding(data)
     noticed = Noticed()
     content = memoryview(data)[3:] if data.startswith(codecs.BOM_UTF8) else data
-    slices = _split(content, noticed)
+    slices, keys = _split(content, noticed)
     for key in ("title", "chapters"):
         noticed.look_for_capitals(slices, key, "the file")
     unread = _without_volumes(slices)
@@ -70,7 +74,6 @@ def _read(data: bytes) -> Book:
     except pydantic.ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)
         noticed.reasons += [f"{_place(each['loc'])} {each['msg']}" for each in wrong]
-    keys = overlooked.keys_of(content)
     if noticed.reasons:
         if slices.title is ABSENT and (other := overlooked.other_title(keys)):  # type: ignore[attr-defined]
             noticed.reasons.append(f'the file has "{other}", and what readers see as the title must be in "title"')
@@ -145,10 +148,17 @@ def _check_encoding(data: bytes) -> None:
             raise BookRefused([reason], _UTF8_HINT) from None
 
 
-def _split(data: _Bytes, noticed: Noticed) -> msgspec.Struct:
-    """The raw slices of the file's keys. Raises `BookRefused` for what is not JSON, or is no object."""
+def _split(data: _Bytes, noticed: Noticed) -> tuple[msgspec.Struct, Mapping[str, Raw]]:
+    """
+    The raw slices of the keys that are read, and those of all keys; none of these if there may be more than fit.
+
+    Raises `BookRefused` for what is not JSON, or is no object.
+    """
     try:
-        return BOOK_SLICES.decode(data)
+        if is_crowded(data, b'":'):
+            return _BOOK.decode(data), {}
+        keys = _OBJECT.decode(data)
+        return BookSlices(**{key: keys[key] for key in BookSlices.__struct_fields__ if key in keys}), keys
     except msgspec.ValidationError:
         first = cast(re.Match[bytes], re.search(rb"\S", data))
         raise BookRefused([f"the file is {kind_of(Raw(first[0]))}, and an object is needed"], _FORMAT_HINT) from None

@@ -196,7 +196,7 @@ def _slices(model: type[BaseModel], *more: str) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"{model.__name__}Slices", [(key, Raw, ABSENT) for key in (*model.model_fields, *more)])
 
 
-BOOK_SLICES: Final = Decoder(_slices(BookFile, *in_capitals("title"), *in_capitals("chapters")))
+BookSlices: Final = _slices(BookFile, *in_capitals("title"), *in_capitals("chapters"))
 _CHAPTERS: Final[Decoder[list[msgspec.Struct]]] = Decoder(
     list[_slices(BookFileChapter, *in_capitals("content"), *ALIASES["filename"])]  # type: ignore[misc]
 )
