@@ -38,7 +38,8 @@ def walk(folder: str, within: str = "") -> Iterator[tuple[str, str, int, str]]:
     with entries:
         for entry in entries:
             name = entry.name
-            if name[0] == "." or (name == BOOK_FILE and not within) or not _is_utf8(name):
+            # A chapter cannot name a file whose name is not UTF-8.
+            if name[0] == "." or (name == BOOK_FILE and not within) or not (name.isascii() or _is_utf8(name)):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if within.count("/") < DEEPEST:
@@ -55,8 +56,7 @@ def walk(folder: str, within: str = "") -> Iterator[tuple[str, str, int, str]]:
 
 
 def _is_utf8(name: str) -> bool:
-    """A chapter cannot name a file whose name is not."""
-    return name.isascii() or not _ESCAPED.search(name)
+    return not _ESCAPED.search(name)
 
 
 def _linked(folder: str, within: str, name: str) -> Iterator[tuple[str, str, int, str]]:
