@@ -71,7 +71,7 @@ def _volume(slices: msgspec.Struct, info: ValidationInfo) -> msgspec.Struct:
 
 
 def _by_alias(slices: msgspec.Struct, name: str) -> msgspec.Struct:
-    if getattr(slices, name) is ABSENT:
+    if kind_of(getattr(slices, name)) == "null":
         for alias in ALIASES[name]:
             if (value := getattr(slices, alias)) is not ABSENT:
                 setattr(slices, name, value)

@@ -270,7 +270,7 @@ IN_ORDER = "select volume, title, content from chapters where removed_at is null
 def test_chapters_of_volumes_are_stored_in_order_each_with_its_volume(
     library: Library, service: SyncService, tables: Tables
 ) -> None:
-    first = {"volume_name": "I. Highbury", "volume_intro": "…", "chapters": [chapter("a"), chapter("b")]}
+    first = {"title": None, "volume_name": "I. Highbury", "volume_intro": "…", "chapters": [chapter("a"), chapter("b")]}
     second = {"title": 2, "chapters": [chapter("a", content=text_of("second a")), chapter("c", volume="its own")]}
     last = {"chapters": [chapter("d", volume="III"), chapter("e")]}
     library.write("emma", volumes=[first, {"title": "empty"}, second, last])
