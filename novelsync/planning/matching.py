@@ -32,24 +32,26 @@ def pair_chapters(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -
     pairs: _Pairs = [None] * len(found)
     if not known:
         return pairs
+    volumes = _telling_volumes(known, found)
+    number_and_title, title, number = (_in_volumes(volumes, label) for label in (_number_and_title, _title, _number))
     published = [k for k, chapter in enumerate(known) if not chapter.removed]
     removed = [k for k, chapter in enumerate(known) if chapter.removed]
     _pair_by_sign(known, published, found, pairs, _text)
     by_text = {k: f for f, k in enumerate(pairs) if k is not None}
     # A removed chapter that is back with its text is that chapter, whatever else it has of others.
     _pair_by_sign(known, removed, found, pairs, _text)
-    for label in (_url, _number_and_title):
+    for label in (_url, number_and_title):
         _pair_by_sign(known, _trusted(known, published, found, by_text, label), found, pairs, label)
     _pair_by_sign(known, published, found, pairs, _text, copies=True)
-    for label in (_title, _number):
+    for label in (title, number):
         _pair_by_sign(known, _trusted(known, published, found, by_text, label), found, pairs, label)
     _pair_neighbours(known, len(published), found, pairs, _alike)
     _pair_by_sign(known, removed, found, pairs, _url)
     _pair_by_place(len(published), pairs)
     _pair_neighbours(known, len(published), found, pairs, _alike_but_for_text)
     # A number alone brings nothing back: a notice that was removed may have had it.
-    for candidates, weaker in ((published, (_title, _number)), (removed, (_title,))):
-        for label in (_url, _number_and_title):
+    for candidates, weaker in ((published, (title, number)), (removed, (title,))):
+        for label in (_url, number_and_title):
             _pair_by_sign(known, candidates, found, pairs, label)
         _pair_by_sign(known, candidates, found, pairs, _text, copies=True)
         for label in weaker:
@@ -91,6 +93,34 @@ def _title(chapter: _Chapter) -> Hashable:
 
 def _number(chapter: _Chapter) -> Hashable:
     return chapter.number
+
+
+def _telling_volumes(known: Sequence[KnownChapter], found: Sequence[BookChapter]) -> frozenset[str]:
+    """
+    The volumes that are part of a chapter's name, because each begins again with "Chapter 1": those of both sides.
+
+    None of them where nothing begins again, so that chapters may change volumes; and none that has got another name.
+    """
+    both = {row.volume for row in known} & {chapter.volume for chapter in found}
+    again = bool(both - {None}) and (_begins_again(known) or _begins_again(found))
+    return frozenset(volume for volume in both if volume) if again else frozenset()
+
+
+def _begins_again(chapters: Sequence[_Chapter]) -> bool:
+    """Whether a number, or the title of a chapter without one, is in several volumes."""
+    first: dict[Hashable, str | None] = {}
+    names = ((_title(each) if each.number is None else each.number, each.volume) for each in chapters)
+    return any(name is not None and first.setdefault(name, volume) != volume for name, volume in names)
+
+
+def _in_volumes(volumes: frozenset[str], label: _Sign) -> _Sign:
+    """The label, and a volume with it if that is one of ``volumes``."""
+
+    def sign(chapter: _Chapter) -> Hashable:
+        value = label(chapter)
+        return None if value is None else (chapter.volume if chapter.volume in volumes else None, value)
+
+    return sign if volumes else label
 
 
 def _pair_by_sign(
