@@ -17,6 +17,7 @@ from bench import (
     buckets,
     chart,
     cold_start,
+    conversions,
     events,
     fan_out,
     hostile,
@@ -45,6 +46,7 @@ MEASUREMENTS = {
         matching,
         events,
         fan_out,
+        conversions,
         scale,
     )
 }

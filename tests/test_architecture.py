@@ -15,7 +15,7 @@ LAYERS: tuple[set[str], ...] = (
     {"books"},
     {"contracts"},
     {"gcp", "settings", "storage", "database", "schedulers", "novel_reader"},
-    {"running", "adoption"},
+    {"running", "adoption", "convert"},
     {"sync_service", "scheduler_service"},
     {"status_service"},
     {"wiring"},

@@ -1,22 +1,27 @@
 """
 Taking over a site's tables: which folder belongs to which row, and what the next sync will do there.
 
-Rows and folders are paired by their exact titles, where those are unique on both sides: a wrong pair would cost readers
-more than a missing one. What stays unpaired is named in the output, and readers go on seeing it.
+Rows and folders are paired by their titles, where those are unique on both sides: a wrong pair would cost readers more
+than a missing one. What stays unpaired is named in the output, and readers go on seeing it.
 """
 
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from novelsync.adoption import existing_tables
-from novelsync.adoption.existing_tables import Connection, Existing, ExistingNovel
-from novelsync.books.reader import check_size, read_book
+from novelsync.adoption.alterations import Alterations, alterations
+from novelsync.adoption.site import looking, rows
+from novelsync.adoption.site.columns import Names
+from novelsync.adoption.site.looking import Connection
+from novelsync.adoption.site.rows import ExistingNovel
+from novelsync.adoption.site.tables import Existing
 from novelsync.contracts import Storage
 from novelsync.errors import BookRefused, DatabaseNotReady
 from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel
 from novelsync.models.writing import NovelWrite
+from novelsync.novel_reader import NovelReader
 from novelsync.planning.guards import Limits
 from novelsync.planning.novel_plan import plan_novel
 from novelsync.text.formatting import counted
@@ -28,6 +33,8 @@ class Proposal:
 
     existing: Existing | None
     """None if the tables were taken over before; then only what is still unpaired is looked at."""
+    alterations: Alterations | None = None
+    """Likewise."""
     pairs: dict[str, ExistingNovel] = field(default_factory=dict)
     """Rows by the slugs of their folders."""
     writes: list[NovelWrite] = field(default_factory=list)
@@ -38,63 +45,80 @@ class Proposal:
     """Slugs, each with the reason."""
 
 
-def propose(connection: Connection, storage: Storage, *, max_file_bytes: int, limits: Limits) -> Proposal:
+def propose(connection: Connection, storage: Storage, names: Names, *, max_file_bytes: int, limits: Limits) -> Proposal:
     """
     Reads storage and tables, and changes nothing. Paired files are read twice, so that only one is in memory at a time.
 
     Raises `DatabaseNotReady` if the tables cannot be taken over, or `StorageUnavailable`.
     """
-    existing = None if existing_tables.is_ours(connection) else existing_tables.look(connection)
-    rows = existing_tables.novels(connection, existing)
-    if existing is None and not rows:
+    existing = None if looking.is_ours(connection) else looking.look(connection, names)
+    proposal = Proposal(existing, alterations(existing) if existing else None)
+    unpaired = rows.novels(connection, existing)
+    if existing is None and not unpaired:
         raise DatabaseNotReady("there is nothing to take over: every row is NovelSync's already", "`novelsync sync`")
-    taken = set() if existing else existing_tables.known_slugs(connection)
-    proposal = Proposal(existing)
-    titles: dict[str, str] = {}
-    for novel, book in _books(storage, max_file_bytes):
-        if novel.slug in taken:
-            continue
-        if isinstance(book, Book):
-            titles[novel.slug] = book.title
-        else:
-            proposal.unpaired_folders.append((novel.slug, f"its file cannot be accepted: {book.message}"))
-    proposal.pairs = pair_by_title(rows, titles)
-    paired = {row.id for row in proposal.pairs.values()}
-    by_row, by_folder = Counter(row.fields.title for row in rows), Counter(titles.values())
-    proposal.unpaired_rows = [
-        (row, _why(by_row[row.fields.title], by_folder[row.fields.title])) for row in rows if row.id not in paired
-    ]
-    proposal.unpaired_folders += [
-        (slug, _why(by_row[title], by_folder[title])) for slug, title in titles.items() if slug not in proposal.pairs
-    ]
+    taken = set() if existing else rows.known_slugs(connection)
+    reader = NovelReader(storage, max_file_bytes)
+    _pair(proposal, unpaired, {novel.slug: book for novel, book in _books(storage, reader) if novel.slug not in taken})
     if not proposal.pairs:
         raise DatabaseNotReady(
             f"no row of novels has the title of a folder in {storage.location}, and nothing was changed",
-            "is NOVELSYNC_STORAGE right? Titles must be exactly alike, and unique on both sides",
+            "is NOVELSYNC_STORAGE right? Titles must be alike, and unique on both sides",
         )
     slugs = {row.id: slug for slug, row in proposal.pairs.items()}
-    stored = {slugs[id_]: known for id_, known in existing_tables.chapters(connection, existing) if id_ in slugs}
+    stored = {slugs[id_]: known for id_, known in rows.chapters(connection, existing) if id_ in slugs}
     for slug, row in proposal.pairs.items():
         found = storage.find(slug)
-        file = _book(storage, found, max_file_bytes) if found else None
-        if found and isinstance(file, Book):
+        file = reader.read_whole(found) if found else None
+        if file and isinstance(file.book, Book):
             chapters = stored.get(slug, [])
             known = KnownNovel(slug, 0, same=False, fields=row.fields, chapters=chapters, chapter_count=len(chapters))
-            proposal.writes.append(plan_novel(found, "", file, known, request_id="", limits=limits))
+            proposal.writes.append(plan_novel(file.novel, "", file.book, known, request_id="", limits=limits))
     return proposal
 
 
+def _pair(proposal: Proposal, unpaired: Sequence[ExistingNovel], books: Mapping[str, str | BookRefused]) -> None:
+    """``books``: by slug the title, or why the file is refused."""
+    titles = {slug: title for slug, title in books.items() if isinstance(title, str)}
+    proposal.pairs = pair_by_title(unpaired, titles)
+    paired = {row.id for row in proposal.pairs.values()}
+    by_row = Counter(alike(row.fields.title) for row in unpaired)
+    by_folder = Counter(map(alike, titles.values()))
+
+    def why(title: str) -> str:
+        return _why(by_row[alike(title)], by_folder[alike(title)])
+
+    proposal.unpaired_rows = [(row, why(row.fields.title)) for row in unpaired if row.id not in paired]
+    proposal.unpaired_folders = [
+        (slug, why(title) if isinstance(title, str) else f"its file cannot be accepted: {title.message}")
+        for slug, title in books.items()
+        if slug not in proposal.pairs
+    ]
+
+
 def pair_by_title(rows: Sequence[ExistingNovel], titles: Mapping[str, str]) -> dict[str, ExistingNovel]:
-    """Rows by the slugs of their folders. A row whose slug is the name of a folder belongs to that one."""
+    """
+    Rows by the slugs of their folders. A row whose slug is the name of a folder belongs to that one.
+
+    Others are paired by exact titles first, and then by titles that differ only as `alike` allows.
+    """
     pairs = {row.slug: row for row in rows if row.slug and row.slug in titles}
     left = [row for row in rows if row.slug not in titles]
-    by_row = Counter(row.fields.title for row in left)
-    by_folder = Counter(title for slug, title in titles.items() if slug not in pairs)
-    slugs = {title: slug for slug, title in titles.items() if slug not in pairs}
-    for row in left:
-        if by_row[row.fields.title] == by_folder[row.fields.title] == 1:
-            pairs[slugs[row.fields.title]] = row
+    for key in (str, alike):
+        paired = {row.id for row in pairs.values()}
+        found: defaultdict[str, tuple[list[ExistingNovel], list[str]]] = defaultdict(lambda: ([], []))
+        for row in left:
+            if row.id not in paired:
+                found[key(row.fields.title)][0].append(row)
+        for slug, title in titles.items():
+            if slug not in pairs:
+                found[key(title)][1].append(slug)
+        pairs |= {slugs[0]: same[0] for same, slugs in found.values() if len(same) == len(slugs) == 1}
     return pairs
+
+
+def alike(title: str) -> str:
+    """The title without what is no difference: the Unicode form, case, and how many blanks there are."""
+    return " ".join(unicodedata.normalize("NFC", title).casefold().split())
 
 
 def _why(rows: int, folders: int) -> str:
@@ -106,18 +130,10 @@ def _why(rows: int, folders: int) -> str:
     return f"{counted(rows, 'row')} and {counted(folders, 'folder')} have this title"
 
 
-def _books(storage: Storage, max_file_bytes: int) -> Iterator[tuple[SourceFile, Book | BookRefused]]:
+def _books(storage: Storage, reader: NovelReader) -> Iterator[tuple[SourceFile, str | BookRefused]]:
+    """Each novel's title, or why its file is refused; one that is being written at the moment is left out."""
     for novel in storage.listing():
-        book = _book(storage, novel, max_file_bytes)
+        file = reader.read(novel)
+        book = reader.parse(file).book if file else None
         if book is not None:
-            yield novel, book
-
-
-def _book(storage: Storage, novel: SourceFile, max_file_bytes: int) -> Book | BookRefused | None:
-    """The novel, or why it is refused; None if its file is being written at the moment."""
-    try:
-        check_size(novel.size, max_file_bytes)
-        data = storage.read(novel)
-        return None if data is None else read_book(data)
-    except BookRefused as refusal:
-        return refusal
+            yield novel, book.title if isinstance(book, Book) else book

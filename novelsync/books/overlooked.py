@@ -5,7 +5,8 @@ Other programs write files of the same name. What they mean is not guessed at; b
 novel is empty.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Raw
 from msgspec.json import Decoder
 
 from novelsync.books.schema import ALIASES, BookFile, BookFileChapter
-from novelsync.books.slices import is_crowded, kind_of
+from novelsync.books.slices import ABSENT, is_crowded, kind_of
 from novelsync.text.formatting import printable, shortened
 
 _KNOWN: Final = frozenset(BookFile.model_fields)
@@ -21,6 +22,7 @@ _KNOWN_OF_CHAPTERS: Final = frozenset({*BookFileChapter.model_fields, *ALIASES["
 
 _OBJECT: Final = Decoder(dict[str, Raw])
 _OBJECTS: Final = Decoder(list[dict[str, Raw]])
+_ITEMS: Final = Decoder(list[Raw])
 
 _LOOKED_AT: Final = 20
 """Chapters whose keys are looked at: all are written by one program."""
@@ -35,14 +37,6 @@ _BESIDES: Final = frozenset({"tags", "genres", "categories", "characters", "revi
 
 TITLES: Final = ("book_name", "name", "bookName", "novel_title", "book_title")
 """What other programs call the title."""
-
-
-def keys_of(data: bytes | memoryview) -> Mapping[str, Raw]:
-    """The top level of a file. Empty for what is no object, or has more keys than anybody writes."""
-    try:
-        return {} if is_crowded(data, b'":') else _OBJECT.decode(data)
-    except msgspec.MsgspecError:
-        return {}
 
 
 def other_title(keys: Mapping[str, Raw]) -> str:
@@ -67,20 +61,46 @@ def _objects_in(raw: Raw) -> int:
 
 
 def other_content(keys: Mapping[str, Raw]) -> Sequence[str]:
-    """All unknown keys of the top level, where there are no chapters at all."""
-    return [key for key in keys if key not in _KNOWN]
+    """All keys of the top level that are not read, where there are no chapters at all."""
+    return [key for key in keys if key not in _KNOWN or (key == "volumes" and not _are_volumes(keys[key]))]
 
 
-def other_texts(chapters: Raw) -> Sequence[str]:
-    """Unknown keys of chapters that seem to hold their text: a long string, an array or an object."""
+def _are_volumes(raw: Raw) -> bool:
+    """Whether each has a list of chapters, if only an empty one."""
     try:
-        objects = _OBJECTS.decode(chapters) if not is_crowded(chapters, b"{") else []
-    except msgspec.MsgspecError:
-        return []
+        return kind_of(raw) == "null" or all("chapters" in volume for volume in _OBJECTS.decode(raw))
+    except msgspec.ValidationError:
+        return False
+
+
+def has_chapters(volumes: Raw) -> bool:
+    """Whether any of these volumes has chapters that could be read."""
+    return any(True for _ in _chapters_of(volumes))
+
+
+def _chapters_of(volumes: Raw) -> Iterator[Raw]:
+    try:
+        found = _OBJECTS.decode(volumes) if not is_crowded(volumes, b"{") else []
+    except msgspec.ValidationError:
+        return
+    for volume in found:
+        if "chapters" in volume and _objects_in(volume["chapters"]):
+            yield from _ITEMS.decode(volume["chapters"])
+
+
+def other_texts(keys: Mapping[str, Raw], without_text: Collection[int]) -> Sequence[str]:
+    """
+    Unknown keys of chapters that seem to hold their text: a long string, an array or an object.
+
+    ``without_text``: the places of the chapters that have none.
+    """
+    chapters = _ITEMS.decode(keys["chapters"]) if kind_of(keys.get("chapters", ABSENT)) == "an array" else []
+    each_chapter = iter(chapters) if chapters else _chapters_of(keys.get("volumes", ABSENT))
+    blank = (raw for place, raw in enumerate(each_chapter) if place in without_text)
     found: dict[str, None] = {}
-    for each in objects[:_LOOKED_AT]:
-        for key, raw in each.items():
-            if key not in _KNOWN_OF_CHAPTERS and memoryview(raw).nbytes >= _LONG:
+    for raw in islice(blank, _LOOKED_AT):
+        for key, value in _OBJECT.decode(raw).items():
+            if key not in _KNOWN_OF_CHAPTERS and memoryview(value).nbytes >= _LONG:
                 found[key] = None
     return list(found)
 

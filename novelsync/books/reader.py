@@ -14,11 +14,12 @@ from typing import Final, TypeAlias, cast
 import msgspec
 import pydantic
 from msgspec import Raw
+from msgspec.json import Decoder
 
 from novelsync.books import overlooked
 from novelsync.books.noticed import SURROGATE, Noticed
-from novelsync.books.schema import BOOK_SLICES, BookFile, BookFileChapter
-from novelsync.books.slices import ABSENT, SHOWN, kind_of
+from novelsync.books.schema import BookFile, BookFileChapter, BookSlices
+from novelsync.books.slices import ABSENT, SHOWN, is_crowded, kind_of
 from novelsync.errors import BookRefused
 from novelsync.models.source import Book, BookChapter
 from novelsync.text.formatting import printable
@@ -26,6 +27,9 @@ from novelsync.text.formatting import printable
 _FORMAT_HINT: Final = "fix what is named and write the file again; docs/format.md shows the format"
 _SYNTAX_HINT: Final = "write it with a JSON library, whole, under another name, then rename it to book_info.json"
 _UTF8_HINT: Final = 'save it as UTF-8; in Python: open(path, "w", encoding="utf-8")'
+
+_OBJECT: Final = Decoder(dict[str, Raw])
+_BOOK: Final = Decoder(BookSlices)
 
 _CHUNK: Final = 1 << 20
 
@@ -61,32 +65,45 @@ def _read(data: bytes) -> Book:
     _check_encoding(data)
     noticed = Noticed()
     content = memoryview(data)[3:] if data.startswith(codecs.BOM_UTF8) else data
-    slices = _split(content, noticed)
+    slices, keys = _split(content, noticed)
     for key in ("title", "chapters"):
         noticed.look_for_capitals(slices, key, "the file")
+    unread = _without_volumes(slices)
     try:
         file = BookFile.model_validate(slices, from_attributes=True, context=noticed)
     except pydantic.ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)
         noticed.reasons += [f"{_place(each['loc'])} {each['msg']}" for each in wrong]
-    keys = overlooked.keys_of(content)
     if noticed.reasons:
         if slices.title is ABSENT and (other := overlooked.other_title(keys)):  # type: ignore[attr-defined]
             noticed.reasons.append(f'the file has "{other}", and what readers see as the title must be in "title"')
         raise BookRefused(noticed.reasons, _FORMAT_HINT)
-    chapters = _chapters(file, noticed)
-    noticed.remarks += [f"the list {each} is not read" for each in overlooked.other_lists(keys)]
-    optional = file.author, file.description, file.cover_url, file.status
-    return Book(file.title, *optional, chapters, noticed.warnings(), _overlooked(keys, chapters))
-
-
-def _chapters(file: BookFile, noticed: Noticed) -> list[BookChapter]:
-    """Those of the novel itself; or, if it has none, those of its volumes."""
-    if not file.chapters:
-        return [_chapter(c, volume.title or c.volume) for volume in file.volumes for c in volume.chapters]
-    if any(volume.chapters for volume in file.volumes):
+    chapters = _chapters(file)
+    if overlooked.has_chapters(unread):
         noticed.remarks.append("the chapters in volumes are not read, because there are others in chapters")
-    return [_chapter(c, c.volume) for c in file.chapters]
+    noticed.remarks += [f"the list {each} is not read" for each in overlooked.other_lists(keys)]
+    missing = _overlooked(keys, chapters)
+    if missing and any(chapter.fetched or chapter.filename for chapter in chapters):
+        noticed.remarks.append(missing)
+        missing = ""
+    optional = file.author, file.description, file.cover_url, file.status
+    return Book(file.title, *optional, chapters, noticed.warnings(), missing)
+
+
+def _without_volumes(slices: msgspec.Struct) -> Raw:
+    """Takes the volumes away, where there are chapters that count before theirs, and returns them."""
+    volumes: Raw = slices.volumes  # type: ignore[attr-defined]
+    if re.fullmatch(rb"null|\[\s*\]", memoryview(slices.chapters)):  # type: ignore[attr-defined]
+        return ABSENT
+    slices.volumes = ABSENT  # type: ignore[attr-defined]
+    return volumes
+
+
+def _chapters(file: BookFile) -> list[BookChapter]:
+    """Those of the novel itself; or, if it has none, those of its volumes."""
+    if file.chapters:
+        return [_chapter(c, c.volume) for c in file.chapters]
+    return [_chapter(c, volume.title or c.volume) for volume in file.volumes for c in volume.chapters]
 
 
 def _chapter(chapter: BookFileChapter, volume: str | None) -> BookChapter:
@@ -94,15 +111,15 @@ def _chapter(chapter: BookFileChapter, volume: str | None) -> BookChapter:
 
 
 def _overlooked(keys: Mapping[str, Raw], chapters: Sequence[BookChapter]) -> str:
-    """What the file has in place of texts, if it has none at all."""
-    if any(chapter.fetched or chapter.filename for chapter in chapters):
-        return ""
+    """What the file has in place of chapters, or in place of the texts of some; empty if there is nothing."""
     if not chapters:
         others = overlooked.other_content(keys)
         return f"the file has {overlooked.listed(others)}, and chapters belong into the list chapters" if others else ""
-    others = overlooked.other_texts(keys["chapters"]) if "chapters" in keys else ()
+    blank = {place for place, each in enumerate(chapters) if not each.fetched and not each.filename}
+    others = overlooked.other_texts(keys, blank) if blank else ()
+    which = "chapters" if len(blank) == len(chapters) else "chapters without a text"
     where = "a text belongs into content, or into a file that filename names"
-    return f"chapters have {overlooked.listed(others)}, and {where}" if others else ""
+    return f"{which} have {overlooked.listed(others)}, and {where}" if others else ""
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -131,10 +148,17 @@ def _check_encoding(data: bytes) -> None:
             raise BookRefused([reason], _UTF8_HINT) from None
 
 
-def _split(data: _Bytes, noticed: Noticed) -> msgspec.Struct:
-    """The raw slices of the file's keys. Raises `BookRefused` for what is not JSON, or is no object."""
+def _split(data: _Bytes, noticed: Noticed) -> tuple[msgspec.Struct, Mapping[str, Raw]]:
+    """
+    The raw slices of the keys that are read, and those of all keys; none of these if there may be more than fit.
+
+    Raises `BookRefused` for what is not JSON, or is no object.
+    """
     try:
-        return BOOK_SLICES.decode(data)
+        if is_crowded(data, b'":'):
+            return _BOOK.decode(data), {}
+        keys = _OBJECT.decode(data)
+        return BookSlices(**{key: keys[key] for key in BookSlices.__struct_fields__ if key in keys}), keys
     except msgspec.ValidationError:
         first = cast(re.Match[bytes], re.search(rb"\S", data))
         raise BookRefused([f"the file is {kind_of(Raw(first[0]))}, and an object is needed"], _FORMAT_HINT) from None

@@ -71,7 +71,7 @@ def _volume(slices: msgspec.Struct, info: ValidationInfo) -> msgspec.Struct:
 
 
 def _by_alias(slices: msgspec.Struct, name: str) -> msgspec.Struct:
-    if getattr(slices, name) is ABSENT:
+    if kind_of(getattr(slices, name)) == "null":
         for alias in ALIASES[name]:
             if (value := getattr(slices, alias)) is not ABSENT:
                 setattr(slices, name, value)
@@ -196,7 +196,7 @@ def _slices(model: type[BaseModel], *more: str) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"{model.__name__}Slices", [(key, Raw, ABSENT) for key in (*model.model_fields, *more)])
 
 
-BOOK_SLICES: Final = Decoder(_slices(BookFile, *in_capitals("title"), *in_capitals("chapters")))
+BookSlices: Final = _slices(BookFile, *in_capitals("title"), *in_capitals("chapters"))
 _CHAPTERS: Final[Decoder[list[msgspec.Struct]]] = Decoder(
     list[_slices(BookFileChapter, *in_capitals("content"), *ALIASES["filename"])]  # type: ignore[misc]
 )

@@ -33,10 +33,11 @@ def kind_of(raw: Raw) -> str:
     return _KINDS.get(memoryview(raw)[0], "a number")
 
 
-def is_crowded(raw: Raw | bytes | memoryview, mark: bytes) -> bool:
+def is_crowded(raw: Raw | bytes | bytearray | memoryview, mark: bytes) -> bool:
     """Whether ``mark``, which separates or begins the items of an array, occurs more than `MOST_ITEMS` times."""
-    marks = re.finditer(re.escape(mark), memoryview(raw))
-    return memoryview(raw).nbytes > MOST_ITEMS and next(islice(marks, MOST_ITEMS, None), None) is not None
+    if memoryview(raw).nbytes <= MOST_ITEMS:
+        return False
+    return next(islice(re.finditer(re.escape(mark), memoryview(raw)), MOST_ITEMS, None), None) is not None
 
 
 def shown(raw: Raw) -> str:

@@ -13,8 +13,10 @@ from typing import NoReturn
 import click
 
 from novelsync import __version__
-from novelsync.adoption import existing_tables
 from novelsync.adoption.proposal import propose
+from novelsync.adoption.site.columns import parse_names
+from novelsync.adoption.site.looking import opened
+from novelsync.adoption.takeover import adopt_tables
 from novelsync.cli.doctor import examine
 from novelsync.cli.output import (
     err,
@@ -22,6 +24,8 @@ from novelsync.cli.output import (
     out,
     print_adopted,
     print_changes,
+    print_conversion,
+    print_conversions,
     print_direction,
     print_finding,
     print_json,
@@ -36,6 +40,8 @@ from novelsync.cli.output import (
 from novelsync.cli.validate import schema as file_schema
 from novelsync.cli.validate import validate as validate_path
 from novelsync.cli.verification import verification_of
+from novelsync.convert.registry import FORMATS, Result
+from novelsync.convert.registry import convert as convert_novels
 from novelsync.database import migrations
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import (
@@ -259,16 +265,25 @@ def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
     help="Who may read new tables; anon includes authenticated. Existing policies stay as they are.",
 )
 @click.option("--adopt", is_flag=True, help="Take over tables that another sync filled; all ids stay.")
+@click.option(
+    "--adopt-columns",
+    metavar="NAMES",
+    default="",
+    help="With --adopt: what the tables and columns are called, as novels=stories,chapters.number=chapter_no.",
+)
 @click.option("--dry-run", is_flag=True, help="With --adopt: show what would be done, and do nothing.")
-def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
+def migrate(only_print: bool, readers: str, adopt: bool, adopt_columns: str, dry_run: bool) -> int:
     """Create or update the tables and functions."""
     if dry_run and not adopt:
         raise click.UsageError("--dry-run works only with --adopt; --print shows what a migration runs.")
+    if adopt_columns and not adopt:
+        raise click.UsageError("--adopt-columns works only with --adopt.")
     if adopt and only_print:
         raise click.UsageError("--adopt has no script, because it depends on the tables: use --adopt --dry-run.")
     if only_print:
         click.echo(migrations.as_script(readers))
         return OK
+    names = parse_names(adopt_columns)
     settings = load_settings()
     if settings.supabase_url and not settings.database_url:
         raise ConfigurationError("SUPABASE_URL is set and DATABASE_URL is not: the API cannot migrate", NOT_READY_HINT)
@@ -276,11 +291,12 @@ def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
         if adopt:
             storage = open_storage(settings.storage)
             print_direction(storage.location, name)
-            with existing_tables.opened(conninfo, name) as connection:
-                proposal = propose(connection, storage, max_file_bytes=settings.max_file_bytes, limits=settings.limits)
-                if not dry_run:
-                    existing_tables.adopt(connection, proposal.existing, readers, proposal.pairs)
-            print_adopted(proposal, dry_run=dry_run)
+            with opened(conninfo, name) as connection:
+                proposal = propose(
+                    connection, storage, names, max_file_bytes=settings.max_file_bytes, limits=settings.limits
+                )
+                remarks = adopt_tables(connection, proposal, readers, dry_run=dry_run)
+            print_adopted(proposal, remarks, dry_run=dry_run)
             return OK
         applied = migrations.migrate(conninfo, name, readers)
     print_migrated(name, applied, readers)
@@ -356,3 +372,30 @@ def validate(paths: Sequence[Path], schema: bool) -> int:
             print_verdict(verdict)
     out.print(f"{counted(files, 'file')}, {refused} would be refused, {doubtful} doubtful")
     return PROBLEMS if refused else OK
+
+
+@cli.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.argument("dest", required=False)
+@click.option("--formats", is_flag=True, help="List the formats that can be converted, and convert nothing.")
+def convert(source: Path | None, dest: str | None, formats: bool) -> int:
+    """
+    Convert what other programs wrote; needs no database.
+
+    SOURCE is one novel or a folder of many, DEST a folder of novels as a sync reads it. What has not changed since the
+    last time is not written again, and folders in DEST that this command did not make stay as they are.
+    """
+    if formats:
+        for each in FORMATS:
+            out.print(f"{each.name}: {each.looks}", markup=False)
+        return OK
+    if source is None or dest is None:
+        raise click.UsageError("SOURCE and DEST are needed; --formats shows what can be converted.")
+    if "://" in dest:
+        raise ConfigurationError(f"convert writes to a folder, not to {dest}", "name a folder, and copy it there")
+    conversions = []
+    for conversion in convert_novels(source, Path(dest), load_file_settings().max_file_bytes):
+        print_conversion(conversion)
+        conversions.append(conversion)
+    print_conversions(conversions)
+    return PROBLEMS if any(each.result is Result.REFUSED for each in conversions) else OK

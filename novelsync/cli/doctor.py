@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from novelsync.adoption.alterations import alterations
+from novelsync.adoption.site.columns import Names
+from novelsync.adoption.site.looking import is_ours, look, opened, site_triggers, sites_tables
 from novelsync.database.migrations import migrations
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError
@@ -13,7 +16,7 @@ from novelsync.models.status import ServerInfo
 from novelsync.settings import Settings, load_file_settings, load_settings
 from novelsync.status_service import FULL
 from novelsync.text.formatting import counted
-from novelsync.wiring import open_database, open_scheduler, open_storage
+from novelsync.wiring import open_database, open_scheduler, open_storage, postgres_url
 
 CLOCK_SECONDS: Final = 60
 """A clock that is off by more makes runs look old, or files look as if they were still being written."""
@@ -79,6 +82,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     except DatabaseNotReady as error:
         yield Finding("database", f"{name} answers")
         yield Finding.broken("schema", error)
+        yield from _tables_of_the_site(settings)
         return
     except NovelSyncError as error:
         yield Finding.broken("database", error)
@@ -87,6 +91,43 @@ def _database(settings: Settings) -> Iterator[Finding]:
     yield judge_schema(info)
     yield judge_size(info, settings.database_limit)
     yield judge_clock(info.now, asked, answered)
+    yield from _triggers_of_the_site(settings)
+
+
+def _tables_of_the_site(settings: Settings) -> Iterator[Finding]:
+    """Whether tables that another sync filled can be taken over, and what a person should know before that."""
+    if not settings.database_url:
+        return
+    try:
+        with postgres_url(settings) as (conninfo, name), opened(conninfo, name) as connection:
+            if is_ours(connection) or not all(sites_tables(connection).values()):
+                return
+            remarks = alterations(look(connection, Names())).remarks
+    except NovelSyncError as error:
+        yield Finding.broken("tables", error)
+        return
+    yield Finding(
+        "tables", "another sync filled them, and they can be taken over", "`novelsync migrate --adopt --dry-run`"
+    )
+    for remark in remarks:
+        yield Finding("tables", remark)
+
+
+def _triggers_of_the_site(settings: Settings) -> Iterator[Finding]:
+    """Triggers that would fail when a sync writes, because it has no search_path."""
+    if not settings.database_url:
+        return
+    try:
+        with postgres_url(settings) as (conninfo, name), opened(conninfo, name) as connection:
+            found = [trigger for table in ("novels", "chapters") for trigger in site_triggers(connection, table)]
+    except NovelSyncError as error:
+        yield Finding.broken("triggers", error)
+        return
+    for trigger in found:
+        if trigger.unqualified and trigger.state != "D":
+            names = ", ".join(trigger.unqualified)
+            said = f"{trigger.name} calls {trigger.function}, which names {names} without a schema"
+            yield Finding("triggers", said, f"alter function {trigger.function} set search_path = public")
 
 
 def judge_schema(info: ServerInfo) -> Finding:

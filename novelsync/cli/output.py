@@ -1,7 +1,7 @@
 """Everything that is printed for a person. Decides nothing, and escapes whatever comes from files."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from typing import Any
@@ -15,6 +15,7 @@ from rich.table import Table
 from novelsync.adoption.proposal import Proposal
 from novelsync.cli.validate import FileVerdict
 from novelsync.cli.verification import Verification
+from novelsync.convert.registry import Conversion, Result
 from novelsync.errors import NovelSyncError
 from novelsync.models.report import ChapterDiff, NovelDiff, Report, ReportedProblem, timestamp
 from novelsync.models.results import Outcome
@@ -81,6 +82,47 @@ def print_verdict(verdict: FileVerdict) -> None:
         out.print(f"    [dim]{escape(verdict.hint)}[/]")
 
 
+_CONVERTED = {Result.NEW: "green", Result.CHANGED: "cyan", Result.UNCHANGED: "dim"}
+
+
+def print_conversion(conversion: Conversion) -> None:
+    """One novel that was converted, or why it was not."""
+    counts, source = conversion.counts, escape(str(conversion.source))
+    if conversion.refusal:
+        out.print(f"[red]refused[/] {source}: {escape(conversion.refusal.message)}")
+        out.print(f"    [dim]{escape(as_command_line(conversion.refusal.hint))}[/]")
+    elif conversion.result in _CONVERTED:
+        without_text = f", {counts.without_text:,} without text yet" if counts.without_text else ""
+        written = f", {counted(counts.written, 'text')} written" if counts.written else ""
+        mark = f"[{_CONVERTED[conversion.result]}]{conversion.result}[/]"
+        chapters = f"{counted(counts.chapters, 'chapter')}{without_text}{written}"
+        out.print(f"{mark} {escape(conversion.slug)} ({chapters}), {conversion.format} {source}")
+    for remark in _remarks(conversion):
+        out.print(f"    [yellow]![/] {escape(remark)}")
+
+
+def _remarks(conversion: Conversion) -> Iterator[str]:
+    counts = conversion.counts
+    yield from conversion.remarks
+    if counts.kept:
+        kept, first = counted(len(counts.kept), "text"), quoted(counts.kept[0])
+        yield f"the source no longer has {kept}, the first that of {first}; what was converted earlier stays"
+    if counts.gone:
+        yield f"the source no longer has {counted(counts.gone, 'chapter')}; the files of their texts stay in chapters"
+    if counts.problems:
+        yield f"could not be read: {counted(len(counts.problems), 'text')}, the first: {counts.problems[0]}"
+
+
+def print_conversions(conversions: Sequence[Conversion]) -> None:
+    """The last lines of a command that converted."""
+    if ignored := [each.source for each in conversions if each.result is Result.IGNORED]:
+        named = ", ".join(escape(str(path)) for path in ignored[:3]) + (", …" if len(ignored) > 3 else "")
+        out.print(f"[yellow]![/] in none of the formats, and left out: {len(ignored):,} ({named})")
+    numbers = [(result, sum(each.result is result for each in conversions)) for result in (*_CONVERTED, Result.REFUSED)]
+    said = ", ".join(f"{number:,} {result}" for result, number in numbers if number)
+    out.print(f"{counted(sum(number for _, number in numbers), 'novel')}: {said}")
+
+
 def print_migrated(database: str, applied: list[str], readers: str) -> None:
     """What a migration did."""
     if not applied:
@@ -90,18 +132,19 @@ def print_migrated(database: str, applied: list[str], readers: str) -> None:
     out.print(f"readers of new tables: {READERS[readers]}")
 
 
-def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
-    """What taking over tables does, or would do."""
-    for statement in proposal.existing.alterations if proposal.existing else ():
-        out.print(f"[dim]{escape(statement)};[/]")
-    for remark in proposal.existing.remarks if proposal.existing else ():
+def print_adopted(proposal: Proposal, remarks: Sequence[str], *, dry_run: bool) -> None:
+    """What taking over tables does, or would do. ``remarks``: besides the proposal's own."""
+    for statement in proposal.alterations.shown if proposal.alterations else ():
+        out.print("\n".join(f"[dim]{escape(line)}[/]" for line in f"{statement};".splitlines()))
+    for remark in [*(proposal.alterations.remarks if proposal.alterations else ()), *remarks]:
         out.print(f"[yellow]![/] {escape(remark)}")
     for write in proposal.writes:
         row = proposal.pairs[write.slug]
         missing = [*write.chapters.removed, *write.chapters.held]
         stay = write.chapter_count - len(write.chapters.created) - len(write.chapters.held)
         said = f"{counted(stay, 'chapter')} matched, {len(write.chapters.created):,} new"
-        out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {said}")
+        said += f"; its slug was {row.slug}" if row.slug and row.slug != write.slug else ""
+        out.print(f"[green]=[/] {escape(write.slug)} is row {escape(row.id)}: {escape(said)}")
         for chapter in missing:
             out.print(f"    [yellow]?[/] {_row(chapter.id, chapter.title)}: the file does not have it")
     for row, why in proposal.unpaired_rows:

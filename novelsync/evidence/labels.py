@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Final, TypeAlias
 from unicodedata import normalize
 
@@ -33,10 +33,6 @@ def title(chapter: Chapter) -> Hashable:
     return chapter.title or None
 
 
-def volume_and_number(chapter: Chapter) -> Hashable:
-    return (chapter.volume, chapter.number) if chapter.volume and chapter.number is not None else None
-
-
 def number_and_title(chapter: Chapter) -> Hashable:
     return (chapter.number, chapter.title) if chapter.number is not None and chapter.title else None
 
@@ -44,6 +40,34 @@ def number_and_title(chapter: Chapter) -> Hashable:
 def labels(chapter: Chapter) -> tuple[Hashable, ...]:
     """Number, title and url; None for what is missing."""
     return number(chapter), title(chapter), url(chapter)
+
+
+def telling_volumes(rows: Sequence[Chapter], chapters: Sequence[Chapter]) -> frozenset[str]:
+    """
+    The volumes that are part of a chapter's name, because each begins again with "Chapter 1": those of both sides.
+
+    None of them where nothing begins again, so that chapters may change volumes; and none that has got another name.
+    """
+    both = {row.volume for row in rows} & {chapter.volume for chapter in chapters}
+    again = bool(both - {None}) and (_begins_again(rows) or _begins_again(chapters))
+    return frozenset(volume for volume in both if volume) if again else frozenset()
+
+
+def _begins_again(chapters: Sequence[Chapter]) -> bool:
+    """Whether a number, or the title of a chapter without one, is in several volumes."""
+    first: dict[Hashable, str | None] = {}
+    names = ((title(each) if each.number is None else each.number, each.volume) for each in chapters)
+    return any(name is not None and first.setdefault(name, volume) != volume for name, volume in names)
+
+
+def within_volumes(label: Callable[[Chapter], Hashable], volumes: frozenset[str]) -> Callable[[Chapter], Hashable]:
+    """The label, and a volume with it if that is one of ``volumes``."""
+
+    def sign(chapter: Chapter) -> Hashable:
+        value = label(chapter)
+        return None if value is None else (chapter.volume if chapter.volume in volumes else None, value)
+
+    return sign if volumes else label
 
 
 class Names:

@@ -26,8 +26,13 @@ class Listing:
 
     def __init__(self, novels: Iterable[SourceFile], *settings: float) -> None:
         """``settings``: part of the digest, because they too decide what a run does with these novels."""
+        # What is known of texts stands at the end, if anything is: writing that there is nothing takes time.
         self._lines = [
-            f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\0{texts}\0{text_bytes}\n".encode()
+            (
+                f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\0{texts}\0{text_bytes}\n"
+                if texts
+                else f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n"
+            ).encode()
             for slug, version, size, checksum, unreadable, texts, text_bytes in novels
         ]
         self.digest = sha256(b"".join([f"{settings}\n".encode(), *self._lines])).hexdigest()
@@ -41,10 +46,15 @@ class Listing:
     def __getitem__(self, place: int) -> SourceFile:
         return _novel_of(self._lines[place])
 
+    def beyond_ascii(self) -> Iterator[SourceFile]:
+        """At least those whose slugs are; found without looking into every line."""
+        return (_novel_of(line) for line in self._lines if not line.isascii())
+
 
 def _novel_of(line: bytes) -> SourceFile:
-    slug, version, size, checksum, unreadable, texts, text_bytes = line[:-1].decode().split("\0")
-    return SourceFile(slug, version, int(size), checksum, unreadable, texts, int(text_bytes))
+    slug, version, size, checksum, unreadable, *texts = line[:-1].decode().split("\0")
+    digest, text_bytes = texts or ("", 0)
+    return SourceFile(slug, version, int(size), checksum, unreadable, digest, int(text_bytes))
 
 
 class Selection:
@@ -98,7 +108,7 @@ def remarks_on(listing: Listing, strays: Mapping[str, str]) -> list[Problem]:
 
 def _by_spelling(listing: Listing) -> Mapping[str, list[str]]:
     """Slugs by their composed form; empty if all are composed, as almost everywhere."""
-    if all(novel.slug.isascii() or unicodedata.is_normalized("NFC", novel.slug) for novel in listing):
+    if all(unicodedata.is_normalized("NFC", novel.slug) for novel in listing.beyond_ascii()):
         return {}
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for novel in listing:

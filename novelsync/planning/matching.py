@@ -22,9 +22,10 @@ from novelsync.evidence.labels import (
     labels,
     number,
     number_and_title,
+    telling_volumes,
     title,
     url,
-    volume_and_number,
+    within_volumes,
 )
 from novelsync.evidence.seen import ALIKE, FEWEST_RUNS, comparable
 from novelsync.evidence.texts import Texts
@@ -72,8 +73,11 @@ def pair_chapters(
     def sign(of: Callable[[Chapter], Hashable]) -> _Sign:
         return _Sign(list(map(of, known)), list(map(of, found)))
 
-    urls, numbers, titles, numbers_and_titles = map(sign, (url, number, title, number_and_title))
-    volumes_and_numbers = sign(volume_and_number)
+    volumes = telling_volumes(known, found)
+    urls = sign(url)
+    numbers, titles, numbers_and_titles = (
+        sign(within_volumes(label, volumes)) for label in (number, title, number_and_title)
+    )
     names = _Sign(Names(known).names, Names(found).names)
     _pair_by_sign(published, pairs, _together(urls, numbers, names))
     _pair_by_sign(published, pairs, text, also=texts.tells)
@@ -84,7 +88,7 @@ def pair_chapters(
     for label in (urls, numbers_and_titles):
         _pair_by_sign(_trusted(published, told, label), pairs, label)
     _pair_by_sign(published, pairs, text, copies=True, also=texts.tells)
-    for label in (names, titles, volumes_and_numbers, numbers):
+    for label in (names, titles, numbers):
         _pair_by_sign(_trusted(published, told, label), pairs, label)
     _pair_neighbours(known, len(published), found, pairs, _alike)
     _pair_by_sign(removed, pairs, urls)
@@ -92,7 +96,7 @@ def pair_chapters(
     _pair_neighbours(known, len(published), found, pairs, _alike_but_for_text)
     # A number alone brings nothing back: a notice that was removed may have had it.
     for candidates, weaker in (
-        (published, (names, titles, volumes_and_numbers, numbers)),
+        (published, (names, titles, numbers)),
         (removed, (names, titles)),
     ):
         for label in (urls, numbers_and_titles):

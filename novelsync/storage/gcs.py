@@ -87,7 +87,7 @@ class GcsStorage:
                 found.append(novel._replace(texts=texts_digest(files), text_bytes=sum(file.size for file in files)))
             elif novel:
                 found.append(novel)
-            elif files:
+            elif files and not slug.startswith("."):
                 stray(slug, min(files, key=lambda file: (not file.path.endswith(".json"), file.path)).path)
         return found
 

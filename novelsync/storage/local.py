@@ -57,17 +57,25 @@ class LocalStorage:
                 stray(slug, file)
 
     def _with_texts(self, novel: SourceFile) -> SourceFile:
+        if novel.unreadable:
+            return novel
         files = [*self._walk(novel.slug)]
         return novel._replace(texts=texts_digest(files), text_bytes=sum(size for _, _, size, _ in files))
 
     def _any_file(self, name: str) -> str:
-        """In a folder without a novel's file. Empty if there is none, or it is no folder."""
+        """One in a folder without a novel's file, or in those within. Empty if there is none, or it is no folder."""
         try:
             with os.scandir(self._prefix + name) as entries:
-                files = [each.name for each in entries if each.name[0] != "." and not each.is_dir()]
+                shown = [(each.name, each.is_dir(follow_symlinks=False)) for each in entries if each.name[0] != "."]
         except OSError:
             return ""
-        return min(files, key=lambda name: (not name.endswith(".json"), name), default="")
+        files = [each for each, is_folder in shown if not is_folder]
+        if files:
+            return min(files, key=lambda file: (not file.endswith(".json"), file))
+        if name.count(os.sep) >= local_texts.DEEPEST:
+            return ""
+        within = ((each, self._any_file(f"{name}{os.sep}{each}")) for each, _ in sorted(shown))
+        return next((f"{each}/{file}" for each, file in within if file), "")
 
     def find(self, slug: str) -> SourceFile | None:
         # Slugs come from callers too, and none may reach outside the folder.
@@ -110,8 +118,6 @@ class LocalStorage:
     def _walk(self, slug: str) -> Iterator[tuple[str, str, int, str]]:
         try:
             yield from local_texts.walk(self._prefix + slug)
-        except (FileNotFoundError, NotADirectoryError):
-            return
         except OSError as error:
             raise _unreadable(slug, "its folder", error) from error
 

@@ -17,27 +17,38 @@ _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 _DENIED: Final = "permission denied"
 _CHANGED: Final = "it changed while it was read"
 
+DEEPEST: Final = 50
+"""Folders inside each other, so that a hostile tree exhausts nothing."""
+
 
 def walk(folder: str, within: str = "") -> Iterator[tuple[str, str, int, str]]:
     """
     Path, version, size and why it is unreadable, of each file below a folder but for the ``book_info.json`` in it.
 
-    Hidden files, and what is behind a link to a folder, are left out. Raises `OSError`.
+    Hidden files, and what is behind a link to a folder, are left out, and so is what goes while it is looked at: that
+    is no reason to miss the others. Raises `OSError`.
     """
     try:
         entries = os.scandir(folder)
     except PermissionError:
         yield within, "", 0, _DENIED
         return
+    except (FileNotFoundError, NotADirectoryError):
+        return
     with entries:
         for entry in entries:
             name = entry.name
-            if name[0] == "." or (name == BOOK_FILE and not within) or not _is_utf8(name):
+            # A chapter cannot name a file whose name is not UTF-8.
+            if name[0] == "." or (name == BOOK_FILE and not within) or not (name.isascii() or _is_utf8(name)):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from walk(entry.path, f"{within}{name}/")
+                if within.count("/") < DEEPEST:
+                    yield from walk(entry.path, f"{within}{name}/")
                 continue
-            status = entry.stat(follow_symlinks=False)
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
             if stat.S_ISREG(status.st_mode):
                 yield within + name, version_of(status), status.st_size, ""
             elif stat.S_ISLNK(status.st_mode):
@@ -45,8 +56,7 @@ def walk(folder: str, within: str = "") -> Iterator[tuple[str, str, int, str]]:
 
 
 def _is_utf8(name: str) -> bool:
-    """A chapter cannot name a file whose name is not."""
-    return name.isascii() or not _ESCAPED.search(name)
+    return not _ESCAPED.search(name)
 
 
 def _linked(folder: str, within: str, name: str) -> Iterator[tuple[str, str, int, str]]:

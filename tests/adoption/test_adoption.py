@@ -1,7 +1,6 @@
 """Tables that another sync filled are taken over, and no id changes."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import psycopg
 import pytest
 
 from bench import plain
-from novelsync.adoption.existing_tables import ExistingNovel
 from novelsync.adoption.proposal import pair_by_title
+from novelsync.adoption.site.rows import ExistingNovel
 from novelsync.models.source import NovelFields
 from tests.conftest import Run, Tables
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels
@@ -18,20 +17,6 @@ from tests.support.library import REAL_NOVELS, Library, chapter, chapters
 from tests.support.postgrest import ABSENT, StandIn, postgrest_binary
 
 SAMPLES = Path(__file__).parents[2] / "storage" / "novels"
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch, library: Library, empty_database_url: str) -> Iterator[Tables]:
-    """A database with tables of the site's own, and a library, that the commands find by their settings."""
-    monkeypatch.setenv("NOVELSYNC_STORAGE", str(library.folder))
-    monkeypatch.setenv("DATABASE_URL", empty_database_url)
-    tables = Tables(empty_database_url)
-    tables.connection.execute(
-        "do $$ begin if not exists (select from pg_roles where rolname = 'service_role') then"
-        " create role service_role nologin; create role anon nologin; create role authenticated nologin; end if; end $$"
-    )
-    yield tables
-    tables.connection.close()
 
 
 def make_tables(site: Tables, id_type: str, default: str) -> None:
@@ -172,11 +157,11 @@ def test_what_has_no_counterpart_is_named_and_stays_visible(run: Run, site: Tabl
 def test_what_was_left_unpaired_can_be_paired_later(run: Run, site: Tables, library: Library) -> None:
     make_tables(site, "uuid", "default gen_random_uuid()")
     put(site, "Emma", *chapters(3))
-    put(site, "Persuasion ", *chapters(2))
+    put(site, "Persuaded", *chapters(2))
     library.write("emma", chapters(3), title="Emma")
     library.write("persuasion", chapters(2), title="Persuasion")
     assert "1 novel paired, 1 row and 1 folder not" in run("migrate", "--adopt").out
-    site.connection.execute("update novels set title = trim(title)")
+    site.connection.execute("update novels set title = 'Persuasion' where title = 'Persuaded'")
     before = ids(site)
     assert "1 novel paired, 0 rows and 0 folders not" in run("migrate", "--adopt").out
     assert run("sync").code == 0
@@ -207,19 +192,31 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(run: Run, site: Tables, l
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("alter table chapters rename content to body", "public.chapters has no column content"),
+        ("alter table chapters rename id to chapter_id", "public.chapters has no column id"),
         ("drop table chapters", "there is no table public.chapters"),
         ("alter table chapters alter number type text", "chapters.number is text, and must be numeric"),
         (
-            "alter table chapters add n integer not null default 0; alter table chapters alter n drop default",
-            "chapters.n is not null",
+            "create type kind as enum ('extra', 'main'); alter table chapters add n kind not null default 'main';"
+            "alter table chapters alter n drop default",
+            "chapters.n is not null and has no default, and NovelSync does not fill it: alter table public.chapters"
+            " alter column n set default 'extra'",
         ),
         ("alter table novels drop constraint novels_pkey cascade", "novels.id is not unique"),
         ("alter table novels add removed_at boolean", "novels.removed_at is boolean"),
         ("alter table novels add slug text generated always as (title) stored", "novels.slug is generated"),
-        ("alter table chapters add position int, add unique (novel_id, position)", "keeps positions unique"),
-        ("create view v as select title from novels", "cannot alter type of a column used by a view"),
+        (
+            "alter table chapters add unique (novel_id, number); create table notes (novel_id uuid, number int,"
+            " foreign key (novel_id, number) references chapters (novel_id, number))",
+            "notes references novel_id, number of chapters, which change: let it reference id",
+        ),
+        (
+            "create view v as select number from chapters",
+            "chapters.number is integer, and has to become numeric, which rule _RETURN on view v forbids",
+        ),
+        ("alter table novels add cover_url jsonb", "novels.cover_url is jsonb, and must be text"),
         ("create role w; grant select on chapters to w", "w may read chapters but not novels"),
+        ("grant select on chapters to public", "public may read chapters but not novels"),
+        ("alter table novels force row level security", "alter table public.novels no force row level security"),
     ],
 )
 def test_tables_that_cannot_be_taken_over_are_left_as_they_are(
@@ -269,7 +266,11 @@ def test_a_rule_that_a_file_may_break_is_named(run: Run, site: Tables, library: 
     put(site, "Emma", *chapters(2))
     library.write("emma", chapters(2), title="Emma")
     adopted = run("migrate", "--adopt")
-    assert "keeps novel_id, title of chapters unique" in adopted.out
+    assert "chapters_novel_id_title_key keeps novel_id, title of chapters unique" in adopted.out
+    twice = [chapter("a", title="Notice", number=3), chapter("b", title="Notice", number=4)]
+    library.write("emma", [*chapters(2), *twice], title="Emma")
+    assert run("sync").code == 0
+    assert site.titles("emma") == ["Chapter 1", "Chapter 2", "Notice", "Notice"]
 
 
 def test_a_plain_migration_names_the_way_to_take_tables_over(run: Run, site: Tables) -> None:

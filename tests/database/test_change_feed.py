@@ -80,6 +80,21 @@ def test_a_changed_chapter_says_what_changed(library: Library, service: SyncServ
     ]
 
 
+def test_a_chapter_whose_volume_changed_says_so(library: Library, service: SyncService, feed: Feed) -> None:
+    library.write("emma", volumes=[{"title": "I", "chapters": chapters(2)}])
+    synced(service)
+    feed.news()
+    library.write("emma", volumes=[{"title": "I", "chapters": [chapter(1)]}, {"title": "II", "chapters": [chapter(2)]}])
+    synced(service)
+    assert feed.news() == [("changed", "emma", "Chapter 2", ["volume"], None)]
+    library.write("emma", chapters(2))
+    synced(service)
+    assert [(title, fields) for _, _, title, fields, _ in feed.news()] == [
+        ("Chapter 1", ["volume"]),
+        ("Chapter 2", ["volume"]),
+    ]
+
+
 def test_a_text_that_somebody_tampered_with_and_a_reread_mends_has_changed(
     library: Library, service: SyncService, tables: Tables, feed: Feed
 ) -> None:

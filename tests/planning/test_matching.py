@@ -1,7 +1,11 @@
 """Which chapter is which."""
 
+from dataclasses import replace
+
 import pytest
 
+from novelsync.models.source import BookChapter
+from novelsync.models.stored import KnownChapter
 from novelsync.planning.matching import pair_chapters
 from tests.support.library import found, known, text_of
 
@@ -81,6 +85,41 @@ def test_a_number_that_repeats_is_told_by_its_title() -> None:
     rows = [known("1", "Spring", 5), known("2", "Summer", 5)]
     file = [found("Summer", 5), found("Spring", 5)]
     assert pair_chapters(rows, file) == [1, 0]
+
+
+def in_volumes(*volumes: tuple[str | None, int]) -> list[BookChapter]:
+    """Chapters without texts and urls, each volume's numbered from 1 on."""
+    return [found(f"Chapter {n}", n)._replace(volume=volume) for volume, count in volumes for n in range(1, count + 1)]
+
+
+def stored(chapters: list[BookChapter]) -> list[KnownChapter]:
+    return [
+        replace(known(str(k), chapter.title, int(chapter.number or 0)), volume=chapter.volume)
+        for k, chapter in enumerate(chapters)
+    ]
+
+
+def test_a_volume_tells_chapters_apart_where_numbers_begin_again() -> None:
+    rows = stored(in_volumes(("I", 2), ("II", 2), ("III", 2)))
+    file = in_volumes(("I", 3), ("II", 3), ("III", 3))
+    assert pair_chapters(rows, file) == [0, 1, None, 2, 3, None, 4, 5, None]
+    assert pair_chapters(rows, in_volumes(("III", 2), ("I", 2), ("II", 2))) == [4, 5, 0, 1, 2, 3]
+    file = in_volumes(("I", 1), ("II", 3), ("III", 2))
+    assert pair_chapters(rows, file) == [0, 2, 3, None, 4, 5], "the second of I is not the third of II"
+
+
+def test_volumes_that_get_other_names_take_no_id_along() -> None:
+    rows = stored(in_volumes(("I", 2), ("II", 2)))
+    assert pair_chapters(rows, in_volumes(("One", 2), ("Two", 2))) == [0, 1, 2, 3]
+    assert pair_chapters(rows, in_volumes((None, 2), (None, 2))) == [0, 1, 2, 3]
+    assert pair_chapters(stored(in_volumes((None, 2), (None, 2))), in_volumes(("I", 2), ("II", 2))) == [0, 1, 2, 3]
+
+
+def test_a_chapter_may_change_volumes_where_numbers_go_on() -> None:
+    file = [found(f"Chapter {n}", n)._replace(volume="I" if n < 4 else "II") for n in range(1, 7)]
+    rows = stored(file)
+    file = [chapter._replace(volume="I" if chapter.number == 4 else chapter.volume) for chapter in file]
+    assert pair_chapters(rows, [found("Prologue", 0), *file, found("Chapter 7", 7)]) == [None, 0, 1, 2, 3, 4, 5, None]
 
 
 def test_a_title_that_is_unique_on_both_sides_is_enough() -> None:

@@ -126,6 +126,19 @@ BLANK = {
         "it has no chapters: the file has parts, and chapters belong into the list chapters; the list parts (2 objects)"
         " is not read",
     ),
+    "texts under another key in chapters of volumes": (
+        {"volumes": [{"title": "I", "chapters": [each | {"body": " ".join(PARAGRAPHS)} for each in LISTED]}]},
+        "none of its 2 chapters has a text: chapters have body, and a text belongs into content, or into a file that"
+        " filename names",
+    ),
+    "volumes that are no list": (
+        {"volumes": {"I": LISTED}},
+        "it has no chapters: the file has volumes, and chapters belong into the list chapters",
+    ),
+    "volumes whose chapters are under another key": (
+        {"volumes": [{"title": "I", "items": LISTED}]},
+        "it has no chapters: the file has volumes, and chapters belong into the list chapters",
+    ),
     "files that are not where the chapters say": (
         {"chapters": [each | {"filename": f"{each['number']}.html"} for each in LISTED]},
         "none of its 2 chapters has a text; 2 chapters name texts that could not be read: the first, chapters[0]:"
@@ -184,6 +197,8 @@ def test_a_novel_without_any_text_is_a_warning_and_needs_attention(
 def test_a_novel_without_chapters_that_promises_none_is_fine(library: Library, service: SyncService) -> None:
     library.write("emma", cover_url="https://example.com/emma.jpg")
     library.write("persuasion", chapters=[])
+    library.write("sanditon", volumes=[{"title": "I", "chapters": []}, {"title": "II", "chapters": None}])
+    library.write("lady-susan", chapters=None, volumes=[])
     (library.folder / "emma" / "cover.jpg").write_bytes(b"\xff\xd8")
     assert messages(synced(service)) == []
 
@@ -207,6 +222,26 @@ def test_a_dry_run_counts_novels_without_text_as_the_run_does(library: Library, 
 def test_an_unknown_list_of_objects_beside_the_chapters_is_named(library: Library, service: SyncService) -> None:
     library.write("emma", chapters(2), bonus_chapters=[{"title": "More"}], tags=["a"], genres=[{"name": "b"}])
     assert messages(synced(service)) == ["warning the list bonus_chapters (1 object) is not read"]
+
+
+def test_texts_under_another_key_are_named_where_only_some_chapters_have_them(
+    library: Library, service: SyncService
+) -> None:
+    other = [{"title": f"Chapter {n}", "number": n, "body": " ".join(PARAGRAPHS)} for n in range(50, 53)]
+    library.write("emma", [*chapters(49), *other])
+    report = synced(service)
+    where = "and a text belongs into content, or into a file that filename names"
+    assert messages(report) == [f"warning chapters without a text have body, {where}"]
+    assert report["novels"]["without_text"] == 0
+
+
+@pytest.mark.parametrize("ids", [[1, 2], ["1"], 2, None])
+def test_volumes_that_only_refer_to_the_chapters_harm_nothing(
+    library: Library, service: SyncService, tables: Tables, ids: Any
+) -> None:
+    library.write("emma", chapters(2), volumes=[{"title": "I", "chapters": ids}])
+    assert messages(synced(service)) == []
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
 
 
 def test_the_last_line_of_a_sync_is_no_green_one_over_novels_without_text(settled: Library, run: Run) -> None:

@@ -262,6 +262,57 @@ def test_a_chapter_without_text_appears_and_gets_its_text_later(
     assert contents == [(text_of("chapter 1"),), (text_of("chapter 2"),)]
 
 
+# Volumes -----------------------------------------------------------------------------
+
+IN_ORDER = "select volume, title, content from chapters where removed_at is null order by position"
+
+
+def test_chapters_of_volumes_are_stored_in_order_each_with_its_volume(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    first = {"title": None, "volume_name": "I. Highbury", "volume_intro": "…", "chapters": [chapter("a"), chapter("b")]}
+    second = {"title": 2, "chapters": [chapter("a", content=text_of("second a")), chapter("c", volume="its own")]}
+    last = {"chapters": [chapter("d", volume="III"), chapter("e")]}
+    library.write("emma", volumes=[first, {"title": "empty"}, second, last])
+    assert synced(service).as_dict()["problems_total"] == 1, "no chapter has a number"
+    assert tables.rows(IN_ORDER) == [
+        ("I. Highbury", "Chapter a", text_of("chapter a")),
+        ("I. Highbury", "Chapter b", text_of("chapter b")),
+        ("2", "Chapter a", text_of("second a")),
+        ("2", "Chapter c", text_of("chapter c")),
+        ("III", "Chapter d", text_of("chapter d")),
+        (None, "Chapter e", text_of("chapter e")),
+    ]
+
+
+def test_a_chapters_own_volume_is_stored_too_and_the_list_of_chapters_counts(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    own = [chapter(1, volume="I"), chapter(2, volume=2.5), chapter(3, volume=None), chapter(4)]
+    library.write("emma", own, volumes=[{"title": "other", "chapters": [chapter(9)]}])
+    (problem,) = synced(service).as_dict()["problems"]
+    assert problem["message"] == "the chapters in volumes are not read, because there are others in chapters"
+    assert [volume for volume, *_ in tables.rows(IN_ORDER)] == ["I", "2.5", None, None]
+
+
+def test_ids_stay_where_each_volume_begins_again_and_nothing_but_the_volume_tells_chapters_apart(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    def volume(title: str, count: int) -> dict[str, Any]:
+        return {"title": title, "chapters": [{"title": f"Chapter {n}", "number": n} for n in range(1, count + 1)]}
+
+    def ids() -> dict[tuple[str, int], int]:
+        rows = tables.rows("select volume, number, id from chapters where removed_at is null")
+        return {(volume, int(number)): id_ for volume, number, id_ in rows}
+
+    library.write("emma", volumes=[volume(title, 3) for title in ("I", "II", "III")])
+    synced(service)
+    before = ids()
+    library.write("emma", volumes=[volume(title, 4) for title in ("I", "II", "III")])
+    assert nonzero(synced(service).as_dict()["chapters"]) == {"created": 3, "moved": 6, "without_text": 12}
+    assert {place: id_ for place, id_ in ids().items() if place in before} == before
+
+
 # One novel ---------------------------------------------------------------------------
 
 

@@ -31,6 +31,15 @@ def test_novels_are_listed_by_the_bytes_of_their_slugs_with_a_slash(kept: Kept) 
     assert [novel.slug for novel in kept.storage.listing()] == ["Z", "a-b", "a", "a0", "số-đỏ", "ä"]
 
 
+def test_a_folder_that_has_files_and_no_novel_is_told_with_one_of_them(kept: Kept) -> None:
+    kept.write("emma", b"{}")
+    for path in ("loose.json", ".git/config", "a/b.txt", "a/meta.json", "fantasy/emma/book_info.json", "c/.hidden/1"):
+        kept.put(path, b"{}")
+    strays: dict[str, str] = {}
+    assert [novel.slug for novel in kept.storage.listing({"emma"}, strays.__setitem__)] == ["emma"]
+    assert strays == {"a": "meta.json", "fantasy": "emma/book_info.json"}
+
+
 def test_an_empty_storage_lists_nothing(kept: Kept) -> None:
     assert list(kept.storage.listing()) == []
 

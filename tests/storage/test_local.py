@@ -1,6 +1,8 @@
 """A folder as a storage."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -217,3 +219,45 @@ def test_a_name_with_a_backslash_is_found_as_it_is_listed(library: Library, stor
 def test_no_slug_reaches_outside_the_folder(library: Library, storage: LocalStorage, slug: str) -> None:
     library.write("emma")
     assert storage.find(slug) is None
+
+
+def strays(storage: LocalStorage) -> dict[str, str]:
+    found: dict[str, str] = {}
+    list(storage.listing((), found.__setitem__))
+    return found
+
+
+def test_a_file_that_gets_another_name_while_texts_are_listed_hides_no_other(
+    library: Library, storage: LocalStorage
+) -> None:
+    folder = library.write("emma").parent
+    for number in range(30):
+        (folder / f"{number}.html").write_text("text", encoding="utf-8")
+    names = [folder / "31.html.new", folder / "31.html"]
+    names[0].write_text("text", encoding="utf-8")
+    over = threading.Event()
+
+    def rename() -> None:
+        while not over.is_set():
+            names[0].rename(names[1])
+            names.reverse()
+
+    with ThreadPoolExecutor(1) as crawler:
+        renaming = crawler.submit(rename)
+        try:
+            counts = {len([text for text in storage.texts("emma") if "31" not in text.path]) for _ in range(1_000)}
+        finally:
+            over.set()
+        renaming.result()
+    assert counts == {30}
+
+
+def test_a_tree_of_folders_without_end_is_not_followed(library: Library, storage: LocalStorage) -> None:
+    folder = library.write("emma").parent
+    for start in (folder, library.folder / "stray"):
+        deep = start / "/".join("a" * 100)
+        deep.mkdir(parents=True)
+        (deep / "1.html").write_text("text", encoding="utf-8")
+    assert storage.texts("emma") == []
+    assert [novel.slug for novel in storage.listing({"emma"})] == ["emma"]
+    assert strays(storage) == {}
