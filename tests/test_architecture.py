@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "novelsync"
 LAYERS: tuple[set[str], ...] = (
     {"errors", "text"},
     {"models"},
+    {"evidence"},
     {"planning"},
     {"books"},
     {"contracts"},
@@ -35,7 +36,7 @@ NEIGHBOURS: set[tuple[str, str]] = {
     ("cli", "web"),  # `serve`
 }
 
-PURE = ("errors", "models", "planning", "books", "web.page.chart", "web.page.view", "web.page.notice")
+PURE = ("errors", "models", "evidence", "planning", "books", "web.page.chart", "web.page.view", "web.page.notice")
 """What these decide, they decide from their arguments alone."""
 
 MOST_FILES = 8

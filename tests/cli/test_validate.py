@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-
 from novelsync.books.lint import lint_book
+
 from novelsync.books.reader import read_book
 from novelsync.cli.validate import FileVerdict, schema, validate
 from novelsync.errors import BookRefused, ConfigurationError

@@ -58,7 +58,7 @@ class Shelf:
         self.folders: dict[str, Novel] = {}
         self.away: dict[str, Novel] = {}
         self._new = count(1)
-        self._words = "and so on. " * 20
+        self._words = "and so on. " * 30
         for size in sizes:
             self.add_novel(size)
 
@@ -209,11 +209,11 @@ class Shelf:
         return replace(chapter, text=f"{self.name()} {chapter.text}" if len(chapter.text) >= 500 else self.long_text())
 
     def shorten_text(self, novel: Novel, edit: Edit) -> None:
-        """To what tells nothing; a text worth guarding by half."""
+        """By half; what is shorter than any text worth guarding to what tells nothing."""
         short = f"Soon: {self.name()}" if edit.amount % 2 else "Soon."
         for at in _run(novel, edit):
             text = novel.chapters[at].text
-            novel.chapters[at] = replace(novel.chapters[at], text=text[: len(text) // 2] if len(text) >= 500 else short)
+            novel.chapters[at] = replace(novel.chapters[at], text=text[: len(text) // 2] if len(text) >= 120 else short)
 
     def lose_text(self, novel: Novel, edit: Edit) -> None:
         """As a crawler that could not fetch it."""

@@ -82,6 +82,11 @@ class Hours:
             "update novelsync.files set missing_since = missing_since - t, removed_at = removed_at - t,"
             " first_seen = first_seen - t from (select interval '1 hour') as passed(t)"
         )
+        # What went within a day is remembered; here each hour is a day later.
+        self._tables.connection.execute(
+            "update chapters set removed_at = removed_at - interval '25 hours' where removed_at < 'infinity'"
+        )
+        self._tables.connection.execute("update novelsync.shrunk set since = since - interval '25 hours'")
         accepted = {slug for slug, folder in self._folders.items() if accept and folder.held and slug in data}
         report = self._service.sync_all_novels("cli", options=SyncOptions(accept=frozenset(accepted))).as_dict()
         stored = self._read()

@@ -36,6 +36,13 @@ def hours_pass(tables: Tables, hours: float) -> None:
         " first_seen = first_seen - t from (select make_interval(mins => %s)) as passed(t)",
         [int(hours * 60)],
     )
+    tables.connection.execute(
+        "update chapters set removed_at = removed_at - make_interval(mins => %s) where removed_at < 'infinity'",
+        [int(hours * 60)],
+    )
+    tables.connection.execute(
+        "update novelsync.shrunk set since = since - make_interval(mins => %s)", [int(hours * 60)]
+    )
 
 
 def fill(library: Library, count: int, length: int = 2) -> list[str]:

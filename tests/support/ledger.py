@@ -58,38 +58,40 @@ class Ledger:
         )
         published = [row for row in after if not row.removed]
         assert [row.position for row in published] == list(range(1, len(published) + 1))
-        pairs = self._pairs({row.id: row for row in before}, published, file)
+        pairs = self._pairs(Before(before, file, accepted), published, file)
         self._check_ids(novel, pairs, verdict.undecidable)
         for chapter, row in pairs:
             self._give(novel, chapter, row)
         held = _check_departures(before, after, {row.id for _, row in pairs}, accepted)
         (self._held.add if held else self._held.discard)(novel)
         self.tally["held"] += held
-        return held
+        withheld = [row for chapter, row in pairs if not _says(row, chapter)]
+        assert not (withheld and accepted)
+        self.tally["withheld"] += len(withheld)
+        return held or bool(withheld)
 
     def _seen(self, row: Row) -> Seen:
         return Seen(self._owners[row.id], row.title, row.number, row.url, row.text)
 
-    def _pairs(
-        self, before: Mapping[int, Row], published: Sequence[Row], file: Sequence[Chapter]
-    ) -> list[tuple[Chapter, Row]]:
+    def _pairs(self, before: "Before", published: Sequence[Row], file: Sequence[Chapter]) -> list[tuple[Chapter, Row]]:
         """The file's chapters, in its order, and their rows; what is left of the rows is as it was."""
         in_file = {chapter.root for chapter in file}
         stays = [
-            row.id in before and (before[row.id].says, before[row.id].removed) == (row.says, False) for row in published
+            row.id in before.rows and (before.rows[row.id].says, before.rows[row.id].removed) == (row.says, False)
+            for row in published
         ]
         # Rows that stay may say the same as a chapter. So, from the end: from where on all the rest comes out even?
         even = {(len(published), len(file))}
         for at in reversed(range(len(published))):
             for here in range(max(0, at - len(published) + len(file)), min(at, len(file)) + 1):
                 stay = stays[at] and (at + 1, here) in even
-                if stay or ((at + 1, here + 1) in even and _is(published[at], file[here], before)):
+                if stay or ((at + 1, here + 1) in even and before.allows(published[at], file[here])):
                     even.add((at, here))
         assert (0, 0) in even, f"there should be {file}, and what is held, in {published}"
         pairs: list[tuple[Chapter, Row]] = []
         for at, row in enumerate(published):
             here = len(pairs)
-            fits = (at + 1, here + 1) in even and _is(row, file[here], before)
+            fits = (at + 1, here + 1) in even and before.allows(row, file[here])
             may_stay = stays[at] and (at + 1, here) in even
             if fits and not (may_stay and self._owners[row.id] not in in_file):
                 pairs.append((file[here], row))
@@ -140,11 +142,39 @@ def _check_departures(before: Sequence[Row], after: Sequence[Row], in_file: set[
     return held
 
 
-def _is(row: Row, chapter: Chapter, before: Mapping[int, Row]) -> bool:
-    """Whether the row says what the chapter says, but for a text that is missing, or so short that it is held back."""
-    if (row.title, row.number, row.url) != (chapter.title, chapter.number, chapter.url):
-        return False
-    if row.text == chapter.text:
-        return True
-    kept = row.id in before and row.text == before[row.id].text
-    return kept and 5 * len(chapter.text.encode()) < len(row.text.encode())
+def _says(row: Row, chapter: Chapter) -> bool:
+    """Whether the row says what the chapter says, but for a text that is missing."""
+    labels = (row.title, row.number, row.url) == (chapter.title, chapter.number, chapter.url)
+    return labels and (row.text == chapter.text or not chapter.text.strip())
+
+
+class Before:
+    """What a sync finds: rows and a file."""
+
+    def __init__(self, rows: Sequence[Row], file: Sequence[Chapter], accepted: bool) -> None:
+        self.rows = {row.id: row for row in rows}
+        self._accepted = accepted
+        self._stored = Counter(row.text for row in rows if not row.removed)
+        self._in_file = Counter(chapter.text for chapter in file)
+        self._published = sum(not row.removed for row in rows)
+
+    def allows(self, row: Row, chapter: Chapter) -> bool:
+        """
+        Whether a row may say this now that it is that chapter's: what the chapter says; or what it said before, if its
+        text is held, or the file as a whole.
+        """
+        if _says(row, chapter):
+            return row.text == chapter.text or (row.id in self.rows and row.text == self.rows[row.id].text)
+        if self._accepted or row.id not in self.rows or row.says != self.rows[row.id].says:
+            return False
+        return self._is_worse(row.text, chapter.text) or self._is_short()
+
+    def _is_worse(self, old: str, new: str) -> bool:
+        """Much shorter, or another chapter's text too."""
+        return 0.3 * len(old) > len(new) > 0 or self._in_file[new] > 1 or self._stored[new] > 0
+
+    def _is_short(self) -> bool:
+        """Whether so much is missing from the file, or is held, that no label of it is taken."""
+        kept = sum(row.text in self._in_file for row in self.rows.values() if not row.removed)
+        doubtful = sum(count for text, count in self._in_file.items() if count > 1 or len(text) < 100)
+        return too_many(self._published - kept, self._published) or doubtful > 0.3 * self._published

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from tests.support.editing import Number
 
-TELLING_BYTES = 200
+TELLING_LETTERS = 200
 
 
 class Seen(NamedTuple):
@@ -29,9 +29,7 @@ Sign: TypeAlias = Callable[[Seen], Hashable]
 
 
 def text(seen: Seen) -> Hashable:
-    # No text has fewer bytes than characters: most need not be encoded.
-    long = len(seen.text) >= TELLING_BYTES or len(seen.text.encode()) >= TELLING_BYTES
-    return seen.text if long else None
+    return seen.text if sum(map(len, seen.text.split())) >= TELLING_LETTERS else None
 
 
 def url(seen: Seen) -> Hashable:
