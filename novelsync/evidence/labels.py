@@ -83,11 +83,14 @@ class Names:
         counts = Counter(word for some in words for word in set(some))
         most = len(chapters) / 2 if len(chapters) >= _FEWEST_TITLES else len(chapters)
         self._common = {word for word, count in counts.items() if count > most}
-        self.names = [self._name(some) for some in words]
+        names = [self._name(some) for some in words]
+        self.names: list[Hashable] = [name or None for name in names]
         """In the order of the chapters; None for those that say nothing."""
+        self.words: list[Hashable] = [name if any(map(str.isalpha, name)) else None for name in names]
+        """The same, without those that are but another number: the volume's, or that of another site."""
 
-    def _name(self, words: Iterable[str]) -> Hashable:
-        return tuple(word for word in words if word not in self._common and word not in _COUNTING) or None
+    def _name(self, words: Iterable[str]) -> tuple[str, ...]:
+        return tuple(word for word in words if word not in self._common and word not in _COUNTING)
 
 
 def _words(chapter: Chapter) -> list[str]:

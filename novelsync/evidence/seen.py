@@ -125,7 +125,7 @@ def likeness(one: Seen, other: Seen) -> float:
 
 
 ALIKE: Final = 0.4
-"""What an edited text has in common with what it was; two chapters of one novel have next to nothing. See `likeness`."""
+"""What an edited text has in common with what it was; two chapters of a novel have next to nothing. See `likeness`."""
 
 FEWEST_RUNS: Final = 8
 """Of fewer, a share says nothing."""

@@ -5,7 +5,7 @@ A chapter's id has to survive a new title, number, url or text, chapters inserte
 speaks for "the same" is asked from the strongest to the weakest, each time only among what is still unpaired:
 
 1. url, number and a title that says more than the number, all together; a text that tells (see `evidence.texts`);
-2. a text that is much alike: edited, or with a mark of its site in it;
+2. a text that is much alike, edited or with a mark of its site in it: first with a label, then alone;
 3. one label, unless the neighbours show that labels have moved on by a chapter;
 4. being alike in everything and next to a pair; the place between two pairs; one label after all.
 
@@ -78,17 +78,24 @@ def pair_chapters(
     numbers, titles, numbers_and_titles = (
         sign(within_volumes(label, volumes)) for label in (number, title, number_and_title)
     )
-    names = _Sign(Names(known).names, Names(found).names)
-    _pair_by_sign(published, pairs, _together(urls, numbers, names))
-    _pair_by_sign(published, pairs, text, also=texts.tells)
+
+    def tells(_k: int, f: int) -> bool:
+        return texts.tells(f)
+
+    ours, theirs = Names(known), Names(found)
+    words = _Sign(ours.words, theirs.words)
+    _pair_by_sign(published, pairs, _together(urls, numbers, _Sign(ours.names, theirs.names)))
+    _pair_by_sign(published, pairs, text, also=tells)
+    for label in (urls, numbers_and_titles, titles):
+        _pair_by_sign(published, pairs, label, also=texts.are_alike)
     _pair_alike(published, pairs, texts)
     told = {k: f for f, k in enumerate(pairs) if k is not None}
     # A removed chapter that is back with its text is that chapter, whatever else it has of others.
-    _pair_by_sign(removed, pairs, text, also=texts.tells)
+    _pair_by_sign(removed, pairs, text, also=tells)
     for label in (urls, numbers_and_titles):
         _pair_by_sign(_trusted(published, told, label), pairs, label)
-    _pair_by_sign(published, pairs, text, copies=True, also=texts.tells)
-    for label in (names, titles, numbers):
+    _pair_by_sign(published, pairs, text, copies=True, also=tells)
+    for label in (words, titles, numbers):
         _pair_by_sign(_trusted(published, told, label), pairs, label)
     _pair_neighbours(known, len(published), found, pairs, _alike)
     _pair_by_sign(removed, pairs, urls)
@@ -96,12 +103,12 @@ def pair_chapters(
     _pair_neighbours(known, len(published), found, pairs, _alike_but_for_text)
     # A number alone brings nothing back: a notice that was removed may have had it.
     for candidates, weaker in (
-        (published, (names, titles, numbers)),
-        (removed, (names, titles)),
+        (published, (words, titles, numbers)),
+        (removed, (words, titles)),
     ):
         for label in (urls, numbers_and_titles):
             _pair_by_sign(candidates, pairs, label)
-        _pair_by_sign(candidates, pairs, text, copies=True, also=texts.tells)
+        _pair_by_sign(candidates, pairs, text, copies=True, also=tells)
         for label in weaker:
             _pair_by_sign(candidates, pairs, label)
     return pairs
@@ -148,17 +155,17 @@ def _pair_by_sign(
     sign: _Sign,
     *,
     copies: bool = False,
-    also: Callable[[int], bool] | None = None,
+    also: Callable[[int, int], bool] | None = None,
 ) -> None:
     """
     Pairs what has the same sign, where it is unique among what is unpaired on either side.
 
     ``copies``: also where a sign repeats equally often on both sides; those that have it are paired in order. ``also``:
-    what else must be true of the chapter of the file.
+    what else must be true of a row and a chapter.
     """
     paired = set(pairs)
     for ks, fs in _sharing([k for k in candidates if k not in paired], pairs, sign):
-        if len(ks) == len(fs) and (copies or len(ks) == 1) and (also is None or also(fs[0])):
+        if len(ks) == len(fs) and (copies or len(ks) == 1) and (also is None or also(ks[0], fs[0])):
             for k, f in zip(ks, fs, strict=True):
                 pairs[f] = k
 
@@ -217,11 +224,13 @@ def _clearly_best(common: Mapping[tuple[int, int], int]) -> Mapping[int, int]:
 
 def _trusted(published: Sequence[int], told: Mapping[int, int], label: _Sign) -> list[int]:
     """
-    The published rows without those between two neighbours whose label has changed.
+    The published rows without those between two neighbours whose label has moved on.
 
     After a chapter was inserted before them, "Chapter 5" may be the title of what was the fourth. The neighbours are
-    the nearest rows that were ``told``: it has the chapter's index for the row's.
+    the nearest rows that were ``told``: it has the chapter's index for the row's. A label that is new, and replaces one
+    that nobody has any more, has not moved.
     """
+    before, after = set(label.of_rows), set(label.of_chapters)
     trusted: list[int] = []
     between: list[int] = []
     left_changed: bool | None = None
@@ -230,7 +239,8 @@ def _trusted(published: Sequence[int], told: Mapping[int, int], label: _Sign) ->
             between.append(k)
             continue
         if between or k + 1 not in told:
-            changed = label.of_rows[k] != label.of_chapters[told[k]]
+            was, now = label.of_rows[k], label.of_chapters[told[k]]
+            changed = was != now and (was in after or now in before)
             trusted += [] if changed and left_changed is not False else between
             left_changed, between = changed, []
     return trusted + ([] if left_changed else between)

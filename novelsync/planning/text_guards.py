@@ -10,7 +10,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from novelsync.evidence.labels import Names, url
-from novelsync.evidence.seen import FEWEST_RUNS, Seen, comparable
+from novelsync.evidence.seen import ALIKE, FEWEST_RUNS, Seen, comparable, likeness
 from novelsync.evidence.texts import Texts
 from novelsync.models.source import Book, BookChapter, NovelFields
 from novelsync.models.stored import KnownChapter
@@ -118,7 +118,11 @@ def _same_page(changes: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str
     def shared(seen: Seen, counts: Mapping[int, int]) -> float:
         return sum(counts[run] > 1 for run in seen.runs) / len(seen.runs) if len(seen.runs) >= FEWEST_RUNS else 0.0
 
-    alike = [c.k for c in changes if shared(c.new, now) > _SAME_PAGE and shared(c.old, before) < _SAME_PAGE / 2]
+    alike = [
+        c.k
+        for c in changes
+        if shared(c.new, now) > _SAME_PAGE and shared(c.old, before) < _SAME_PAGE / 2 and likeness(c.old, c.new) < ALIKE
+    ]
     return dict.fromkeys(alike, f"the file has nearly the same text in {counted(len(alike), 'chapter')} or more")
 
 
@@ -157,7 +161,7 @@ def guard_novel(
         or _may_be_title(fields.title, book.title)
         or any(chapter.content_hash in stored for chapter in found)
         or _share_any(map(url, published), map(url, found))
-        or _share_any(Names(rows).names, Names(book.chapters).names)
+        or _share_any(Names(rows).words, Names(book.chapters).words)
         or any(k is not None and texts.are_alike(k, f) for f, k in enumerate(pairs))
     ):
         return ""

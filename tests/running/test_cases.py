@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,7 @@ def test_a_text_is_not_taken_away_in_two_steps(live: Live) -> None:
 
 def test_a_notice_that_wanders_takes_no_id_along(live: Live) -> None:
     steps = live("rolling-locked")
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         assert before.by_number.items() <= after.by_number.items()
     assert [text[:5] for text in steps[-1].texts[:3]] == ["[s-1]", "[s-2]", "[s-3]"]
 

@@ -83,7 +83,9 @@ class Shelf:
 
     def long_text(self) -> str:
         """So long that it tells, and as long as any."""
-        return f"{self.name()} {self._words}"
+        name = self.name()
+        # The name is in every few words: two texts are not alike.
+        return " ".join(f"{name} {self._words[at : at + 12]}" for at in range(0, len(self._words), 12))
 
     def chapter(self, position: int) -> Chapter:
         """Somebody's next chapter."""

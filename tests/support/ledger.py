@@ -4,6 +4,7 @@ Who has which id, as a test knows it, and what it demands of a novel's rows afte
 NovelSync is not asked: the rows before, the rows after and the file are compared with which chapter truly is which.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,15 +60,21 @@ class Ledger:
         published = [row for row in after if not row.removed]
         assert [row.position for row in published] == list(range(1, len(published) + 1))
         pairs = self._pairs(Before(before, file, accepted), published, file)
+        withheld = {row.id for chapter, row in pairs if not _says(row, chapter)}
+        assert not (withheld and accepted)
+        self.tally["withheld"] += len(withheld)
+        pairs = [(chapter, row) for chapter, row in pairs if row.id not in withheld]
         self._check_ids(novel, pairs, verdict.undecidable)
         for chapter, row in pairs:
             self._give(novel, chapter, row)
-        held = _check_departures(before, after, {row.id for _, row in pairs}, accepted)
+        if withheld:
+            # Which row a chapter is whose text or labels are held, nobody can see.
+            _check_unchanged(before, after, {row.id for _, row in pairs})
+            held = len(published) > len(file)
+        else:
+            held = _check_departures(before, after, {row.id for _, row in pairs}, accepted)
         (self._held.add if held else self._held.discard)(novel)
         self.tally["held"] += held
-        withheld = [row for chapter, row in pairs if not _says(row, chapter)]
-        assert not (withheld and accepted)
-        self.tally["withheld"] += len(withheld)
         return held or bool(withheld)
 
     def _seen(self, row: Row) -> Seen:
@@ -124,6 +131,13 @@ class Ledger:
         self._owners[row.id] = chapter.root
 
 
+def _check_unchanged(before: Sequence[Row], after: Sequence[Row], paired: set[int]) -> None:
+    now = {row.id: row for row in after}
+    for row in before:
+        if row.id not in paired:
+            assert now[row.id].says == row.says
+
+
 def _check_departures(before: Sequence[Row], after: Sequence[Row], in_file: set[int], accepted: bool) -> bool:
     """What the file lacks is out of sight; or, if that is too much at once, as it was, behind what it stood behind."""
     published = [row.id for row in before if not row.removed]
@@ -148,14 +162,19 @@ def _says(row: Row, chapter: Chapter) -> bool:
     return labels and (row.text == chapter.text or not chapter.text.strip())
 
 
+def _beginning(text: str) -> str:
+    """By which texts are known to be copies of one, edited or cut."""
+    return re.sub(r"^(word\d+ )+", "", text)[:200]
+
+
 class Before:
     """What a sync finds: rows and a file."""
 
     def __init__(self, rows: Sequence[Row], file: Sequence[Chapter], accepted: bool) -> None:
         self.rows = {row.id: row for row in rows}
         self._accepted = accepted
-        self._stored = Counter(row.text for row in rows if not row.removed)
-        self._in_file = Counter(chapter.text for chapter in file)
+        self._stored = Counter(_beginning(row.text) for row in rows if not row.removed)
+        self._in_file = Counter(_beginning(chapter.text) for chapter in file)
         self._published = sum(not row.removed for row in rows)
 
     def allows(self, row: Row, chapter: Chapter) -> bool:
@@ -167,14 +186,17 @@ class Before:
             return row.text == chapter.text or (row.id in self.rows and row.text == self.rows[row.id].text)
         if self._accepted or row.id not in self.rows or row.says != self.rows[row.id].says:
             return False
-        return self._is_worse(row.text, chapter.text) or self._is_short()
+        labels = zip(row.says, (chapter.title, chapter.number, chapter.url, chapter.text), strict=True)
+        akin = any(was == now and was for was, now in labels)
+        return self._is_worse(row.text, chapter.text) or (akin and self._is_short())
 
     def _is_worse(self, old: str, new: str) -> bool:
         """Much shorter, or another chapter's text too."""
-        return 0.3 * len(old) > len(new) > 0 or self._in_file[new] > 1 or self._stored[new] > 0
+        begins = _beginning(new)
+        return 0.3 * len(old) > len(new) > 0 or self._in_file[begins] > 1 or self._stored[begins] > 0
 
     def _is_short(self) -> bool:
         """Whether so much is missing from the file, or is held, that no label of it is taken."""
-        kept = sum(row.text in self._in_file for row in self.rows.values() if not row.removed)
+        kept = sum(_beginning(row.text) in self._in_file for row in self.rows.values() if not row.removed)
         doubtful = sum(count for text, count in self._in_file.items() if count > 1 or len(text) < 100)
         return too_many(self._published - kept, self._published) or doubtful > 0.3 * self._published

@@ -71,10 +71,10 @@ class Verdict:
         self._ask_texts(removed)
         neighbours = {seen.root: other for seen, other in _same_texts(published, file)}
         for label in (url, number_and_title):
-            self._ask(label, _believed(published, neighbours, label))
+            self._ask(label, _believed(published, (*published, *removed), file, neighbours, label))
         self._ask_copies(published)
         for label in (title, number):
-            self._ask(label, _believed(published, neighbours, label))
+            self._ask(label, _believed(published, (*published, *removed), file, neighbours, label))
         self._ask(url, removed)
         by_place = self._ask_places()
         self._told |= by_place
@@ -189,8 +189,11 @@ def _same_texts(rows: Sequence[Seen], file: Sequence[Seen]) -> list[tuple[Seen, 
     ]
 
 
-def _believed(rows: Sequence[Seen], same_text: dict[int, Seen], label: Sign) -> list[Seen]:
-    """Rows that do not stand between two that were told by their text, and whose label has changed."""
+def _believed(
+    rows: Sequence[Seen], every: Sequence[Seen], file: Sequence[Seen], same_text: dict[int, Seen], label: Sign
+) -> list[Seen]:
+    """Rows that do not stand between two that were told by their text, and whose label has moved on."""
+    stored, in_file = {label(row) for row in every}, {label(seen) for seen in file}
 
     def with_changed_neighbour(rows: Iterable[Seen]) -> dict[int, bool | None]:
         """Whether the last neighbour's has; None: there is none."""
@@ -199,7 +202,8 @@ def _believed(rows: Sequence[Seen], same_text: dict[int, Seen], label: Sign) -> 
         for row in rows:
             changed[row.root] = last
             if row.root in same_text:
-                last = label(row) != label(same_text[row.root])
+                was, now = label(row), label(same_text[row.root])
+                last = was != now and (was in in_file or now in stored)
         return changed
 
     left, right = with_changed_neighbour(rows), with_changed_neighbour(reversed(rows))
