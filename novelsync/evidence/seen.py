@@ -124,7 +124,7 @@ def likeness(one: Seen, other: Seen) -> float:
     return len(ours & theirs) / fewer if fewer >= FEWEST_RUNS else 0.0
 
 
-ALIKE: Final = 0.4
+ALIKE: Final = 0.5
 """What an edited text has in common with what it was; two chapters of a novel have next to nothing. See `likeness`."""
 
 FEWEST_RUNS: Final = 8

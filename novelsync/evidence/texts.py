@@ -7,13 +7,16 @@ from statistics import median
 from typing import Final
 
 from novelsync.evidence.labels import labels
-from novelsync.evidence.seen import ALIKE, NOTHING_SEEN, Seen, likeness, see
+from novelsync.evidence.seen import ALIKE, NOTHING_SEEN, TELLING_LETTERS, Seen, likeness, see
 from novelsync.evidence.visible import is_plainly_prose
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
 
 _FRACTION_OF_TYPICAL: Final = 5
 """A text of less than a fifth of what is usual in its novel may be a notice that nobody knows yet."""
+
+_TELLING_BYTES: Final = 3 * TELLING_LETTERS
+"""Of a text that would have to be read again to be looked at: in most scripts a letter has one to three."""
 
 
 def rows_to_see(rows: Sequence[KnownChapter], chapters: Sequence[BookChapter]) -> list[KnownChapter]:
@@ -98,12 +101,16 @@ class Texts:
         chapter = self._chapters[f]
         if chapter.content_bytes * _FRACTION_OF_TYPICAL < self._typical:
             return False
+        if not self.is_at_hand(f):
+            return chapter.content_bytes >= _TELLING_BYTES
         return is_plainly_prose(chapter.as_json()) or self.of_chapter(f).tells
 
     def says_something(self, f: int) -> bool:
-        """Whether a chapter of the file has a text that is one."""
+        """Whether a chapter of the file has a text that is one; of one that is stored already, that was asked then."""
         chapter = self._chapters[f]
-        return chapter.fetched and (is_plainly_prose(chapter.as_json()) or self.of_chapter(f).says_something)
+        return chapter.fetched and (
+            not self.is_at_hand(f) or is_plainly_prose(chapter.as_json()) or self.of_chapter(f).says_something
+        )
 
     def are_alike(self, k: int, f: int) -> bool:
         """Whether one may be the other, edited."""

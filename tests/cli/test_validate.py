@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from novelsync.books.lint import lint_book
 
 from novelsync.books.reader import read_book
 from novelsync.cli.validate import FileVerdict, schema, validate
 from novelsync.errors import BookRefused, ConfigurationError
+from novelsync.evidence.lint import lint_book
 from tests.books.test_reader import ACCEPTED
 from tests.books.test_refusals import REFUSED
 from tests.conftest import Run
@@ -65,10 +65,10 @@ DOUBTS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     "placeholders, and not that they repeat": (
         [chapter(1), *(chapter(n, content="<p>Failed to download chapter body</p>" + " " * 300) for n in range(2, 7))],
         [
-            "5 chapters have a placeholder for a text: "
-            'chapters[1] "Chapter 2" (Failed to download chapter body), '
-            'chapters[2] "Chapter 3" (Failed to download chapter body), '
-            'chapters[3] "Chapter 4" (Failed to download chapter body), 2 more'
+            "5 chapters have no text but a notice: "
+            'chapters[1] "Chapter 2" (a placeholder, "Failed to download chapter body"), '
+            'chapters[2] "Chapter 3" (a placeholder, "Failed to download chapter body"), '
+            'chapters[3] "Chapter 4" (a placeholder, "Failed to download chapter body"), 2 more'
         ],
     ),
     "letters that could not be read": (
@@ -180,7 +180,7 @@ def test_the_page_for_crawlers_shows_a_file_that_nothing_can_be_said_against() -
     page = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
     example = page.split("```json\n")[1].split("```")[0]
     book = read_book(example.encode())
-    assert (len(book.chapters), book.warnings, lint_book(book)) == (3, [], [])
+    assert (len(book.chapters), book.warnings, lint_book(book).doubts) == (3, [], [])
     assert CHECK.is_valid(json.loads(example))
     keys = [*schema()["properties"], *schema()["$defs"]["BookFileChapter"]["properties"]]
     assert [key for key in keys if f"\n| `{key}` | " not in page] == []
@@ -242,9 +242,9 @@ def test_doubts_are_printed_and_leave_the_exit_code_alone(library: Library) -> N
     done = run(str(library.folder))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        f"warning {library.folder}/[b]/book_info.json (3 chapters, 1 without text yet)\n"
+        f"warning {library.folder}/[b]/book_info.json (3 chapters, 2 without text yet)\n"
         "    author is a number and was stored as text: 5\n"
-        '    doubtful: 1 chapter has a placeholder for a text: chapters[1] "Chapter 2" (本章暂缺)\n'
+        '    doubtful: 1 chapter has no text but a notice: chapters[1] "Chapter 2" (a placeholder, "本章暂缺")\n'
         '    doubtful: the numbers leave gaps in 1 place: no 3, next is chapters[2] "Chapter 4"\n'
         "1 file, 0 would be refused, 1 doubtful\n"
     )

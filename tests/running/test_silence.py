@@ -34,8 +34,8 @@ LAYOUTS: dict[str, tuple[Files, str]] = {
     "the service before, texts in files": (
         {
             "book_info.json": BOOK | {"chapters": [each | {"filename": f"{each['number']}.html"} for each in LISTED]},
-            "1.html": "<p>one</p>",
-            "2.html": "<p>two</p>",
+            "1.html": "<p>Once.</p>",
+            "2.html": "<p>Twice.</p>",
         },
         IN,
     ),
@@ -268,7 +268,7 @@ def test_folders_without_a_file_are_counted_and_the_first_are_named(library: Lib
 
 def test_two_spellings_of_one_name_are_told(library: Library, service: SyncService, tables: Tables) -> None:
     library.write("s\u1ed1 \u0111\u1ecf", chapters(1))
-    library.write("so\u0302\u0301 \u0111o\u0309", [chapter(7)])
+    library.write("so\u0302\u0301 \u0111o\u0309", [chapter(1, content="Another text.")])
     (remark,) = messages(synced(service))
     assert remark.startswith("warning folders whose names look the same")
     assert "\\u1ed1" in remark
