@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from bench.judgement import texts
 from bench.judgement.books import NOBODYS, Book, Chapter, Step, Style
@@ -23,6 +23,9 @@ _WORDS: Final = {
 }
 _ALL: Final = tuple(_WORDS)
 
+Markup: TypeAlias = Callable[[str], str]
+_MARKUPS: Final[Sequence[Markup]] = (str, str, str, texts.in_paragraphs, texts.in_page)
+
 
 class Shelf:
     """The real novels in small units. No unit is taken twice; when a novel is used up, it goes on in other words."""
@@ -30,12 +33,15 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._units: dict[str, Sequence[str]] = {}
         self.languages: dict[str, str] = {}
+        self.vocabularies: dict[str, Sequence[str]] = {}
         for path in sorted(folder.glob("*/book_info.json")):
             text = "\n".join(c["content"] for c in json.loads(path.read_text(encoding="utf-8"))["chapters"])
             plain = html.unescape(re.sub(r"<[^>]*>", "\n", text))
             self._units[path.parent.name] = list(_units(plain))
             self.languages[path.parent.name] = texts.language(plain)
+            self.vocabularies[path.parent.name] = texts.vocabulary(plain[:200_000])
         self._next: dict[str, int] = {}
+        self._others: dict[tuple[str, int], str] = {}
 
     def clear(self) -> None:
         """All units may be taken again."""
@@ -44,15 +50,22 @@ class Shelf:
     def take(self, novel: str, letters: int) -> str:
         units, at, size, taken = self._units[novel], self._next.get(novel, 0), 0, []
         while size < letters:
-            taken.append(units[at % len(units)])
+            taken.append(units[at] if at < len(units) else self._in_other_words(novel, at))
             size += len(taken[-1])
             at += 1
-        round_ = self._next.get(novel, 0) // len(units)
         self._next[novel] = at
         text = "\n\n".join(taken)
         if size > 2 * letters:
-            text = re.sub(r"\W*\w*$", "", text[: round(1.3 * letters)]) if " " in text[:letters] else text[:letters]
-        return texts.retranslated(text, round_, kept=0.05) if round_ else text
+            return re.sub(r"\W*\w*$", "", text[: round(1.3 * letters)]) if " " in text[:letters] else text[:letters]
+        return text
+
+    def _in_other_words(self, novel: str, at: int) -> str:
+        """The unit that comes after so many, when the novel has been used up."""
+        if (novel, at) not in self._others:
+            round_, unit = divmod(at, len(self._units[novel]))
+            vocabulary = self.vocabularies[novel]
+            self._others[novel, at] = texts.translated(self._units[novel][unit], f"{round_}", vocabulary, kept=0.05)
+        return self._others[novel, at]
 
 
 def _units(text: str) -> Iterator[str]:
@@ -80,7 +93,12 @@ class Desk:
     # Novels and chapters ------------------------------------------------------------------
 
     def novel(
-        self, count: int = 0, letters: int = 0, languages: Sequence[str] = _ALL, markup: Any = None, **style: Any
+        self,
+        count: int = 0,
+        letters: int = 0,
+        languages: Sequence[str] = _ALL,
+        markup: Markup | None = None,
+        **style: Any,
     ) -> Book:
         """``count`` chapters of about as many ``letters``; 0: any number. ``markup`` and ``style``: any, too."""
         names = sorted(name for name, spoken in self._shelf.languages.items() if spoken in languages)
@@ -88,9 +106,7 @@ class Desk:
         self.language = self._shelf.languages[self._source]
         dense = 1 if self.language in ("en", "vi", "ru") else 0.45
         self._letters = letters or int(dense * 600 * 4 ** self.rng.random())
-        self._markup: Callable[[str], str] = markup or self.rng.choice(
-            [str, str, str, texts.in_paragraphs, texts.in_page]
-        )
+        self._markup = markup or self.rng.choice(_MARKUPS)
         self.style = self._a_style(**style)
         chapters = self.label(self.chapters(count or int(8 * 5 ** self.rng.random())))
         return self._book(chapters)
@@ -135,9 +151,9 @@ class Desk:
         return self._shelf.take(self.rng.choice(names), letters)
 
     def name(self, count: int) -> str:
-        """Words of the text, which no other chapter has so."""
+        """Words of the novel, which no other chapter has so."""
+        vocabulary = self._shelf.vocabularies[self._source]
         while True:
-            vocabulary = texts.words(self.take(60))
             if self.language in ("zh", "ja"):
                 name = "".join(self.rng.choices(vocabulary, k=count + 3))
             else:

@@ -27,7 +27,13 @@ def keep_smallest(folder: Path, kind: str, trials: Sequence[Trial], verdicts: Se
             path.parent.mkdir(parents=True)
             path.write_text(json.dumps(book.in_file(), ensure_ascii=False, indent=1), encoding="utf-8")
     others = ", ".join(other.slug for other, _ in failed)
-    lines = [*verdict.faults, *verdict.alarms, f"ids lost: {len(verdict.lost)}", f"all that fail: {others}"]
+    lines = [
+        *verdict.faults,
+        *verdict.alarms,
+        *verdict.misled,
+        f"ids lost: {len(verdict.lost)}",
+        f"all that fail: {others}",
+    ]
     (place / "wrong.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

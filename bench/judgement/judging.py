@@ -59,6 +59,8 @@ class Verdict:
     """What readers have lost, or see that they should not, after a damaged step."""
     alarms: list[str] = field(default_factory=list)
     """What was held, or is not in the tables, after a step that is not damaged."""
+    misled: list[str] = field(default_factory=list)
+    """Which ids went where, after a step that is not damaged."""
     lost: set[int] = field(default_factory=set)
     """Roots of chapters whose ids have gone, or have gone to another chapter."""
     ids: int = 0
@@ -101,7 +103,8 @@ class Truth:
             said += self._junk(step, tables)
             self.verdict.faults += said[:_MOST_SAID]
         else:
-            said += [line for slug, book in step.files.items() for line in self._went_in(slug, book, tables)]
+            for slug, book in step.files.items():
+                said += self._went_in(slug, book, tables)
             self.verdict.alarms += said[:_MOST_SAID]
         self.verdict.ids = len(self._ids)
 
@@ -165,7 +168,7 @@ class Truth:
         if novel is None:
             yield f"{slug} is not in the tables"
             return
-        yield from self._novel_id(book, novel)
+        self.verdict.misled += self._novel_id(book, novel)
         for name, value in novel.fields.items():
             if name not in book.bad and value != getattr(book, name):
                 yield f"{name} is {value!r} and not {getattr(book, name)!r}"
@@ -175,7 +178,7 @@ class Truth:
         pairs = self._pairs(book, rows)
         for chapter, row in pairs:
             yield from self._differences(chapter, row)
-        yield from self._chapter_ids(book, pairs, rows)
+        self.verdict.misled += self._chapter_ids(book, pairs, rows)
         self._there[book.root] = [c.root for c in book.chapters if c.root != NOBODYS]
 
     def _novel_id(self, book: Book, novel: NovelRow) -> Iterator[str]:

@@ -6,13 +6,17 @@ how many of each. ``BENCH_NOVELS``: a folder of other novels than the real ones 
 folder that gets one small example of each kind that fails.
 """
 
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
+
+import structlog
 
 from bench.judgement.books import Step, Trial
 from bench.judgement.desk import Desk, Shelf
@@ -44,7 +48,7 @@ class Count:
 
     @classmethod
     def of(cls, verdicts: Sequence[Verdict]) -> "Count":
-        missed = sum(bool(v.faults) for v in verdicts)
+        missed = sum(bool(v.faults or v.lost) for v in verdicts)
         alarms = sum(bool(v.alarms) for v in verdicts)
         return cls(len(verdicts), missed, alarms, sum(len(v.lost) for v in verdicts), sum(v.ids for v in verdicts))
 
@@ -55,13 +59,24 @@ def main(folder: Path) -> Iterator[Table]:
         yield Table("Judgement", ["not measured"], [["the real novels are not beside this clone"]])
         return
     shelf = Shelf(novels)
-    with database() as conninfo:
+    with database() as conninfo, quiet():
 
         def verdicts(kinds: Kinds) -> dict[str, list[Verdict]]:
             return {name: _measure(shelf, name, kinds[name], folder, conninfo) for name in _chosen(kinds)}
 
         damage, honest, undecided = verdicts(DAMAGE), verdicts(HONEST), verdicts(undecidable.KINDS)
     yield from _tables(damage, honest, undecided)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A run that holds something says so in the log. Here, most of them do."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _chosen(kinds: Kinds) -> list[str]:

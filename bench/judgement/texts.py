@@ -5,7 +5,6 @@ import random
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Final
 
 _TOKEN: Final = re.compile(r"<[^>]*>|&#?\w+;|[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
@@ -67,10 +66,22 @@ def proofread(text: str, rng: random.Random, share: float = 0.01) -> str:
 
 def retranslated(text: str, seed: int, kept: float = 0.2) -> str:
     """
-    Other words for the same, the same for each, and here and there one more or less. ``kept``: a share of the words, as
-    names and numbers are.
+    Other words for the same, the same for each, and some sentences less. ``kept``: a share of the words, as names and
+    numbers are.
     """
-    vocabulary = sorted({word.lower() for word in words(text)})
+    parts = sentences(translated(text, str(seed), vocabulary(text), kept))
+    rng = random.Random(f"{seed} {len(text)}")  # noqa: S311
+    for _ in range(len(parts) // 12):
+        del parts[rng.randrange(len(parts))]
+    return joined(parts)
+
+
+def vocabulary(text: str) -> list[str]:
+    return sorted({word.lower() for word in words(text)})
+
+
+def translated(text: str, seed: str, vocabulary: Sequence[str], kept: float) -> str:
+    """Each word by another of the vocabulary, but for a share that is kept."""
 
     def other(word: str) -> str:
         sign = zlib.crc32(f"{seed} {word.lower()}".encode())
@@ -79,12 +90,7 @@ def retranslated(text: str, seed: int, kept: float = 0.2) -> str:
         new = vocabulary[sign // 1000 % len(vocabulary)]
         return new.capitalize() if word[0].isupper() else new
 
-    rng = random.Random(f"{seed} {len(text)}")  # noqa: S311
-    parts = sentences(reworded(text, other))
-    if len(parts) > 8:
-        for _ in range(len(parts) // 12):
-            del parts[rng.randrange(len(parts))]
-    return joined(parts)
+    return reworded(text, other)
 
 
 def rewritten(text: str, rng: random.Random, share: float) -> str:
@@ -102,9 +108,13 @@ def shortened(text: str, rng: random.Random, share: float) -> str:
 
 
 def split(text: str, pieces: int) -> list[str]:
-    parts = sentences(text)
-    ends = [round(len(parts) * n / pieces) for n in range(pieces + 1)]
-    return [joined(parts[a:b]) for a, b in pairwise(ends)]
+    """At the ends of sentences, into about as many letters each."""
+    parts: list[list[str]] = [[] for _ in range(pieces)]
+    size = 0
+    for sentence in sentences(text):
+        parts[min(pieces - 1, (size + len(sentence) // 2) * pieces // len(text))].append(sentence)
+        size += len(sentence)
+    return [joined(part) for part in parts]
 
 
 def quoting(text: str, phrase: str) -> str:

@@ -150,6 +150,7 @@ def neighbours(desk: Desk) -> list[Step]:
     book = desk.novel()
     chapters = list(book.chapters)
     places = {max(1, n) for n in desk.some(book, 0, 0.4)}
+    places -= {n for n in places if n - 1 in places and n > 1}
     damaged = [c.with_bad_text(chapters[n - 1].text) if n in places else c for n, c in enumerate(chapters)]
     return desk.damage(book, book.having(damaged))
 

@@ -43,7 +43,7 @@ def a_half_number(desk: Desk) -> list[Step]:
 def withdrawn_and_added(desk: Desk) -> list[Step]:
     """Of more than a hundred, twenty go anywhere, and thirty come at the end."""
     book = desk.novel(count=desk.rng.randrange(101, 110), letters=350)
-    gone = set(desk.rng.sample(range(len(book.chapters)), 20))
+    gone = set(desk.rng.sample(range(len(book.chapters) - 3), 20))
     left = [c for n, c in enumerate(book.chapters) if n not in gone]
     chapters = [*left, *desk.chapters(30)]
     if desk.rng.random() < 0.5:
