@@ -94,6 +94,7 @@ def copy_of(conninfo: str) -> Iterator[str]:
     server, name = conninfo.rsplit("/", 1)
     with psycopg.connect(f"{server}/template1", autocommit=True) as connection:
         connection.execute(f'create database judged template "{name}"')
+        connection.execute("alter database judged set synchronous_commit = off")  # none of it is needed after a crash
         try:
             yield f"{server}/judged"
         finally:

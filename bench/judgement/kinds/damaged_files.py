@@ -124,8 +124,9 @@ def menu_in_the_list(desk: Desk) -> list[Step]:
 
 
 def another_novel(desk: Desk) -> list[Step]:
-    """Its contents under this slug: everything is new, but for "Chapter 5"."""
-    book = desk.novel(title="counted", number=True, url=desk.rng.choice(["own", "counted"]))
+    """Its contents under this slug: everything is new, but in most cases "Chapter 5"."""
+    title = desk.rng.choice(["counted", "counted", "told"])
+    book = desk.novel(title=title, number=True, url=desk.rng.choice(["own", "counted"]))
     count = max(3, round(len(book.chapters) * desk.rng.uniform(0.7, 1.3)))
     other = desk.other(book, count)
     bad = frozenset({"text", *LABELS})

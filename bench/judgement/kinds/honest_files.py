@@ -161,6 +161,13 @@ def folders_swapped(desk: Desk) -> list[Step]:
     return [Step(dict(zip(slugs, books, strict=True))), Step(dict(zip(slugs, [*books[1:], books[0]], strict=True)))]
 
 
+def slug_reused(desk: Desk) -> list[Step]:
+    """A novel moves to another folder, and another novel into its own."""
+    old = desk.novel()
+    new, moved = desk.other(old), f"{desk.slug}-b"
+    return [Step({desk.slug: old}), Step({desk.slug: new, moved: desk.grown(old)})]
+
+
 KINDS: Final[Mapping[str, Callable[[Desk], list[Step]]]] = {
     "chapters added": appended,
     "chapters inserted in front": in_front,
@@ -178,4 +185,5 @@ KINDS: Final[Mapping[str, Callable[[Desk], list[Step]]]] = {
     "title, author, status changed": fields_changed,
     "the folder renamed": folder_renamed,
     "folders swapped": folders_swapped,
+    "a folder's name reused for another novel": slug_reused,
 }
