@@ -47,6 +47,12 @@ class Shelf:
         """All units may be taken again."""
         self._next = {}
 
+    def choose(self, languages: Sequence[str], number: int) -> str:
+        """One novel after another, as long as they last."""
+        names = [name for name, spoken in self.languages.items() if spoken in languages]
+        left = [name for name in names if self._next.get(name, 0) < len(self._units[name])]
+        return (left or names)[number % len(left or names)]
+
     def take(self, novel: str, letters: int) -> str:
         units, at, size, taken = self._units[novel], self._next.get(novel, 0), 0, []
         while size < letters:
@@ -101,8 +107,7 @@ class Desk:
         **style: Any,
     ) -> Book:
         """``count`` chapters of about as many ``letters``; 0: any number. ``markup`` and ``style``: any, too."""
-        names = sorted(name for name, spoken in self._shelf.languages.items() if spoken in languages)
-        self._source = names[self._number % len(names)]
+        self._source = self._shelf.choose(languages, self._number)
         self.language = self._shelf.languages[self._source]
         dense = 1 if self.language in ("en", "vi", "ru") else 0.45
         self._letters = letters or int(dense * 600 * 4 ** self.rng.random())
@@ -147,8 +152,7 @@ class Desk:
 
     def in_script_of(self, language: str, letters: int) -> str:
         """A text of a novel in another language."""
-        names = [name for name, spoken in self._shelf.languages.items() if spoken == language]
-        return self._shelf.take(self.rng.choice(names), letters)
+        return self._shelf.take(self._shelf.choose([language], self.rng.randrange(100)), letters)
 
     def name(self, count: int) -> str:
         """Words of the novel, which no other chapter has so."""
