@@ -194,12 +194,13 @@ class Truth:
             self._novels[book.root] = novel.id
 
     def _pairs(self, book: Book, rows: Sequence[Row]) -> list[tuple[Chapter, Row]]:
-        """By their place, or by their ids if something is missing."""
-        if len(rows) == len(book.chapters):
-            return list(zip(book.chapters, rows, strict=True))
+        """By their place, or by their ids if something is held."""
+        pairs = list(zip(book.chapters, rows, strict=False))
+        if len(rows) == len(book.chapters) and all(_alike(chapter, row) for chapter, row in pairs):
+            return pairs
         by_id = {row.id: row for row in rows}
-        pairs = ((chapter, by_id.get(self._ids.get(chapter.root, 0))) for chapter in book.chapters)
-        return [(chapter, row) for chapter, row in pairs if row]
+        by_ids = ((chapter, by_id.get(self._ids.get(chapter.root, 0))) for chapter in book.chapters)
+        return [(chapter, row) for chapter, row in by_ids if row]
 
     def _differences(self, chapter: Chapter, row: Row) -> Iterator[str]:
         known = self._known[chapter.root]
@@ -226,6 +227,10 @@ class Truth:
         self.verdict.lost |= lost
         if lost:
             yield f"{len(lost)} ids went to other chapters or are gone: {_first(map(self._ids.get, lost))}"
+
+
+def _alike(chapter: Chapter, row: Row) -> bool:
+    return row.text == chapter.text or row.labels == (chapter.title, chapter.number, chapter.url)
 
 
 def _has_good_text(chapter: Chapter) -> bool:

@@ -19,10 +19,11 @@ from typing import Final, TypeAlias
 import structlog
 
 from bench.judgement.books import Step, Trial
-from bench.judgement.desk import Desk, Shelf
 from bench.judgement.failures import keep_smallest
 from bench.judgement.judging import Verdict
 from bench.judgement.kinds import damaged_files, damaged_texts, honest_files, honest_texts, undecidable
+from bench.judgement.making.desk import Desk
+from bench.judgement.making.shelf import Shelf
 from bench.judgement.running import copy_of, judged
 from bench.parts import database
 from bench.results import Table

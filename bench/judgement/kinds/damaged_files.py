@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from bench.judgement import notices
 from bench.judgement.books import FIELDS, LABELS, Book, Chapter, Step
-from bench.judgement.desk import Desk, nobodys
+from bench.judgement.making import notices
+from bench.judgement.making.desk import Desk, nobodys
 
 # Fields and labels -------------------------------------------------------------------
 

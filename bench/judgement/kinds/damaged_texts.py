@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from bench.judgement import notices, texts
 from bench.judgement.books import Book, Chapter, Step
-from bench.judgement.desk import Desk
+from bench.judgement.making import notices, texts
+from bench.judgement.making.desk import Desk
 
 # A notice in the place of a text ---------------------------------------------------
 

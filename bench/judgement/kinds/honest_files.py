@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from bench.judgement import texts
 from bench.judgement.books import Chapter, Step
-from bench.judgement.desk import Desk
+from bench.judgement.making import texts
+from bench.judgement.making.desk import Desk
 
 # The list ----------------------------------------------------------------------------
 

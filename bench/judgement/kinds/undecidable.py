@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from bench.judgement import texts
 from bench.judgement.books import Book, Chapter, Step
-from bench.judgement.desk import Desk
+from bench.judgement.making import texts
+from bench.judgement.making.desk import Desk
 
 
 def translated(desk: Desk) -> list[Step]:
