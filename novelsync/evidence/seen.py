@@ -31,6 +31,8 @@ _GARBLED: Final = re.compile(
     "|[\u00c2-\u00f4][\x80-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014\u2018-\u201e"
     "\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]|锟斤拷|烫烫烫|(?<=[^\\W\\d_])\\?(?=[^\\W\\d_])"
 )
+_START: Final = 80
+_FORM: Final = re.compile(r"<(?:form|input|button)\b", re.IGNORECASE)
 _LINK: Final = re.compile(r"<a\b[^<>]*>(.*?)</a\s*>", re.IGNORECASE | re.DOTALL)
 _MOSTLY: Final = 0.8
 
@@ -87,6 +89,8 @@ class Seen(NamedTuple):
     """Of words. Comparable within one process."""
     sampled: bool = False
     """`runs` are only a sample."""
+    start: str = ""
+    """How it begins."""
 
     @property
     def says_something(self) -> bool:
@@ -114,6 +118,7 @@ def see(text: str, title: str = "") -> Seen:
         script=_script(seen),
         runs=runs,
         sampled=sampled,
+        start=seen[:_START],
     )
 
 
@@ -160,6 +165,8 @@ def _notice(text: str, seen: str, letters: int, title: str) -> str:
         return "nothing but punctuation" if seen else ""
     if not letters_in(visible(below_heading(text))) or (title and seen.casefold() == visible(title).casefold()):
         return "nothing but a heading"
+    if _FORM.search(text):
+        return "a form to fill in"
     if text.lower().count("<a ") > 4:
         linked = letters_in(visible(" ".join(_LINK.findall(text))))
         if linked > _MOSTLY * letters:

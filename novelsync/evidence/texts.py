@@ -23,14 +23,14 @@ def rows_to_see(rows: Sequence[KnownChapter], chapters: Sequence[BookChapter]) -
     """
     Those rows whose stored texts have to be looked at to tell which chapter is which, and which text is worse.
 
-    That is none, unless the file has a text that is not stored: then those rows whose text the file no longer has. Of
-    removed rows only those that have a label of such a chapter.
+    That is none, unless the file has a text that is not stored under the same labels: then those rows whose text the
+    file no longer has. Of removed rows only those that have a label of such a chapter.
     """
-    stored = {row.content_hash for row in rows}
-    new = [chapter for chapter in chapters if chapter.fetched and chapter.content_hash not in stored]
+    stored = {(row.content_hash, *labels(row)) for row in rows}
+    new = [each for each in chapters if each.fetched and (each.content_hash, *labels(each)) not in stored]
     if not new:
         return []
-    there = {chapter.content_hash for chapter in chapters}
+    there = {chapter.content_hash for chapter in chapters if chapter.fetched}
     called = {label for chapter in new for label in enumerate(labels(chapter)) if label[1] is not None}
     return [
         row

@@ -97,6 +97,7 @@ def pair_chapters(
     _pair_by_sign(published, pairs, text, copies=True, also=tells)
     for label in (words, titles, numbers):
         _pair_by_sign(_trusted(published, told, label), pairs, label)
+    _pair_twins(published, pairs, _together(text, _Sign(list(map(labels, known)), list(map(labels, found)))))
     _pair_neighbours(known, len(published), found, pairs, _alike)
     _pair_by_sign(removed, pairs, urls)
     _pair_by_place(len(published), pairs)
@@ -168,6 +169,14 @@ def _pair_by_sign(
         if len(ks) == len(fs) and (copies or len(ks) == 1) and (also is None or also(ks[0], fs[0])):
             for k, f in zip(ks, fs, strict=True):
                 pairs[f] = k
+
+
+def _pair_twins(candidates: Sequence[int], pairs: _Pairs, sign: _Sign) -> None:
+    """Pairs in order what is the same in everything, as many as there are on both sides: a list may be doubled."""
+    paired = set(pairs)
+    for ks, fs in _sharing([k for k in candidates if k not in paired], pairs, sign):
+        for k, f in zip(ks, fs, strict=False):
+            pairs[f] = k
 
 
 def _sharing(left: Sequence[int], pairs: _Pairs, sign: _Sign) -> Iterable[tuple[list[int], list[int]]]:

@@ -3,7 +3,7 @@ What must change in one novel. Pure: matched chapters become the smallest write 
 except for what the guards hold back.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from novelsync.models.writing import (
 )
 from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters
 from novelsync.planning.matching import are_strangers, pair_chapters
-from novelsync.planning.text_guards import guard_novel, guard_texts
+from novelsync.planning.text_guards import guard_labels, guard_novel, guard_texts
 from novelsync.text.formatting import counted, quoted
 
 
@@ -67,8 +67,7 @@ def plan_novel(
     stored = base.fields if base else None
     fields = stored if plan.broken and stored else book.fields_over(stored)
     restored = base is not None and base.removed
-    chapter_count = len(chapters.held) + (0 if plan.nothing_taken else len(book.chapters))
-    outdated = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
+    outdated = base is not None and (base.chapter_count != plan.chapter_count or base.shown_as not in ("", novel.slug))
     held_in_a_row = (base.held_in_a_row if base else 0) + 1 if chapters.held else 0
     lint = lint_book(book, texts)
     warnings = [*([blank] if blank else []), *book.warnings, *lint.doubts]
@@ -81,7 +80,7 @@ def plan_novel(
         visible=bool(fields != stored or chapters.visible or outdated or former or restored),
         stored=stored,
         fields=None if fields == stored else fields,
-        chapter_count=chapter_count,
+        chapter_count=plan.chapter_count,
         chapters=chapters,
         rename=Rename(former.slug, former.revision) if former else None,
         restored=restored,
@@ -98,13 +97,13 @@ def plan_novel(
 @dataclass(frozen=True, slots=True)
 class _ChapterPlan:
     changes: ChapterChanges
+    chapter_count: int
+    """Readers see so many then."""
     held_because: Sequence[str]
     any_text: bool
     """Readers then see a text."""
     broken: bool
     """So much of the file is held that what it says of the novel itself is not taken either."""
-    nothing_taken: bool = False
-    """Nor any of its chapters."""
 
 
 class _Guarded(NamedTuple):
@@ -128,7 +127,7 @@ def _plan_chapters(
     )
     if base and not accepted and (reason := guard_novel(base.fields, book, rows, pairs, texts)):
         held = [row for row in rows if not row.removed]
-        return _ChapterPlan(ChapterChanges(held=held), [reason], any_text=True, broken=True, nothing_taken=True)
+        return _ChapterPlan(ChapterChanges(held=held), len(held), [reason], any_text=True, broken=True)
     guarded = _guard(rows, book, pairs, texts, limits.chapter_removals, accepted=accepted)
 
     created: list[PlacedChapter] = []
@@ -137,7 +136,10 @@ def _plan_chapters(
     remembered: list[RememberedText] = []
     shrunk: list[ShrunkText] = []
     any_text = False
-    for position, (f, k) in enumerate(_order(rows, guarded.held, pairs), start=1):
+    # Of a file that is held as a whole, chapters without a text are as doubtful as what it says of the novel.
+    doubtful = {f for f, k in enumerate(pairs) if guarded.held and k is None and not chapters[f].fetched}
+    placed = [(f, k) for f, k in _order(rows, guarded.held, pairs) if f not in doubtful]
+    for position, (f, k) in enumerate(placed, start=1):
         chapter, row = None if f is None else chapters[f], None if k is None else rows[k]
         text_stays = f is None or not chapters[f].fetched or k in guarded.texts
         any_text = any_text or bool(
@@ -166,7 +168,7 @@ def _plan_chapters(
         remembered,
         shrunk,
     )
-    return _ChapterPlan(changes, guarded.because, any_text, guarded.broken)
+    return _ChapterPlan(changes, len(placed), guarded.because, any_text, guarded.broken)
 
 
 def _guard(
@@ -183,29 +185,35 @@ def _guard(
     removed = [rows[k] for k in gone]
     if accepted:
         return _Guarded([], removed, {}, [], broken=False)
-    published = sum(not row.removed for row in rows)
-    twice = _copies(rows, paired, gone)
-    missed = [rows[k] for k in gone if k not in twice]
+    kept = {row.content_hash for k, row in enumerate(rows) if k in paired}
+    worth_keeping = _worth_keeping([row for row in rows if not row.removed])
+    missed = [row for row in _worth_keeping(removed) if row.content_hash not in kept or not row.content_bytes]
+    if worth_keeping and worth_keeping[0].content_bytes:
+        missed = [row for row in missed if row.content_bytes]
     lately = sum(row.removed_lately for row in rows)
-    too_many = guard_chapters(published - len(twice), missed, lately, limit)
-    texts_stay = guard_texts(rows, book.chapters, pairs, texts)
+    too_many = guard_chapters(len(worth_keeping), missed, lately, limit)
+    texts_stay = {**guard_labels(rows, book.chapters, pairs), **guard_texts(rows, book.chapters, pairs, texts)}
     no_title = bool(rows) and title_is_placeholder(book.title)
     because = [too_many] if too_many else []
     if texts_stay:
         first, reason = next(iter(texts_stay.items()))
-        stay = f"the texts of {counted(len(texts_stay), 'chapter')} stay as they were"
+        stay = "stays as it was" if len(texts_stay) == 1 else "stay as they were"
+        stay = f"{counted(len(texts_stay), 'chapter')} {stay}"
         because.append(f"{stay}; the first, {quoted(rows[first].title)}: {reason}")
     if no_title:
         because.append(f"the novel stays as it is called, because the file's title is {quoted(book.title)}")
-    with_text = sum(bool(row.content_bytes) and not row.removed for row in rows)
-    broken = bool(too_many) or no_title or len(texts_stay) > limit * with_text
+    broken = bool(too_many) or no_title or len(texts_stay) > limit * len(worth_keeping)
     return _Guarded(removed if too_many else [], [] if too_many else removed, texts_stay, because, broken)
 
 
-def _copies(rows: Sequence[KnownChapter], paired: Collection[int], gone: Sequence[int]) -> set[int]:
-    """Those of the ``gone`` rows that are like one that stays in everything: a list that was doubled is put right."""
-    there = {(rows[k].content_hash, *labels(rows[k])) for k in paired}
-    return {k for k in gone if (rows[k].content_hash, *labels(rows[k])) in there}
+def _worth_keeping(rows: Sequence[KnownChapter]) -> Sequence[KnownChapter]:
+    """
+    Of rows with the same text the first, because the others are no loss: pages of a site, or a list that was doubled.
+
+    Nor are those that never had a text, if others have; links were taken for chapters.
+    """
+    by_text = {row.content_hash: row for row in reversed(rows) if row.content_bytes}
+    return [row for row in rows if by_text.get(row.content_hash) is row] if by_text else rows
 
 
 def _changes_anything(row: KnownChapter, chapter: BookChapter, guarded: _Guarded, k: int, *, new_text: bool) -> bool:

@@ -19,6 +19,10 @@ from novelsync.text.formatting import counted, quoted
 _MOST_SHRINKING: Final = 0.3
 """A text is not replaced by one that says less than this share of it: previews show a tenth to a quarter."""
 
+_PREVIEW: Final = 0.6
+_OF_PREVIEW: Final = 0.35
+"""Shares of a text: less than it says that a preview says, with and without what is written below it."""
+
 _FEWEST_LETTERS: Final = 100
 """A text of fewer letters may shrink to anything that is seen."""
 
@@ -59,6 +63,7 @@ def guard_texts(
         if k is not None
         and chapters[f].fetched
         and chapters[f].content_hash != rows[k].content_hash
+        and texts.key_of_chapter(f) != texts.key_of_row(k)
         and (old := texts.of_row(k)).says_something
     ]
     if not changes:
@@ -84,9 +89,22 @@ def _worse(change: _Change, new: Sequence[Seen]) -> str:
     if now.letters < _MOST_SHRINKING * most and not _is_split(change, new):
         lately = ", within a day" if most > old.letters else ""
         return f"the file shows {now.letters:,} letters in place of {most:,}{lately}"
+    if _is_preview(change) and not _is_split(change, new):
+        return f"the file has the beginning of it, {now.letters:,} letters in place of {most:,}"
     if old.script and now.script and old.script != now.script and now.letters >= _FEWEST_LETTERS:
         return f"the file's is in another script, {now.script} in place of {old.script}"
     return ""
+
+
+def _is_preview(change: _Change) -> bool:
+    """Whether it begins alike and soon ends, or goes on with something else: a sign that says who may read on."""
+    ours, theirs = comparable(change.old, change.new)
+    return (
+        change.old.start == change.new.start
+        and change.new.letters < _PREVIEW * change.old.letters
+        and len(ours) >= FEWEST_RUNS
+        and len(ours & theirs) < _OF_PREVIEW * len(ours)
+    )
 
 
 def _is_split(change: _Change, new: Sequence[Seen]) -> bool:
@@ -130,18 +148,49 @@ def _lost(changes: Sequence[_Change], all_: Sequence[_Change], held: Collection[
     """
     Where another chapter's text comes in place of one that would then be nowhere.
 
-    Of texts that only change places none is lost. If one would be, it stays, and then what was to come in its place
-    has none either, and so on.
+    If one would be lost, it stays; then what was to come in its place has none either, and so on.
     """
-    stored = {change.own for change in all_}
-    left = [change for change in changes if change.key in stored]
     places = Counter(texts.in_file)
     places.subtract(change.key for change in all_ if change.k in held)
+    stored = {change.own for change in all_}
+    left = [change for change in changes if change.key in stored]
     lost: dict[int, str] = {}
     while more := [change for change in left if change.k not in lost and places[change.own] < 1]:
         lost |= {change.k: "the file has another chapter's text there, and this one nowhere" for change in more}
         places.subtract(change.key for change in more)
-    return lost
+    return lost | _in_circles([change for change in left if change.k not in lost])
+
+
+def _in_circles(changes: Sequence[_Change]) -> dict[int, str]:
+    """Those whose texts only changed places. Nobody can tell which order is the right one, so the stored one stays."""
+    next_of = {change.own: change for change in changes}
+    circles: dict[int, str] = {}
+    for start in changes:
+        around = [start]
+        while (after := next_of.get(around[-1].key)) and after is not start and len(around) <= len(changes):
+            around.append(after)
+        if after is start:
+            circles |= {
+                change.k: f"{counted(len(around), 'text')} changed places under the same labels" for change in around
+            }
+    return circles
+
+
+def guard_labels(
+    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], pairs: Sequence[int | None]
+) -> Mapping[int, str]:
+    """By row, why its labels must stay: the file has no text for it, and calls it nothing, or as many others."""
+    before = Counter(row.title for row in rows if not row.removed)
+    now = Counter(chapter.title for chapter in chapters)
+    return {
+        k: "the file has neither text nor number for it, nor a title of its own"
+        for f, k in enumerate(pairs)
+        if k is not None
+        and not chapters[f].fetched
+        and chapters[f].number is None
+        and (rows[k].number is not None or (rows[k].title and before[rows[k].title] < 2))
+        and (not chapters[f].title or now[chapters[f].title] > max(1, before[chapters[f].title]))
+    }
 
 
 def guard_novel(
