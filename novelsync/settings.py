@@ -250,21 +250,27 @@ def load_file_settings() -> FileSettings:
 
 def _load(settings: type[_Settings]) -> _Settings:
     try:
-        wrong = [*_wrong_names(settings, _bindings())]
-        try:
-            loaded = settings()  # filled from the environment
-        except ValidationError as error:
-            wrong += [_message(details) for details in error.errors(include_url=False)]
-        if wrong:
-            hint = "fix it in the environment or in .env; README.md lists the settings"
-            raise ConfigurationError("; ".join(wrong), hint) from None
-        return loaded
+        loaded, wrong = _read(settings)
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError as error:
         # The position, and not the error itself, which quotes the file.
         reason = f"byte {error.start} is not UTF-8"
+    else:
+        if loaded and not wrong:
+            return loaded
+        hint = "fix it in the environment or in .env; README.md lists the settings"
+        raise ConfigurationError("; ".join(wrong), hint)
     raise ConfigurationError(f".env cannot be read: {reason}", "save it as UTF-8, readable for you")
+
+
+def _read(settings: type[_Settings]) -> tuple[_Settings | None, list[str]]:
+    """The settings, and all that is wrong with them. Raises `OSError`, `UnicodeDecodeError`."""
+    wrong = [*_wrong_names(settings, _bindings())]
+    try:
+        return settings(), wrong  # filled from the environment
+    except ValidationError as error:
+        return None, [*wrong, *(_message(details) for details in error.errors(include_url=False))]
 
 
 def _bindings() -> list[Binding]:

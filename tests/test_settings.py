@@ -15,7 +15,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError) as error:
         load_settings()
-    assert error.value.__suppress_context__, "pydantic's error shows values"
+    assert error.value.__context__ is None, "pydantic's error shows values"
     return error.value.message + error.value.hint
 
 
