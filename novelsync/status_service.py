@@ -2,16 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from novelsync.contracts import StatusSource, Storage
-from novelsync.errors import ConfigurationError, SchedulerUnavailable, StorageUnavailable
-from novelsync.models.report import ReportedProblem, whole_seconds
+from novelsync.errors import ConfigurationError, NovelSyncError, SchedulerUnavailable, StorageUnavailable
+from novelsync.models.report import ReportedProblem, timestamp, whole_seconds
 from novelsync.models.results import Outcome
+from novelsync.models.source import BOOK_FILE
 from novelsync.models.status import (
+    Cause,
     DatabaseStatus,
+    FinishedRun,
     Pending,
     SchedulerStatus,
     Status,
@@ -22,6 +25,7 @@ from novelsync.models.status import (
 from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan
 from novelsync.scheduler_service import SchedulerService
+from novelsync.text.formatting import counted
 
 CACHE_SECONDS: Final = 60
 """How long a look at the storage is reused, so that reloading the page costs storage and database next to nothing."""
@@ -70,20 +74,16 @@ class StatusService:
         stored, now = self._database.status(), self._now()
         ask = look_at_storage or _age(stored, now) > self._stale_after
         schedule, no_schedule = self._ask_scheduler() if ask else (None, [])
+        look, error = self._try_to_look(stored) if look_at_storage else (None, None)
         judgement = judge(
             stored,
             stale_after=self._stale_after,
             now=now,
             stopped=schedule is not None and not schedule.is_running,
             database_limit=self._database_limit,
+            unreadable=error,
+            empty=nothing_in(self._storage.location) if look and not look.novels else "",
         )
-        reasons = judgement.reasons + no_schedule
-        look = None
-        if look_at_storage:
-            try:
-                look = self._look_at_storage(stored)
-            except (StorageUnavailable, ConfigurationError) as error:
-                reasons.append(error.message)
         return Status(
             novels_in_storage=look and look.novels,
             last_check=look and whole_seconds(look.at),
@@ -96,7 +96,7 @@ class StatusService:
             removed_novels=stored.removed_novels,
             pending=look and look.pending,
             verdict=judgement.verdict,
-            reasons=reasons,
+            reasons=[*judgement.reasons, *no_schedule],
             scheduler=schedule,
             last_run=stored.last_report,
             metrics=stored.metrics,
@@ -107,6 +107,8 @@ class StatusService:
             problems_total=stored.open_problems.total,
             running=stored.running,
             runs=stored.runs,
+            cause=judgement.cause,
+            storage_error=error,
         )
 
     def _ask_scheduler(self) -> tuple[SchedulerStatus | None, list[str]]:
@@ -117,6 +119,13 @@ class StatusService:
             return self._scheduler.get_scheduler_status(), []
         except (SchedulerUnavailable, ConfigurationError) as error:
             return None, [error.message]
+
+    def _try_to_look(self, stored: DatabaseStatus) -> tuple[StorageLook | None, NovelSyncError | None]:
+        """What the storage has; or why it could not be looked at."""
+        try:
+            return self._look_at_storage(stored), None
+        except (StorageUnavailable, ConfigurationError) as error:
+            return None, error
 
     def _look_at_storage(self, stored: DatabaseStatus) -> StorageLook:
         with self._lock:
@@ -136,39 +145,97 @@ class StatusService:
             return look
 
 
+def nothing_in(storage: str) -> str:
+    """What is said of a storage that is there and empty: it may well be the wrong one."""
+    return f"0 novels in {storage}, which should have <slug>/{BOOK_FILE}"
+
+
 class Judgement(NamedTuple):
     """A verdict, and why."""
 
     verdict: Verdict
     reasons: list[str]
+    cause: Cause = Cause.OTHER
+    """What the first reason is about."""
 
 
 def judge(
-    stored: DatabaseStatus, *, stale_after: int, now: datetime, stopped: bool = False, database_limit: int | None = None
+    stored: DatabaseStatus,
+    *,
+    stale_after: int,
+    now: datetime,
+    stopped: bool = False,
+    database_limit: int | None = None,
+    unreadable: NovelSyncError | None = None,
+    empty: str = "",
 ) -> Judgement:
-    """The first verdict that applies. ``stopped``: the scheduler is known to be stopped."""
+    """
+    The first verdict that applies.
+
+    ``stopped``: the scheduler is known to be stopped. ``unreadable``: why the storage could not be looked at just now.
+    ``empty``: what is to be said if it was, and has nothing.
+    """
     runs = stored.last_runs
+    storage = (
+        [f"{unreadable.message}; {unreadable.hint}" if unreadable.hint else unreadable.message] if unreadable else []
+    )
     if not runs:
-        return Judgement(Verdict.NEVER_RUN, ["no run has finished yet"])
+        killed = [f"a run began at {timestamp(stored.killed_at)} and was killed"] if stored.killed_at else []
+        return Judgement(Verdict.NEVER_RUN, ["no run has finished yet", *killed, *storage])
     if len(runs) > 1 and all(run.outcome is Outcome.FAILED for run in runs):
-        why = [problem.message for problem in runs[0].report.problems[:1]] if runs[0].report else []
-        return Judgement(Verdict.FAILING, ["the last two runs failed", *why])
+        return Judgement(Verdict.FAILING, ["the last two runs failed", *(storage or _why_it_failed(runs[0]))])
     if (age := _age(stored, now)) > stale_after:
-        why = [f"the last run finished {age / 60:.0f} minutes ago, over the limit of {stale_after / 60:.0f}"]
+        why = [f"the last run finished {age / 60:.0f} minutes ago, over the limit of {stale_after / 60:.0f}", *storage]
         if stopped:
             return Judgement(Verdict.STOPPED, ["the scheduler is stopped", *why])
         return Judgement(Verdict.STALE, why)
+    causes = [
+        *((Cause.STORAGE, reason) for reason in storage),
+        *_last_run(stored, storage_is_away=bool(storage)),
+        *((Cause.EMPTY, reason) for reason in (empty,) if reason),
+        *((Cause.OTHER, reason) for reason in _waiting(stored, database_limit)),
+    ]
+    if not causes:
+        return Judgement(Verdict.OK, [])
+    return Judgement(Verdict.ATTENTION, [reason for _, reason in causes], causes[0][0])
+
+
+def _last_run(stored: DatabaseStatus, *, storage_is_away: bool) -> Iterator[tuple[Cause, str]]:
+    """What was wrong with it, and what became of a run that was killed after it."""
+    last = stored.last_runs[0]
+    if stored.killed_at:
+        yield (
+            Cause.INTERRUPTED,
+            f"a run began at {timestamp(stored.killed_at)} and was killed; the next one finishes it",
+        )
+    if last.outcome is Outcome.FAILED:
+        # Where the storage is away just now, its message has been said.
+        why = "" if storage_is_away else "".join(f": {why}" for why in _why_it_failed(last))
+        yield Cause.FAILED, f"the last run failed{why}"
+    elif last.report and last.report.interrupted:
+        left = last.report.novels.deferred
+        are = "is" if left == 1 else "are"
+        yield Cause.INTERRUPTED, f"the last run was interrupted; {counted(left, 'novel')} {are} not in yet"
+
+
+def _why_it_failed(run: FinishedRun) -> list[str]:
+    if run.report is None:
+        return ["it was killed before it could report"]
+    return [problem.message for problem in run.report.problems[:1]]
+
+
+def _waiting(stored: DatabaseStatus, database_limit: int | None) -> Iterator[str]:
+    """What waits for a person, besides what the last run says."""
     open_problems = {"refused": stored.open_problems.counts.get("refused", 0), "held": stored.open_problems.held}
-    reasons = [f"novels {kind}: {count}" for kind, count in open_problems.items() if count]
+    yield from (f"novels {kind}: {count}" for kind, count in open_problems.items() if count)
     if blank := stored.open_problems.blank:
-        reasons.append(f"novels without any text: {blank}")
-    deferred = [run.report.novels.deferred if run.report else 0 for run in runs]
+        yield f"novels without any text: {blank}"
+    deferred = [run.report.novels.deferred if run.report else 0 for run in stored.last_runs]
     if len(deferred) > 1 and all(deferred):
-        reasons.append(f"runs end before they are done: novels deferred: {deferred[0]}, and {deferred[1]} before that")
+        yield f"runs end before they are done: novels deferred: {deferred[0]}, and {deferred[1]} before that"
     if database_limit and stored.bytes > FULL * database_limit:
         share = f"{stored.bytes / database_limit:.0%} of NOVELSYNC_DATABASE_LIMIT"
-        reasons.append(f"the database has {stored.bytes / 1e6:,.0f} MB, {share}")
-    return Judgement(Verdict.ATTENTION if reasons else Verdict.OK, reasons)
+        yield f"the database has {stored.bytes / 1e6:,.0f} MB, {share}"
 
 
 def _age(stored: DatabaseStatus, now: datetime) -> float:

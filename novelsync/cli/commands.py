@@ -49,13 +49,14 @@ from novelsync.errors import (
 )
 from novelsync.models.results import Outcome
 from novelsync.models.run import SyncOptions
+from novelsync.models.source import BOOK_FILE
 from novelsync.models.status import Verdict
-from novelsync.settings import load_file_settings, load_settings
+from novelsync.settings import Settings, load_file_settings, load_settings
 from novelsync.sync_service import SyncService
 from novelsync.text.formatting import counted
 from novelsync.text.logs import configure_logs
 from novelsync.web import server
-from novelsync.wiring import connected, open_database, open_storage, postgres_url
+from novelsync.wiring import connected, make_default_storage, open_database, open_storage, postgres_url
 
 OK, PROBLEMS, USAGE, UNAVAILABLE, SKIPPED = range(5)
 """Exit codes; 2 is also what click uses for a wrong command line."""
@@ -132,6 +133,8 @@ def sync(
     options = SyncOptions(reread, frozenset(accept), accept_removals)
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    if not dry_run:
+        _make_default_storage(settings)
     with connected(settings) as parts:
         print_direction(parts.storage.location, parts.database.name)
         service = parts.sync_service
@@ -147,11 +150,19 @@ def sync(
             print_json(report.as_dict())
         elif report.error is None:
             print_changes(report.changes or ())
-            print_report(report)
+            print_report(report, parts.storage.location)
         if report.error is not None:
             explain(report.error)
             return _exit_code(report.error)
+    if report.interrupted:
+        return INTERRUPTED
     return OK if report.outcome is Outcome.OK else PROBLEMS
+
+
+def _make_default_storage(settings: Settings) -> None:
+    """Does nothing for any other folder. Says so, because a person has to put novels there."""
+    if make_default_storage(settings):
+        err.print(f"made the folder {settings.storage}: put <slug>/{BOOK_FILE} there, or set NOVELSYNC_STORAGE")
 
 
 @contextmanager
@@ -187,6 +198,8 @@ def status(as_json: bool) -> int:
         print_json(answer.as_dict())
     else:
         print_status(answer)
+    if answer.storage_error:
+        return _exit_code(answer.storage_error)
     return OK if answer.verdict is Verdict.OK else PROBLEMS
 
 
@@ -293,9 +306,11 @@ def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
 @click.option("--schedule/--no-schedule", default=True, show_default=True, help="Also sync every hour.")
 def serve(host: str, port: int, schedule: bool) -> int:
     """Answer over HTTP, and sync every hour. Does what the deployed functions do, in one process."""
-    job = load_settings().scheduler_job
+    settings = load_settings()
+    job = settings.scheduler_job
     host = host.strip("[]")
     _check_port(host, port)
+    _make_default_storage(settings)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     err.print(f"{url}/ — Ctrl-C ends it", markup=False)
     if job:

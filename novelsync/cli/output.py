@@ -21,6 +21,7 @@ from novelsync.models.results import Outcome
 from novelsync.models.status import Status, StatusProblem, Verdict
 from novelsync.models.stored import Removed
 from novelsync.planning.diff import ADDED, CHANGED
+from novelsync.status_service import nothing_in
 from novelsync.text.formatting import counted, printable, quoted
 from novelsync.text.hints import as_command_line, said
 
@@ -176,8 +177,8 @@ def _chapter(line: ChapterDiff) -> str:
     return escape(f"{position}{quoted(line.title)}")
 
 
-def print_report(report: Report) -> None:
-    """``report``: of a run that neither failed nor was skipped."""
+def print_report(report: Report, storage: str) -> None:
+    """``report``: of a run that neither failed nor was skipped. ``storage``: where it looked."""
     rows = {"novels": msgspec.structs.asdict(report.novels), "chapters": msgspec.structs.asdict(report.chapters)}
     out.print(_counts(rows))
     _print_problems(report.problems, report.problems_total)
@@ -186,6 +187,11 @@ def print_report(report: Report) -> None:
     outcome = "a dry run: nothing was written" if report.dry_run else _OUTCOMES[report.outcome]
     if report.outcome is Outcome.OK and (blank := report.novels.without_text) and not report.dry_run:
         outcome = f"[yellow]![/] done, but readers see no text at all of {counted(blank, 'novel')}"
+    if report.interrupted:
+        left = counted(report.novels.deferred, "novel")
+        outcome = f"[yellow]![/] interrupted; {left} not in yet, the next run goes on there"
+    elif not report.novels_processed:
+        outcome = f"[yellow]![/] {escape(nothing_in(storage))}"
     out.print(
         f"{outcome}: {counted(report.novels_processed, 'novel')},"
         f" {report.bytes_read / 1e6:.1f} MB read, {report.duration:.2f} s"

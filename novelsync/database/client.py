@@ -415,6 +415,7 @@ def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
         open_problems=_open_problems(answer["open_problems"]),
         runs=[_run_summary(run) for run in answer["runs"]],
         titles=answer["titles"],
+        killed_at=whole_seconds(datetime.fromisoformat(killed)) if (killed := answer["killed_at"]) else None,
     )
 
 

@@ -107,6 +107,8 @@ class Report:
     start_time: datetime
     """UTC, in whole seconds, like every published time."""
     end_time: datetime
+    interrupted: bool = False
+    """A signal, or the end of its process, broke it off before it had come to all novels."""
     changes: Sequence[NovelDiff] | None = None
     """What a dry run would have done. None for any other run, and then the key is left out."""
     error: NovelSyncError | None = None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from novelsync.errors import NovelSyncError
 from novelsync.models.problems import OpenProblems
 from novelsync.models.report import Report, ReportedProblem
 from novelsync.models.results import Outcome
@@ -80,6 +81,8 @@ class DatabaseStatus:
     """The runs of the last 24 hours, the newest first; at most 200."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Slug to title, for the stored novels among those that have open problems."""
+    killed_at: datetime | None = None
+    """When a run began that has neither ended nor the lease any more; None if there is none."""
 
     @property
     def last_report(self) -> Report | None:
@@ -135,8 +138,22 @@ class Verdict(StrEnum):
     STALE = "stale"
     """No run has finished for too long."""
     ATTENTION = "attention"
-    """A person should look at something."""
+    """A person should look at something: see `Cause`."""
     OK = "ok"
+
+
+class Cause(StrEnum):
+    """What the first reason for a verdict is about, where a headline should say it."""
+
+    STORAGE = "storage"
+    """It cannot be read just now."""
+    FAILED = "failed"
+    """The last run failed."""
+    INTERRUPTED = "interrupted"
+    """The last run was broken off before it came to its end."""
+    EMPTY = "empty"
+    """The storage is there, and has no novel."""
+    OTHER = "other"
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -192,10 +209,15 @@ class Status:
     problems_total: int
     running: RunInFlight | None
     runs: Sequence[RunSummary]
+    cause: Cause = Cause.OTHER
+    """Not published: ``reasons`` says it in words."""
+    storage_error: NovelSyncError | None = None
+    """Why the storage could not be looked at. Not published: ``reasons`` has its message and its hint."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object that is published."""
-        document = {each.name: getattr(self, each.name) for each in fields(self)}
+        unpublished = ("cause", "storage_error")
+        document = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in unpublished}
         document["last_run"] = self.last_run and self.last_run.as_dict()
         published: dict[str, Any] = msgspec.to_builtins(document)
         return published

@@ -45,6 +45,8 @@ class Findings:
     """The listing's, if nothing in it has to be looked at again; else None."""
     quiet: bool = False
     """The listing is the last run's, so nothing was read."""
+    stopped: bool = False
+    """The run was told to stop."""
 
     @property
     def deferred(self) -> int:
@@ -107,6 +109,7 @@ def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
         duration=round((end_time - run.start_time).total_seconds(), 2),
         start_time=whole_seconds(run.start_time),
         end_time=whole_seconds(end_time),
+        interrupted=found.stopped and found.deferred > 0,
         error=found.error,
     )
 

@@ -58,7 +58,7 @@ end
 $$;
 
 -- What a person wants to know. Counts come from the bookkeeping and never from counting chapters.
--- Out: besides the counts, runs (those of a day, the newest first, without their reports) and titles (of the novels that
+-- Out: besides the counts, killed_at (the start of a run that did not end and has lost the lease), runs (those of a day, the newest first, without their reports) and titles (of the novels that
 -- problems speak of, as far as they are stored).
 create or replace function public.novelsync_status(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
@@ -74,6 +74,10 @@ begin
     'running', (select json_build_object('holder', l.holder, 'since', l.acquired_at, 'open_messages', (
                   select count(*) from novelsync.messages m where m.run_id = l.run_id and m.result is null))
                 from novelsync.lease l where l.expires_at > clock_timestamp()),
+    'killed_at', (select max(r.started_at) from novelsync.runs r
+                  where r.finished_at is null
+                    and not exists (select from novelsync.lease l
+                                    where l.run_id = r.run_id and l.expires_at > clock_timestamp())),
     'last_runs', (
       select coalesce(json_agg(json_build_object(
         'outcome', r.outcome, 'finished_at', r.finished_at, 'report', r.report) order by r.finished_at desc), '[]')

@@ -139,7 +139,7 @@ def test_a_terminal_obeys_nothing_that_a_name_or_an_error_says(capsys: pytest.Ca
 def test_threads_of_others_keep_their_own_context(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("json", "stderr")
     with structlog.contextvars.bound_contextvars(run_id="this run"):
-        other = threading.Thread(target=lambda: structlog.get_logger().warning("storage_created"))
+        other = threading.Thread(target=lambda: structlog.get_logger().warning("run_not_recorded"))
         other.start()
         other.join()
     assert "run_id" not in json.loads(written(capsys))

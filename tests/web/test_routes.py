@@ -37,7 +37,7 @@ SCHEDULER = "/api/v1/sync/scheduler"
 REPORT_KEYS = [
     *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
     *("novels_error", "chapters_processed", "novels", "chapters", "problems", "problems_total", "bytes_read"),
-    *("duration", "start_time", "end_time"),
+    *("duration", "start_time", "end_time", "interrupted"),
 ]
 STATUS_KEYS = [
     *("novels_in_storage", "last_check", "storage_path", "database", "database_bytes", "novels_in_database"),
@@ -330,8 +330,9 @@ def test_with_a_run_going_on_the_job_is_not_run(
 
 
 def test_the_status_answers_without_the_scheduler_and_a_check_asks_it_only_when_a_run_is_overdue(
-    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], tables: Tables
+    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], library: Library, tables: Tables
 ) -> None:
+    library.write("emma", chapters(1))
     in_cloud("POST", NOVELS)
     jobs.state = "PAUSED"
     assert in_cloud("GET", STATUS)[1]["verdict"] == "ok", "somebody may be calling by hand"

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from novelsync.models.report import Report, timestamp
-from novelsync.models.results import Outcome
-from novelsync.models.status import RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem, Verdict
+from novelsync.models.report import timestamp
+from novelsync.models.status import Cause, RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem, Verdict
 from novelsync.text.formatting import counted
 from novelsync.text.hints import Say
 from novelsync.web.page.chart import Bar, bars
@@ -164,6 +163,13 @@ _VERDICTS: Final = {
     "never_run": ("fair", "Nothing is synced yet", "The first run brings in all that the storage has."),
 }
 
+_CAUSES: Final = {
+    Cause.STORAGE: ("The storage cannot be read", "Readers keep what they have. Nothing new comes in until it can."),
+    Cause.FAILED: ("The last run failed", "The next one tries again; readers see what was there before."),
+    Cause.INTERRUPTED: ("The last run was interrupted", "What came in is whole; the next run brings in the rest."),
+    Cause.EMPTY: ("The storage is empty", "Readers keep what they have, but nothing can come in from there."),
+}
+
 _OUTCOMES: Final = {"ok": "ok", "partial": "with problems", "failed": "failed"}
 
 
@@ -241,27 +247,20 @@ def _running(run: RunInFlight) -> Running:
 
 def _verdict(status: Status, say: Say) -> Headline:
     tone, headline, meaning = _VERDICTS[status.verdict]
-    if status.verdict is Verdict.OK:
-        tone, headline, meaning = _qualified(status) or (tone, headline, meaning)
-    reasons = status.reasons or _why_it_failed(status.last_run)
-    return Headline(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in reasons])
+    if status.verdict is Verdict.ATTENTION:
+        headline, meaning = _CAUSES.get(status.cause, (headline, meaning))
+    elif status.verdict is Verdict.OK and any(count for count, _ in _drift(status)):
+        headline, meaning = "All was well", f"The storage has changed since the last run; {_next_run(status)}."
+    return Headline(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in status.reasons])
 
 
-def _qualified(status: Status) -> tuple[str, str, str] | None:
-    """Tone, headline and meaning in place of "All is well", when something is off but nothing has to be done yet."""
-    if status.last_run and status.last_run.outcome is Outcome.FAILED:
-        return "fair", "The last run failed", "The next one tries again; readers see what was there before."
-    if status.pending is None:
-        return "fair", "All was well", "The last run was; but now the storage cannot be looked at."
-    if any(count for count, _ in _drift(status)):
-        return "good", "All was well", "The storage has changed since the last run; the next one brings it in."
-    return None
-
-
-def _why_it_failed(run: Report | None) -> list[str]:
-    if not run or run.outcome is not Outcome.FAILED:
-        return []
-    return [problem.message for problem in run.problems[:1]]
+def _next_run(status: Status) -> str:
+    """What brings in the changes."""
+    if status.scheduler and status.scheduler.is_running:
+        return "the next one brings it in"
+    if status.scheduler:
+        return "no run is scheduled, so start one to bring it in"
+    return "the next one brings it in, and this page does not know when that is"
 
 
 def sentence(words: str) -> str:
