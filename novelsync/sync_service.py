@@ -344,7 +344,8 @@ class SyncService:
         ]
 
     def _new_run(self, trigger: str) -> Run:
-        return Run(str(uuid4()), trigger, self._database.name, datetime.now(UTC), self._dry_run)
+        grace = self._config.limits.grace
+        return Run(str(uuid4()), trigger, self._database.name, datetime.now(UTC), self._dry_run, grace)
 
     def _report(self, run: Run, found: Findings) -> Report:
         report = make_report(run, replace(found, stopped=self._stopped.is_set()), datetime.now(UTC))

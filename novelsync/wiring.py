@@ -63,6 +63,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 schedule if scheduler else None,
                 stale_after=settings.stale_after,
                 database_limit=settings.database_limit,
+                grace=settings.removal_grace,
             )
             yield Parts(settings, storage, database, service, status, schedule)
 

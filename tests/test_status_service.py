@@ -11,9 +11,10 @@ from novelsync.models.report import NovelCounts
 from novelsync.models.results import Outcome
 from novelsync.models.source import SourceFile
 from novelsync.models.status import Cause, DatabaseStatus, FinishedRun, Pending, Verdict
-from novelsync.status_service import Judgement, StatusService, judge
+from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
+from novelsync.verdict import Judgement, judge
 from tests.conftest import RecordingTransport, Tables
 from tests.support.library import Library, chapters
 from tests.support.reports import NO_METRICS, NOON, a_report
@@ -188,7 +189,7 @@ def test_the_days_runs_are_told_in_short_and_the_titles_of_novels_with_problems(
     assert runs == [("partial", "scheduler", 0, 0), ("ok", "cli", 1, 0), ("failed", "http", None, None)]
     assert said.last_run
     assert said.runs[0].end_time == said.last_run.end_time
-    assert [(problem.slug, problem.title) for problem in said.problems] == [("cut", None), ("emma", "Emma")]
+    assert [(problem.slug, problem.title) for problem in said.problems] == [("emma", "Emma"), ("cut", None)]
 
 
 def test_a_run_that_holds_the_lease_is_not_taken_for_a_killed_one(database: SqlClient, tables: Tables) -> None:

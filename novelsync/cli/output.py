@@ -21,9 +21,9 @@ from novelsync.models.results import Outcome
 from novelsync.models.status import Status, StatusProblem, Verdict
 from novelsync.models.stored import Removed
 from novelsync.planning.diff import ADDED, CHANGED
-from novelsync.status_service import nothing_in
 from novelsync.text.formatting import counted, printable, quoted
 from novelsync.text.hints import as_command_line, said
+from novelsync.verdict import nothing_in
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

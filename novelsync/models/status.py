@@ -10,8 +10,9 @@ import msgspec
 
 from novelsync.errors import NovelSyncError
 from novelsync.models.problems import OpenProblems
-from novelsync.models.report import Report, ReportedProblem
+from novelsync.models.report import MissingNovel, Report, ReportedProblem
 from novelsync.models.results import Outcome
+from novelsync.models.stored import MissingFile
 
 # From the database -------------------------------------------------------------------
 
@@ -172,10 +173,34 @@ class StatusProblem(msgspec.Struct, frozen=True):
     message: str
     hint: str
     title: str | None
+    alike: int = 1
 
     @classmethod
     def of(cls, problem: ReportedProblem, title: str | None) -> "StatusProblem":
-        return cls(problem.slug, problem.kind, problem.message, problem.hint, title)
+        return cls(problem.slug, problem.kind, problem.message, problem.hint, title, problem.alike)
+
+
+class ListedProblem(msgspec.Struct, frozen=True):
+    """One of all the problems of a kind, or a missing novel."""
+
+    slug: str | None
+    kind: str
+    message: str
+    hint: str
+    title: str | None
+    since: datetime | None
+    """None if that is not known."""
+
+
+class ProblemPage(msgspec.Struct, frozen=True):
+    """Some of all the problems of a kind."""
+
+    kind: str
+    total: int
+    """Of the kind, on all pages."""
+    problems: Sequence[ListedProblem]
+    next: str | None
+    """The slug after which the next page begins; None: this is the last."""
 
 
 class StorageLook(NamedTuple):
@@ -184,6 +209,8 @@ class StorageLook(NamedTuple):
     at: datetime
     novels: int
     pending: Pending
+    missing: Sequence[MissingFile]
+    """Those that are missing for longest come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +236,9 @@ class Status:
     problems_total: int
     running: RunInFlight | None
     runs: Sequence[RunSummary]
+    problems_by_kind: Mapping[str, int] = field(default_factory=dict)
+    missing: Sequence[MissingNovel] | None = None
+    """At most `novelsync.models.report.NAMED_MISSING`, unless more were asked for; ``pending`` counts all."""
     cause: Cause = Cause.OTHER
     """Not published: ``reasons`` says it in words."""
     storage_error: NovelSyncError | None = None

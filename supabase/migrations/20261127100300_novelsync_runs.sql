@@ -23,7 +23,9 @@ $$;
 
 -- The open problems. In: slugs (only theirs; null: all, and the held removals), without (not theirs),
 -- present (theirs too, although they are marked as missing).
--- Out: problems (at most 100, the gravest first), counts (by kind), held (how many novels are held: those that keep
+-- Out: problems (at most 100, by who has to act: what is held, then what is refused, then the rest; each kind has a share
+-- of its own, and what one does not need of it goes to the others; within a kind, three of those that say the same but for
+-- numbers come before the others; alike: how many those are), counts (by kind), held (how many novels are held: those that keep
 -- something their file no longer has, and those whose removal would have been too much at once), blank (how many came
 -- in without any text).
 create or replace function public.novelsync_open_problems(json) returns json
@@ -59,15 +61,24 @@ begin
           and (v_slugs is null or f.slug = any (v_slugs)) and f.slug <> all (v_without)),
       'problems', (
         select coalesce(json_agg(json_build_object(
-          'slug', o.slug, 'kind', o.kind, 'message', o.message, 'hint', o.hint)), '[]')
+          'slug', o.slug, 'kind', o.kind, 'message', o.message, 'hint', o.hint, 'alike', o.alike)
+          order by o.gravity, o.slug), '[]')
         from (
-          select * from listed o
-          order by array_position(array['refused', 'held'], o.kind) nulls last, o.slug
+          select *
+          from (
+            select *, row_number() over (partition by a.kind order by a.nth > 3, a.slug) as place
+            from (
+              select *, coalesce(array_position(array['held', 'refused'], l.kind), 3) as gravity,
+                     count(*) over same as alike, row_number() over (same order by l.slug) as nth
+              from listed l
+              window same as (partition by l.kind, translate(l.message, '0123456789', ''))) a) b
+          order by b.place > (array[40, 40, 20])[b.gravity], b.gravity, b.place
           limit 100) o)));
 end
 $$;
 
 -- What earlier runs have left for the next one, except for the digest. Changes nothing.
+-- Out, among others: missing (how many novels), missing_longest (ten of them, as [slug, seconds]).
 create or replace function public.novelsync_peek(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 begin
@@ -75,6 +86,11 @@ begin
     'schema', novelsync.version(),
     'resume_at', (select resume_at from novelsync.lease where singleton),
     'missing', (select count(*) from novelsync.files where missing_since is not null and removed_at is null),
+    'missing_longest', (
+      select coalesce(json_agg(json_build_array(f.slug, extract(epoch from now() - f.missing_since))), '[]')
+      from (
+        select slug, missing_since from novelsync.files where missing_since is not null and removed_at is null
+        order by missing_since, slug limit 10) f),
     'removed_lately', (
       select count(*) from novelsync.files where removed_at > now() - interval '24 hours' and not removal_accepted),
     'any_texts', exists (select from novelsync.files where has_texts),

@@ -110,6 +110,43 @@ begin
 end
 $$;
 
+-- A page of all that a person should look at, of one kind, by slug. In: kind (of a problem, or "missing"), after (a slug;
+-- null: from the start), limit.
+-- Out: total (of the kind), problems: a list of {slug, message, hint, since, title}; a missing novel has no message.
+create or replace function public.novelsync_problems(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+begin
+  select * into v_request from json_to_record($1) as r(kind text, "after" text, "limit" integer);
+  return (
+    with listed as materialized (
+      select p.slug, p.message, p.hint, p.since
+      from novelsync.problems p join novelsync.files f on f.slug = p.slug
+      where p.kind = v_request.kind and f.missing_since is null
+      union all
+      select '', l.held_removals ->> 'message', l.held_removals ->> 'hint', null
+      from novelsync.lease l
+      where v_request.kind = 'held' and l.held_removals is not null
+      union all
+      select f.slug, '', '', f.missing_since
+      from novelsync.files f
+      where v_request.kind = 'missing' and f.missing_since is not null and f.removed_at is null and f.novel_id is not null)
+    select json_build_object(
+      'total', (select count(*) from listed),
+      'problems', (
+        select coalesce(json_agg(json_build_object(
+          'slug', o.slug, 'message', o.message, 'hint', o.hint, 'since', o.since, 'title', left(n.title, 200))
+          order by o.slug), '[]')
+        from (
+          select * from listed l
+          where v_request."after" is null or l.slug > v_request."after" collate "C"
+          order by l.slug
+          limit v_request."limit") o
+        left join public.novels n on n.slug = o.slug and n.removed_at is null)));
+end
+$$;
+
 -- What the server is, for whoever checks whether all is set up.
 -- Out: schema (novelsync.version()), server (Postgres' own), role (whose rights a call has), bytes, now.
 create or replace function public.novelsync_server_info(json) returns json

@@ -64,7 +64,7 @@ def test_json_is_one_document_with_the_published_keys(run: Run, settled: Library
     assert list(report) == [
         *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
         *("novels_error", "chapters_processed", "novels", "chapters", "problems", "problems_total", "bytes_read"),
-        *("duration", "start_time", "end_time", "interrupted"),
+        *("duration", "start_time", "end_time", "interrupted", "missing"),
     ]
     assert (report["trigger"], report["outcome"], report["chapters_processed"]) == ("cli", "ok", 2)
 
