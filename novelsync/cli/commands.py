@@ -27,11 +27,16 @@ from novelsync.cli.output import (
     print_json,
     print_migrated,
     print_removed,
+    print_verdict,
+    progress_bar,
+)
+from novelsync.cli.reports import (
+    print_listed,
+    print_missing,
+    print_problems,
     print_report,
     print_status,
-    print_verdict,
     print_verification,
-    progress_bar,
 )
 from novelsync.cli.validate import schema as file_schema
 from novelsync.cli.validate import validate as validate_path
@@ -47,11 +52,13 @@ from novelsync.errors import (
     Unavailable,
     WriteRejected,
 )
+from novelsync.models.report import NAMED_MISSING
 from novelsync.models.results import Outcome
 from novelsync.models.run import SyncOptions
 from novelsync.models.source import BOOK_FILE
 from novelsync.models.status import Verdict
 from novelsync.settings import Settings, load_file_settings, load_settings
+from novelsync.status_service import LISTED_KINDS, MISSING
 from novelsync.sync_service import SyncService
 from novelsync.text.formatting import counted
 from novelsync.text.logs import configure_logs
@@ -187,17 +194,30 @@ def _signals_stop(service: SyncService) -> Iterator[None]:
 
 
 @cli.command()
+@click.option("--kind", type=click.Choice(LISTED_KINDS), help="List every problem of this kind, each for itself.")
+@click.option("--all", "everything", is_flag=True, help="List every problem and every missing novel.")
 @json_option
-def status(as_json: bool) -> int:
+def status(kind: str | None, everything: bool, as_json: bool) -> int:
     """Show whether all is well. Prints what is stored, what is pending and how the last run went."""
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    kinds = [kind] if kind else list(LISTED_KINDS) if everything else []
     with connected(settings) as parts:
-        answer = parts.status_service.status()
+        service = parts.status_service
+        answer = service.status(named=sys.maxsize if MISSING in kinds else NAMED_MISSING)
+        # What is missing is in the answer itself, unless the storage could not be looked at.
+        apart = [] if answer.missing is None else [MISSING]
+        listed = [problem for each in kinds if each not in apart for problem in service.every_problem(each)]
     if as_json:
-        print_json(answer.as_dict())
+        print_json(answer.as_dict() | ({"problems": listed} if kinds else {}))
     else:
         print_status(answer)
+        if kinds:
+            print_listed(listed)
+        else:
+            print_problems(answer.problems, answer.problems_total)
+        if not kinds or MISSING in kinds:
+            print_missing(answer.missing or (), answer.pending.missing if answer.pending else 0)
     if answer.storage_error:
         return _exit_code(answer.storage_error)
     return OK if answer.verdict is Verdict.OK else PROBLEMS

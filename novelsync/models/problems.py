@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from novelsync.text.grouping import pattern_of
+
 SHOWN_PROBLEMS: Final = 100
 """A report, the status and the database list at most this many problems. Their totals count all."""
 
@@ -47,20 +49,13 @@ class Problem:
 
     @property
     def pattern(self) -> tuple[str, str]:
-        """What is the same for problems that are alike. The database compares them likewise."""
-        return self.kind, without_digits(self.message)
+        """What is the same for problems that are alike."""
+        return self.kind, pattern_of(self.message)
 
     @classmethod
     def remark(cls, slug: str, message: str) -> "Problem":
         """A warning for whoever asked for the run. It is in the report, and never becomes an open problem."""
         return cls(slug, ProblemKind.WARNING, message)
-
-
-def without_digits(message: str) -> str:
-    return message.translate(_NO_DIGITS)
-
-
-_NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 
 
 def most_urgent(problems: Iterable[Problem], most: int = SHOWN_PROBLEMS) -> list[Problem]:

@@ -24,10 +24,10 @@ $$;
 -- The open problems. In: slugs (only theirs; null: all, and the held removals), without (not theirs),
 -- present (theirs too, although they are marked as missing).
 -- Out: problems (at most 100, by who has to act: what is held, then what is refused, then the rest; each kind has a share,
--- and what one does not need of it goes to the others; of those that say the same but for digits, one comes before all
--- others of its kind; alike: how many of them there are), counts (by kind), held (how many novels are held: those that
--- keep something their file no longer has, and those whose removal would have been too much at once), blank (how many
--- came in without any text).
+-- and what one does not need of it goes to the others; of those that are alike up to what is quoted and but for digits,
+-- one comes before all others of its kind; alike: how many of them there are), counts (by kind), held (how many novels
+-- are held: those that keep something their file no longer has, and those whose removal would have been too much at
+-- once), blank (how many came in without any text).
 create or replace function public.novelsync_open_problems(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -44,7 +44,8 @@ begin
   return (
     -- Without the messages, so that 100,000 fit into memory.
     with listed as materialized (
-      select p.slug, p.kind, hashtext(translate(p.message, '0123456789', '')) as says
+      select p.slug, p.kind, hashtext(translate(
+               split_part(split_part(p.message, '"', 1), ', near ', 1), '0123456789', '')) as says
       from novelsync.problems p join novelsync.files f on f.slug = p.slug
       where (f.missing_since is null or p.slug = any (v_present))
         and (v_slugs is null or p.slug = any (v_slugs)) and p.slug <> all (v_without)
