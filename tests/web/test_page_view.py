@@ -1,12 +1,13 @@
 """What the page says, and where the bars stand: no browser, no database."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from novelsync.models.report import NovelCounts, ReportedProblem
+from novelsync.models.report import MissingNovel, NovelCounts, ReportedProblem
 from novelsync.models.results import Outcome
 from novelsync.models.status import (
     Cause,
@@ -168,10 +169,23 @@ def test_bars_stand_where_their_time_is_and_grow_with_the_square_root() -> None:
     assert bars([], NOON) == []
 
 
-def test_more_problems_than_are_shown_are_counted() -> None:
-    one = StatusProblem("emma", "refused", "it is cut", "", None)
-    page = status_page(seen(problems=[one], problems_total=1_101))
-    assert "And 1,100 more" in page
+def test_alike_problems_are_one_and_what_is_not_shown_is_counted_by_kind() -> None:
+    alike = [StatusProblem(f"cut-{n}", "refused", f"it is cut after byte {n}", "", None, 1_000) for n in range(40)]
+    others = [StatusProblem(f"odd-{n}", "refused", f"it is odd: {chr(97 + n)}", "", None) for n in range(20)]
+    problems = [StatusProblem("emma", "held", "9 of 9 chapters", "", "Emma"), *alike, *others]
+    said = seen(problems=problems, problems_total=1_021, problems_by_kind={"held": 1, "refused": 1_020})
+    assert [trouble.title for trouble in said.troubles] == ["Emma", "1,000 novels", *(f"odd-{n}" for n in range(9))]
+    page = status_page(said)
+    assert "It is cut after byte 0, for instance cut-0, cut-1, cut-2" in page
+    assert 'And 11 more refused: <a href="?problems=refused">all of them</a>' in page
+
+
+def test_missing_novels_are_named_with_since_when_and_when_they_go() -> None:
+    missing = [MissingNovel("emma", NOON, ONE), MissingNovel("persuasion", NOON, None)]
+    page = status_page(seen(pending=Pending(0, 0, 12), missing=missing))
+    assert re.search(r"emma</bdi> is missing since <time[^>]*>1 January, 12:00 UTC</time> and goes after <time", page)
+    assert "; its removal is held" in page
+    assert 'And 10 more: <a href="?problems=missing">' in page
 
 
 def test_warnings_do_not_wait_for_anybody() -> None:
