@@ -27,6 +27,7 @@ from novelsync.cli.output import (
     print_json,
     print_migrated,
     print_removed,
+    print_validation,
     print_verdict,
     progress_bar,
 )
@@ -38,6 +39,7 @@ from novelsync.cli.reports import (
     print_status,
     print_verification,
 )
+from novelsync.cli.validate import Validation
 from novelsync.cli.validate import schema as file_schema
 from novelsync.cli.validate import validate as validate_path
 from novelsync.cli.verification import verification_of
@@ -370,7 +372,9 @@ def doctor() -> int:
 @cli.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--schema", is_flag=True, help="Print the format as a JSON Schema, and look at nothing.")
-def validate(paths: Sequence[Path], schema: bool) -> int:
+@click.option("-q", "--quiet", is_flag=True, help="Print the summary alone.")
+@json_option
+def validate(paths: Sequence[Path], schema: bool, quiet: bool, as_json: bool) -> int:
     """
     Check novel files; needs no database.
 
@@ -379,15 +383,17 @@ def validate(paths: Sequence[Path], schema: bool) -> int:
     if schema:
         print_json(file_schema())
         return OK
-    files = refused = doubtful = 0
     settings = load_file_settings()
     if not paths and "://" in settings.storage:
         raise ConfigurationError(f"validate looks at files on this machine, not at {settings.storage}", "name a folder")
+    summary = Validation()
     for path in paths or [Path(settings.storage)]:
         for verdict in validate_path(path, settings.max_file_bytes):
-            files += 1
-            refused += bool(verdict.refused)
-            doubtful += bool(verdict.doubts)
-            print_verdict(verdict)
-    out.print(f"{counted(files, 'file')}, {refused} would be refused, {doubtful} doubtful")
-    return PROBLEMS if refused else OK
+            summary.add(verdict)
+            if not (verdict.is_fine or quiet or as_json):
+                print_verdict(verdict)
+    if as_json:
+        print_json(summary)
+    else:
+        print_validation(summary)
+    return PROBLEMS if summary.refused else OK

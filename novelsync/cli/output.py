@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from novelsync.adoption.proposal import Proposal
-from novelsync.cli.validate import FileVerdict
+from novelsync.cli.validate import FileVerdict, Validation
 from novelsync.errors import NovelSyncError
 from novelsync.models.report import ChapterDiff, NovelDiff
 from novelsync.models.stored import Removed
@@ -70,6 +70,15 @@ def print_verdict(verdict: FileVerdict) -> None:
         out.print(f"    [yellow]doubtful:[/] {escape(line)}")
     if verdict.hint:
         out.print(f"    [dim]{escape(verdict.hint)}[/]")
+
+
+def print_validation(summary: Validation) -> None:
+    """The last line, after the verdicts on the files that have something wrong."""
+    mark = "[red]✗[/]" if summary.refused else "[yellow]![/]" if summary.findings else "[green]✓[/]"
+    out.print(
+        f"{mark} {counted(summary.files, 'file')}, {summary.refused:,} would be refused,"
+        f" {summary.fixed:,} would be fixed, {summary.doubtful:,} doubtful"
+    )
 
 
 def print_migrated(database: str, applied: list[str], readers: str) -> None:
