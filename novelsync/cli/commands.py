@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ from novelsync import __version__
 from novelsync.adoption import existing_tables
 from novelsync.adoption.proposal import propose
 from novelsync.cli.doctor import examine
+from novelsync.cli.living import Terminal
 from novelsync.cli.output import (
     err,
     explain,
@@ -29,7 +30,6 @@ from novelsync.cli.output import (
     print_removed,
     print_validation,
     print_verdict,
-    progress_bar,
 )
 from novelsync.cli.reports import (
     print_listed,
@@ -56,7 +56,7 @@ from novelsync.errors import (
 )
 from novelsync.models.report import NAMED_MISSING
 from novelsync.models.results import Outcome
-from novelsync.models.run import SyncOptions
+from novelsync.models.run import Progress, SyncOptions
 from novelsync.models.source import BOOK_FILE
 from novelsync.models.status import Verdict
 from novelsync.settings import Settings, load_file_settings, load_settings
@@ -141,13 +141,13 @@ def sync(
         raise click.UsageError("--accept-removals cannot be used with --slug, because only a whole run removes novels.")
     options = SyncOptions(reread, frozenset(accept), accept_removals)
     settings = load_settings()
-    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    terminal = _configure_logs(settings)
     if not dry_run:
         _make_default_storage(settings)
     with connected(settings) as parts:
         print_direction(parts.storage.location, parts.database.name)
         service = parts.sync_service
-        with _signals_stop(service), progress_bar() as progress:
+        with _signals_stop(service), _bar(terminal) as progress:
             if dry_run:
                 report = service.dry_run(slugs, "cli", progress, options)
             elif slugs:
@@ -166,6 +166,23 @@ def sync(
     if report.interrupted:
         return INTERRUPTED
     return OK if report.outcome is Outcome.OK else PROBLEMS
+
+
+def _configure_logs(settings: Settings) -> Terminal | None:
+    """For a person at a terminal, its lines; else events are lines on stderr."""
+    printed = ("run_ended", "novel_refused")
+    if not err.is_terminal or settings.effective_log_format == "json":
+        configure_logs(settings.effective_log_format, "stderr", printed=printed)
+        return None
+    terminal = Terminal()
+    click.get_current_context().call_on_close(terminal.clear)
+    configure_logs("text", "stderr", printed=printed, tell=terminal.event)
+    return terminal
+
+
+def _bar(terminal: Terminal | None) -> AbstractContextManager[Progress]:
+    """The bar of a run; without a terminal, what it would show goes nowhere."""
+    return terminal.bar() if terminal else nullcontext(lambda done, total: None)
 
 
 def _make_default_storage(settings: Settings) -> None:
@@ -202,7 +219,7 @@ def _signals_stop(service: SyncService) -> Iterator[None]:
 def status(kind: str | None, everything: bool, as_json: bool) -> int:
     """Show whether all is well. Prints what is stored, what is pending and how the last run went."""
     settings = load_settings()
-    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    _configure_logs(settings)
     kinds = [kind] if kind else list(LISTED_KINDS) if everything else []
     with connected(settings) as parts:
         service = parts.status_service
@@ -230,11 +247,11 @@ def status(kind: str | None, everything: bool, as_json: bool) -> int:
 def verify(as_json: bool) -> int:
     """Compare storage and tables text by text. Lists every difference, and changes nothing."""
     settings = load_settings()
-    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    terminal = _configure_logs(settings)
     with connected(settings) as parts:
         print_direction(parts.storage.location, parts.database.name)
         service = parts.sync_service
-        with _signals_stop(service), progress_bar() as progress:
+        with _signals_stop(service), _bar(terminal) as progress:
             report = service.dry_run(progress=progress, options=SyncOptions(reread=True))
         if report.error is not None:
             explain(report.error)
@@ -260,6 +277,7 @@ def verify(as_json: bool) -> int:
 def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
     """Delete removed rows for good; nothing else does."""
     settings = load_settings()
+    _configure_logs(settings)
     with open_database(settings) as database:
         print_direction("removed rows", database.name)
         removed = database.removed(slug, older_than or 0)

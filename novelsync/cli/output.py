@@ -1,15 +1,13 @@
 """Everything that is printed for a person. Decides nothing, and escapes whatever comes from files."""
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 import msgspec
 from rich import markup
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from novelsync.adoption.proposal import Proposal
 from novelsync.cli.validate import FileVerdict, Validation
@@ -117,25 +115,6 @@ def print_adopted(proposal: Proposal, *, dry_run: bool) -> None:
 
 def _row(id_: str, title: str) -> str:
     return escape(f"row {id_} {quoted(title)}")
-
-
-def progress_bar() -> AbstractContextManager[Callable[[int, int], None]]:
-    """Gives a function that is called with the novels done and the novels in all; shown on a terminal only."""
-    if not err.is_terminal:
-        return nullcontext(lambda done, total: None)
-    return _TerminalBar()
-
-
-class _TerminalBar:
-    def __enter__(self) -> Callable[[int, int], None]:
-        columns = (TextColumn("novels"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=err, transient=True)
-        task = self._progress.add_task("novels", total=None)
-        self._progress.start()
-        return lambda done, total: self._progress.update(task, completed=done, total=total)
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
 
 
 def print_json(document: Any) -> None:
