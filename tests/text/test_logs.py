@@ -75,7 +75,9 @@ def test_every_line_of_a_run_has_its_id_from_whichever_thread_it_comes(
     for line in written:
         assert {"severity", "message", "time", "run_id"} <= line.keys()
     run = [line for line in written if line["run_id"] == run_id]
-    assert {line["message"] for line in run} == {"run_started", "database_call_repeated", "novel_refused", "run_ended"}
+    assert {line["message"] for line in run} == {
+        *("run_started", "database_call_repeated", "database_call_succeeded", "novel_refused", "run_ended"),
+    }
     assert {line["logging.googleapis.com/trace"] for line in run} == {f"projects/p/traces/{trace}"}
     # The next request has neither that run's id nor the trace of a request it does not belong to.
     other = [line for line in written if line["run_id"] == other_id]
