@@ -8,7 +8,7 @@ from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
-from novelsync.models.status import DatabaseStatus, Schedule, ServerInfo
+from novelsync.models.status import DatabaseStatus, ProblemPage, Schedule, ServerInfo
 from novelsync.models.stored import KnownFile, KnownNovel, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
@@ -205,6 +205,13 @@ class StatusSource(Protocol):
 
     def status(self) -> DatabaseStatus:
         """What the database says about itself."""
+
+    def problems(self, kind: str, after: str | None, limit: int) -> ProblemPage:
+        """
+        All open problems of a kind, or the novels that are marked as ``missing``, by slug; a page of them.
+
+        ``after``: the slug that the last page ended with; None: the first page.
+        """
 
 
 class Messages(Protocol):

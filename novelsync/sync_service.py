@@ -344,10 +344,11 @@ class SyncService:
         ]
 
     def _new_run(self, trigger: str) -> Run:
-        return Run(str(uuid4()), trigger, self._database.name, datetime.now(UTC), self._dry_run)
+        grace = self._config.limits.grace
+        return Run(str(uuid4()), trigger, self._database.name, datetime.now(UTC), self._dry_run, grace)
 
     def _report(self, run: Run, found: Findings) -> Report:
-        report = make_report(run, found, datetime.now(UTC))
+        report = make_report(run, replace(found, stopped=self._stopped.is_set()), datetime.now(UTC))
         level = {Outcome.OK: log.info, Outcome.FAILED: log.error}.get(report.outcome, log.warning)
         published = report.as_dict()
         level("run_ended", **{key: published[key] for key in _LOGGED}, reason=found.error and found.error.message)

@@ -11,10 +11,10 @@ from pathlib import Path
 from novelsync.contracts import Database, Messages, Scheduler, Storage
 from novelsync.database.client import SqlClient
 from novelsync.database.transports import Transport
-from novelsync.errors import ConfigurationError
+from novelsync.errors import ConfigurationError, StorageUnavailable
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.scheduler_service import SchedulerService
-from novelsync.settings import Settings, load_settings
+from novelsync.settings import DEFAULT_STORAGE, Settings, load_settings
 from novelsync.status_service import StatusService
 from novelsync.sync_service import Executor, SyncConfig, SyncService
 from novelsync.text.logs import configure_logs
@@ -63,6 +63,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 schedule if scheduler else None,
                 stale_after=settings.stale_after,
                 database_limit=settings.database_limit,
+                grace=settings.removal_grace,
             )
             yield Parts(settings, storage, database, service, status, schedule)
 
@@ -108,6 +109,24 @@ def close_parts() -> None:
     """Waits for runs in the background, and closes what `parts_of_this_process` made."""
     with _lock:
         _opened.close()
+
+
+def make_default_storage(settings: Settings) -> bool:
+    """
+    Makes `DEFAULT_STORAGE` if that is the storage and is not there, so that a first try needs no preparation.
+
+    Any other folder that is not there is mistyped, or its disk is not mounted. Returns whether it was made.
+    """
+    folder = Path(settings.storage)
+    if settings.storage != DEFAULT_STORAGE or folder.exists() or folder.is_symlink():
+        return False
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"the storage {settings.storage} could not be made: {error.strerror}", "make it, or set NOVELSYNC_STORAGE"
+        ) from error
+    return True
 
 
 def open_storage(location: str, *, patience: float = 120) -> Storage:

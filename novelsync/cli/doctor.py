@@ -14,8 +14,8 @@ from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncErro
 from novelsync.models.report import timestamp
 from novelsync.models.status import ServerInfo
 from novelsync.settings import Settings, load_file_settings, load_settings
-from novelsync.status_service import FULL
 from novelsync.text.formatting import counted
+from novelsync.verdict import FULL
 from novelsync.wiring import open_database, open_scheduler, open_storage, postgres_url
 
 CLOCK_SECONDS: Final = 60

@@ -29,6 +29,7 @@ from novelsync.database.functions import (
     NOVELS_WITH_TEXTS,
     OPEN_PROBLEMS,
     PEEK,
+    PROBLEMS,
     PURGE,
     REMOVE,
     REMOVED,
@@ -55,8 +56,17 @@ from novelsync.models.report import Report, whole_seconds
 from novelsync.models.results import NovelResult, Outcome
 from novelsync.models.run import MessageState, RunState
 from novelsync.models.source import Fingerprint, NovelFields
-from novelsync.models.status import DatabaseStatus, FinishedRun, Metrics, RunInFlight, RunSummary, ServerInfo
-from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Reference, Removed
+from novelsync.models.status import (
+    DatabaseStatus,
+    FinishedRun,
+    ListedProblem,
+    Metrics,
+    ProblemPage,
+    RunInFlight,
+    RunSummary,
+    ServerInfo,
+)
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, MissingFile, Reference, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
@@ -217,6 +227,21 @@ class SqlClient:
 
     def status(self) -> DatabaseStatus:
         return _database_status(self._checked(self._call(STATUS, {})))
+
+    def problems(self, kind: str, after: str | None, limit: int) -> ProblemPage:
+        answer = self._call(PROBLEMS, {"kind": kind, "after": after, "limit": limit})
+        problems = [
+            ListedProblem(
+                p["slug"] or None,
+                kind,
+                p["message"],
+                p["hint"],
+                p["title"],
+                whole_seconds(datetime.fromisoformat(p["since"])) if p["since"] else None,
+            )
+            for p in answer["problems"]
+        ]
+        return ProblemPage(kind, answer["total"], problems, problems[-1].slug if len(problems) == limit else None)
 
     def server_info(self) -> ServerInfo:
         answer = self._call(SERVER_INFO, {})
@@ -381,7 +406,9 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
 
 
 def _open_problems(answer: Mapping[str, Any]) -> OpenProblems:
-    problems = [Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"]) for p in answer["problems"]]
+    problems = [
+        Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"], p["alike"]) for p in answer["problems"]
+    ]
     return OpenProblems(answer["counts"], problems, answer["held"], answer["blank"])
 
 
@@ -396,6 +423,7 @@ def _run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
         held,
         open_problems,
         any_texts=left["any_texts"],
+        missing_longest=[MissingFile(*file) for file in left["missing_longest"]],
     )
 
 
@@ -415,6 +443,7 @@ def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
         open_problems=_open_problems(answer["open_problems"]),
         runs=[_run_summary(run) for run in answer["runs"]],
         titles=answer["titles"],
+        killed_at=whole_seconds(datetime.fromisoformat(killed)) if (killed := answer["killed_at"]) else None,
     )
 
 

@@ -46,6 +46,7 @@ ANSWERS: Final = SqlFunction("novelsync_answers")
 
 # Whoever asks for these wants to know how things are now, an outage included.
 STATUS: Final = SqlFunction("novelsync_status", repeated=False)
+PROBLEMS: Final = SqlFunction("novelsync_problems", repeated=False)
 SERVER_INFO: Final = SqlFunction("novelsync_server_info", repeated=False)
 
 REMOVED: Final = SqlFunction("novelsync_removed")

@@ -8,6 +8,7 @@ from typing import Final
 
 from novelsync.errors import NovelSyncError
 from novelsync.models.problems import Problem
+from novelsync.models.stored import MissingFile
 
 
 class Outcome(StrEnum):
@@ -156,6 +157,10 @@ class Removal:
     removed: int = 0
     missing: int = 0
     """How many of them readers still see."""
+    longest: Sequence[MissingFile] = ()
+    """Those of them that are missing for longest, as many as are named."""
+    held: bool = False
+    """All of them stay until somebody confirms their removal."""
     settled: bool = True
     """False: the next run must look at some of them again, even if no file changes."""
     remarks: Sequence[Problem] = ()

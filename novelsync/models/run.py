@@ -1,6 +1,6 @@
 """What a run is asked to do, what it starts from, and what it tells others that sync its novels."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from novelsync.models.problems import HeldRemovals, OpenProblems
+from novelsync.models.stored import MissingFile
 
 
 class Everything:
@@ -112,3 +113,5 @@ class RunState:
     open_problems: OpenProblems
     any_texts: bool
     """There are novels whose texts are files of their own; see `novelsync.contracts.Novels.with_texts`."""
+    missing_longest: Sequence[MissingFile] = ()
+    """At most `novelsync.models.report.NAMED_MISSING` of the ``missing``."""

@@ -26,6 +26,14 @@ class KnownFile(NamedTuple):
     """That version of the file was refused."""
 
 
+class MissingFile(NamedTuple):
+    """A novel that readers see and that a complete listing lacked."""
+
+    slug: str
+    seconds: float
+    """Since the first complete listing that did not have it."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownChapter:
     """One row of ``chapters``, without its text."""

@@ -17,6 +17,7 @@ from novelsync.models.writing import (
     RememberedText,
     Rename,
 )
+from novelsync.planning.diff import turned_round
 from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters, guard_text
 from novelsync.planning.matching import are_strangers, labels, pair_chapters
 from novelsync.text.formatting import counted, quoted
@@ -45,6 +46,7 @@ def plan_novel(
     base = former or (None if afresh else known)
     chapters, held_because, any_text = _plan_chapters(base, book.chapters, limits, accepted=accepted)
     blank = "" if any_text else why_blank(book)
+    turned = turned_round(base.chapters, chapters) if base else ""
     stored = base.fields if base else None
     fields = book.fields_over(stored)
     restored = base is not None and base.removed
@@ -69,7 +71,7 @@ def plan_novel(
         has_texts=any(chapter.filename for chapter in book.chapters),
         blank=bool(blank),
         problems=_problems(
-            novel.slug, held_because, held_in_a_row, [blank, *book.warnings] if blank else book.warnings
+            novel.slug, held_because, held_in_a_row, [each for each in (blank, turned, *book.warnings) if each]
         ),
     )
 

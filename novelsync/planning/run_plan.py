@@ -7,8 +7,9 @@ A storage's listing and the bookkeeping are two streams in one order, so plannin
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from novelsync.models.report import NAMED_MISSING
 from novelsync.models.source import SourceFile
-from novelsync.models.stored import KnownFile
+from novelsync.models.stored import KnownFile, MissingFile
 from novelsync.planning.listing import Listing, Selection, listing_order
 
 
@@ -56,6 +57,12 @@ class RunPlan:
     def newly_missing(self) -> list[str]:
         """Slugs that are missing for the first time, so they are not marked yet."""
         return [file.slug for file in self.missing if file.missing_for is None]
+
+
+def missing_longest(files: Iterable[KnownFile], most: int = NAMED_MISSING) -> list[MissingFile]:
+    """Of missing novels those that are missing for longest; those that are missing for the first time come last."""
+    missing = [MissingFile(file.slug, file.missing_for or 0) for file in files]
+    return sorted(missing, key=lambda file: (-file.seconds, file.slug.encode()))[:most]
 
 
 def make_plan(listing: Listing, known: Iterable[KnownFile], read_again: Container[str] = ()) -> RunPlan:

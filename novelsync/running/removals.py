@@ -4,7 +4,7 @@ Novels that a complete listing no longer has: marked, looked for under another s
 Only what is absent from the listing is missing. A novel that cannot be read, or is being written, is present.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import structlog
 
@@ -13,7 +13,7 @@ from novelsync.models.problems import Problem
 from novelsync.models.results import Execution, Removal
 from novelsync.models.run import RunState
 from novelsync.planning.guards import Limits, guard_removals
-from novelsync.planning.run_plan import RunPlan
+from novelsync.planning.run_plan import RunPlan, missing_longest
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class Removals:
             if confirmed:
                 message = "some novels were deferred, so no removal was accepted; run it again"
                 remarks.append(Problem.remark("", message))
-            return Removal(missing=len(missing), remarks=remarks)
+            return Removal(missing=len(missing), longest=missing_longest(missing), remarks=remarks)
         held = None
         if not confirmed:
             held = guard_removals(len(missing), plan.stored, state.removed_lately, self._limits.removals)
@@ -75,12 +75,12 @@ class Removals:
             if confirmed or (file.missing_for or 0) >= self._limits.grace
         }
         gone = {slug: revision for slug, revision in due.items() if self._storage.find(slug) is None}
-        removed: Sequence[str] = ()
+        removed: frozenset[str] = frozenset()
         if gone or held != state.held_removals:
-            removed = self._novels.remove(run_id, gone, accepted=confirmed, held=held)
-        for slug in removed:
+            removed = frozenset(self._novels.remove(run_id, gone, accepted=confirmed, held=held))
+        for slug in sorted(removed):
             log.info("novel_removed", slug=slug)
-        left = len(missing) - len(removed)
+        left = [file for file in missing if file.slug not in removed]
         # What was removed in the last 24 hours counts towards the limit, so what is held now may be allowed tomorrow.
         settled = not left or (held is not None and not state.removed_lately)
-        return Removal(len(removed), left, settled, remarks)
+        return Removal(len(removed), len(left), missing_longest(left), held is not None, settled, remarks)

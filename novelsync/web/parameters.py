@@ -10,6 +10,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from novelsync.models.run import SyncOptions
+from novelsync.status_service import LISTED_KINDS
 
 MAX_BODY_BYTES: Final = 65_536
 """No request needs a body; it is only searched for parameters that belong in the address."""
@@ -89,6 +90,24 @@ def sync_parameters(request: Request) -> tuple[Sequence[str], SyncOptions, bool]
     accept_removals = int(removals) if removals else None
     options = SyncOptions(_flag(given, "reread"), frozenset(given.getlist("accept")), accept_removals)
     return slugs, options, _flag(given, "dry_run")
+
+
+LISTING: Final = ("problems", "after")
+"""The parameters of a page of all the problems of a kind."""
+
+
+def listing_parameters(given: MultiDict[str, str]) -> tuple[str, str | None] | None:
+    """The kind of problems that is asked for, and the slug after which the page begins; None if none is asked for."""
+    kind, after = given.get("problems"), given.get("after")
+    if kind is None and after is None:
+        return None
+    if kind not in LISTED_KINDS:
+        raise Refused(400, f"problems is {kind!r}", f"it can be {', '.join(LISTED_KINDS[:-1])} or {LISTED_KINDS[-1]}")
+    if "check" in given:
+        raise Refused(400, "problems together with check", "ask for one of them")
+    if after is not None and (len(after.encode()) > MAX_NAME_BYTES or "\0" in after):
+        raise Refused(400, "after is too long, or holds a NUL", "it is the next of the page before")
+    return kind, after
 
 
 def _flag(given: MultiDict[str, str], name: str) -> bool:

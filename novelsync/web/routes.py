@@ -31,7 +31,7 @@ from novelsync.text.hints import Say, as_command_line, as_request, said
 from novelsync.web.page.notice import notice
 from novelsync.web.page.render import headers, notice_page, status_page
 from novelsync.web.page.view import Action, Actions, text, view
-from novelsync.web.parameters import Refused, check_size, parameters, sync_parameters
+from novelsync.web.parameters import LISTING, Refused, check_size, listing_parameters, parameters, sync_parameters
 from novelsync.web.same_origin import is_from_elsewhere, may_be_sent_a_token
 from novelsync.wiring import Parts, parts_of_this_process
 
@@ -192,9 +192,13 @@ def _scheduler(parts: Parts, request: Request) -> Answer:
 
 
 def _status(parts: Parts, request: Request) -> Answer:
-    check = parameters(request, "check").get("check")
+    given = parameters(request, "check", *LISTING)
+    check = given.get("check")
     if check is not None and check not in _ALARMING:
         raise Refused(400, f"check is {check!r}", "it can be 1 or strict")
+    if listing := listing_parameters(given):
+        page = parts.status_service.problems(*listing)
+        return 200, {name: getattr(page, name) for name in page.__struct_fields__}
     status = parts.status_service.status(look_at_storage=check is None)
     return 503 if check and status.verdict in _ALARMING[check] else 200, status
 

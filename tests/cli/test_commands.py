@@ -64,7 +64,7 @@ def test_json_is_one_document_with_the_published_keys(run: Run, settled: Library
     assert list(report) == [
         *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
         *("novels_error", "chapters_processed", "novels", "chapters", "problems", "problems_total", "bytes_read"),
-        *("duration", "start_time", "end_time"),
+        *("duration", "start_time", "end_time", "interrupted", "missing"),
     ]
     assert (report["trigger"], report["outcome"], report["chapters_processed"]) == ("cli", "ok", 2)
 
@@ -139,7 +139,7 @@ def test_a_running_sync_is_skipped_with_4(run: Run, settled: Library, tables: Ta
     assert "another run is in progress: me, since" in result.err
 
 
-def test_the_first_signal_ends_a_run_in_good_order(settled: Library, database_url: str, tables: Tables) -> None:
+def test_the_first_signal_ends_a_run_in_good_order(run: Run, settled: Library, tables: Tables) -> None:
     for n in range(40):
         settled.write(f"novel-{n}", [chapter(c, content=f"{c:08d}" * 12_500) for c in range(40)])
     command = [sys.executable, "-m", "novelsync", "sync", "--json"]
@@ -151,11 +151,14 @@ def test_the_first_signal_ends_a_run_in_good_order(settled: Library, database_ur
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate()
     report = json.loads(out)
-    assert process.returncode == 1, err
-    assert report["outcome"] == "partial"
-    assert report["novels"]["deferred"] > 0
+    assert process.returncode == 130, err
+    assert (report["outcome"], report["interrupted"]) == ("partial", True)
+    assert (left := report["novels"]["deferred"]) > 0
     assert report["novels"]["created"] + report["novels"]["deferred"] == 40
     assert tables.rows("select from novelsync.lease where expires_at > now()") == []
+    status = run("status")
+    assert status.code == 1
+    assert status.out.startswith(f"attention\n    the last run was interrupted; {left} novel")
 
 
 def test_the_second_signal_ends_a_run_at_once(settled: Library, tables: Tables) -> None:

@@ -37,7 +37,7 @@ SCHEDULER = "/api/v1/sync/scheduler"
 REPORT_KEYS = [
     *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
     *("novels_error", "chapters_processed", "novels", "chapters", "problems", "problems_total", "bytes_read"),
-    *("duration", "start_time", "end_time"),
+    *("duration", "start_time", "end_time", "interrupted", "missing"),
 ]
 STATUS_KEYS = [
     *("novels_in_storage", "last_check", "storage_path", "database", "database_bytes", "novels_in_database"),
@@ -330,8 +330,9 @@ def test_with_a_run_going_on_the_job_is_not_run(
 
 
 def test_the_status_answers_without_the_scheduler_and_a_check_asks_it_only_when_a_run_is_overdue(
-    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], tables: Tables
+    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], library: Library, tables: Tables
 ) -> None:
+    library.write("emma", chapters(1))
     in_cloud("POST", NOVELS)
     jobs.state = "PAUSED"
     assert in_cloud("GET", STATUS)[1]["verdict"] == "ok", "somebody may be calling by hand"
@@ -433,3 +434,47 @@ def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(
     assert answer.status_code == 500
     assert answer.get_json()["success"] is False
     assert "canary" not in answer.get_data(as_text=True)
+
+
+def test_all_problems_of_a_kind_can_be_read_page_by_page(serve: Serve, library: Library, tables: Tables) -> None:
+    client = serve("status")
+    tables.connection.execute(
+        "insert into novelsync.files (slug) select 'cut-' || n from generate_series(1000, 1249) n"
+    )
+    tables.connection.execute(
+        "insert into novelsync.problems select slug, 'refused', 'cut', 'fix' from novelsync.files"
+    )
+    tables.connection.execute("insert into novelsync.files (slug) values ('zzz')")
+    tables.connection.execute(
+        "insert into novelsync.problems values ('zzz', 'held', 'no', '`novelsync sync --accept zzz`')"
+    )
+    status = client.get(STATUS).json()
+    assert status["problems_by_kind"] == {"refused": 250, "held": 1}
+    assert (status["problems"][0]["slug"], status["problems"][1]["alike"]) == ("zzz", 250)
+
+    slugs, after = [], {}
+    while True:
+        page = client.get(STATUS, params={"problems": "refused"} | after).json()
+        assert (page["kind"], page["total"]) == ("refused", 250)
+        assert list(page["problems"][0]) == ["slug", "kind", "message", "hint", "title", "since"]
+        slugs += [problem["slug"] for problem in page["problems"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert slugs == [f"cut-{n}" for n in range(1000, 1250)]
+    assert client.get(STATUS, params={"problems": "missing"}).json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("problems=unknown", "problems is 'unknown'"),
+        ("problems=unavailable", "problems is 'unavailable'"),
+        ("after=emma", "problems is None"),
+        ("problems=held&check=1", "problems together with check"),
+        ("problems=held&after=%00", "after is too long, or holds a NUL"),
+    ],
+)
+def test_a_page_of_problems_that_cannot_be_is_refused(serve: Serve, query: str, message: str) -> None:
+    answer = serve("status").get(f"{STATUS}?{query}")
+    assert (answer.status_code, answer.json()["message"]) == (400, message)
