@@ -182,7 +182,9 @@ def status(as_json: bool) -> int:
     settings = load_settings()
     configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
     with connected(settings) as parts:
-        answer = parts.status_service.status()
+        stored = parts.database.status()
+        parts.alert_service.look(stored)
+        answer = parts.status_service.status(stored=stored)
     if as_json:
         print_json(answer.as_dict())
     else:
@@ -293,7 +295,8 @@ def migrate(only_print: bool, readers: str, adopt: bool, dry_run: bool) -> int:
 @click.option("--schedule/--no-schedule", default=True, show_default=True, help="Also sync every hour.")
 def serve(host: str, port: int, schedule: bool) -> int:
     """Answer over HTTP, and sync every hour. Does what the deployed functions do, in one process."""
-    job = load_settings().scheduler_job
+    settings = load_settings()
+    job = settings.scheduler_job
     host = host.strip("[]")
     _check_port(host, port)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -302,7 +305,13 @@ def serve(host: str, port: int, schedule: bool) -> int:
         err.print(f"Cloud Scheduler starts the hourly sync: {job}")
     elif schedule:
         err.print("syncs every hour, on the hour (--no-schedule: only when asked to)")
-    server.serve(host, port, schedule=schedule and not job, say=lambda why: err.print(why, markup=False))
+    server.serve(
+        host,
+        port,
+        schedule=schedule and not job,
+        watch_alerts=settings.alert_url is not None,
+        say=lambda why: err.print(why, markup=False),
+    )
     return OK
 
 

@@ -80,6 +80,8 @@ class DatabaseStatus:
     """The runs of the last 24 hours, the newest first; at most 200."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Slug to title, for the stored novels among those that have open problems."""
+    at: datetime | None = None
+    """By the database's clock: nothing that came later is part of this."""
 
     @property
     def last_report(self) -> Report | None:
@@ -137,6 +139,18 @@ class Verdict(StrEnum):
     ATTENTION = "attention"
     """A person should look at something."""
     OK = "ok"
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """A change of the verdict that somebody is to be told of."""
+
+    id: int
+    """Later changes have higher ones. If a change is ever told twice, it has the same one."""
+    verdict: Verdict
+    former: Verdict
+    reasons: Sequence[str]
+    changed_at: datetime
+    """When it was noticed."""
 
 
 class Pending(msgspec.Struct, frozen=True):
