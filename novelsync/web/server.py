@@ -86,9 +86,13 @@ def _start_watch_thread() -> None:
     threading.Thread(target=watch, args=(WATCH_SECONDS,), name="alerts", daemon=True).start()
 
 
-def watch(every: float, find_parts: Callable[..., wiring.Parts] = wiring.parts_of_this_process) -> None:
+def watch(
+    every: float,
+    find_parts: Callable[..., wiring.Parts] = wiring.parts_of_this_process,
+    stopping: Callable[[float], bool] = wiring.stopping,
+) -> None:
     """Looks at the verdict every so many seconds until the process ends: it also changes while nothing runs."""
-    while not wiring.stopping(every):
+    while not stopping(every):
         try:
             find_parts(acts=True).alert_service.look()
         except NovelSyncError as error:
