@@ -56,7 +56,7 @@ class Settings(FileSettings):
     supabase_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
-        description="The project's secret key (`sb_secret_…`), or the older service role key.",
+        description="The project's secret key (`sb_secret_…`); or the legacy service role key.",
     )
     database_url: SecretStr | None = Field(
         None,
