@@ -160,6 +160,11 @@ def _translated(answer: _ErrorAnswer, database: str) -> NovelSyncError:
         case "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003":
             message = f"{database} has no connection to its Postgres: {said} ({code})"
             return DatabaseUnavailable(message, "try again", transient=True)
+        case "PGRST303" if "issued at future" in said:
+            # The gateway makes a token for each call with a new key, and PostgREST 14 up to 14.17 may read it a moment
+            # too early.
+            message = f"{database} did not accept the token of its own gateway: {said} ({code})"
+            return DatabaseUnavailable(message, "try again", transient=True)
         case _ if code.startswith("PGRST3"):
             return ConfigurationError(f"{database} does not accept the key: {said} ({code})", _KEY_HINT)
         case _ if re.fullmatch("[0-9A-Z]{5}", code) and not code.startswith("PGRST"):
