@@ -15,7 +15,6 @@ comment on column novelsync.alerts.changed_at is 'when it was noticed';
 comment on column novelsync.alerts.told_at is 'null: not told yet';
 comment on column novelsync.alerts.claimed_until is 'until then nobody but the holder of the claim tells it';
 create index if not exists alerts_untold on novelsync.alerts (id) where told_at is null;
-alter table novelsync.alerts enable row level security;
 
 -- Notes the verdict if it is another than the last one (before the first, all counts as well; whoever cannot ask the
 -- scheduler calls stale what is stopped), and claims the oldest change that nobody has been told. In: verdict, reasons, at (by this database's clock, when it was judged), claim (an
