@@ -1,14 +1,15 @@
 """What the core expects of a storage, a database, a publisher and a scheduler, as Protocols."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
-from novelsync.models.status import DatabaseStatus, ProblemPage, Schedule, ServerInfo
+from novelsync.models.status import Alert, DatabaseStatus, ProblemPage, Schedule, ServerInfo, Verdict
 from novelsync.models.stored import KnownFile, KnownNovel, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
@@ -214,6 +215,33 @@ class StatusSource(Protocol):
         """
 
 
+class VerdictRecord(Protocol):
+    """The changes of the verdict, as the database remembers them: each is told once, whoever looks."""
+
+    def note_verdict(
+        self, verdict: Verdict, reasons: Sequence[str], at: datetime, claim: str, seconds: int
+    ) -> Alert | None:
+        """
+        Notes the verdict if it has changed, and claims the oldest change that has not been told; None: there is none.
+
+        ``at``: `DatabaseStatus.at`. ``claim``: a UUID of this attempt; for so many ``seconds`` no other one gets it.
+        """
+
+    def alert_told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
+        """Records that it was told; or else that it may be claimed again after ``pause`` seconds."""
+
+
+class AlertReceiver(Protocol):
+    """Who is told of changes of the verdict."""
+
+    @property
+    def name(self) -> str:
+        """Which one this is, to be shown to people; without secrets."""
+
+    def send(self, document: Mapping[str, Any]) -> None:
+        """Returns once it was taken, within seconds. Raises `ReceiverUnavailable`."""
+
+
 class Messages(Protocol):
     """The messages by which a run gives novels to other processes, as the database remembers them."""
 
@@ -234,7 +262,7 @@ class Messages(Protocol):
         """All answers to the run's messages."""
 
 
-class Database(SyncDatabase, RemovedRows, StatusSource, Messages, Protocol):
+class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, Messages, Protocol):
     """
     The site's tables and NovelSync's bookkeeping, for every purpose.
 

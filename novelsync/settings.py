@@ -92,7 +92,7 @@ class Settings(FileSettings):
     supabase_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
-        description="The project's secret key (`sb_secret_…`), or the older service role key.",
+        description="The project's secret key (`sb_secret_…`); or the legacy service role key.",
     )
     database_url: SecretStr | None = Field(
         None,
@@ -146,6 +146,14 @@ class Settings(FileSettings):
         None,
         validation_alias="NOVELSYNC_DATABASE_LIMIT",
         description="Bytes; when the database has over 90 % of them, the status says `attention`. Unset: not checked.",
+    )
+    alert_url: SecretStr | None = Field(
+        None,
+        validation_alias="NOVELSYNC_ALERT_URL",
+        description="A webhook, Slack's for instance, that is told of every change of the verdict. A secret.",
+    )
+    metrics: bool = Field(
+        False, validation_alias="NOVELSYNC_METRICS", description="`1`: `GET /metrics` answers, for Prometheus."
     )
     log_format: LogFormat | None = Field(
         None,
@@ -209,6 +217,17 @@ class Settings(FileSettings):
             raise ValueError("it must be projects/<project>/topics/<topic>")
         return name
 
+    @field_validator("alert_url")
+    @classmethod
+    def _check_alert_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        plain = url.get_secret_value().strip()
+        local = r"http://(localhost|127\.0\.0\.1|\[::1\])"
+        if not re.fullmatch(rf"(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|{local})(:\d{{1,5}})?([/?][!-~]*)?", plain):
+            raise ValueError("it must be https://…, or http://localhost…")
+        return SecretStr(plain)
+
     @property
     def given(self) -> list[str]:
         """The names of the settings that were not left to their defaults."""
@@ -234,7 +253,9 @@ class Settings(FileSettings):
         return self.log_format or ("json" if self.in_cloud else "text")
 
 
-_NEVER_SHOWN = frozenset({"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"})
+_NEVER_SHOWN = frozenset(
+    {"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL", "NOVELSYNC_ALERT_URL"}
+)
 """Settings whose values no message shows. A wrong SUPABASE_URL may turn out to be a key."""
 
 

@@ -72,14 +72,17 @@ class StatusService:
         self._look_expires = 0.0
         self._lock = threading.Lock()
 
-    def status(self, *, look_at_storage: bool = True, named: int = NAMED_MISSING) -> Status:
+    def status(
+        self, *, look_at_storage: bool = True, named: int = NAMED_MISSING, stored: DatabaseStatus | None = None
+    ) -> Status:
         """
         If the storage or the scheduler is unavailable, the reason is part of it. Raises `DatabaseUnavailable`.
 
         ``look_at_storage``: False for a monitor that calls every minute; then the scheduler is not asked either, unless
         the last run is so old that its answer decides the verdict. ``named``: how many missing novels to name.
+        ``stored``: what the database says, if the caller has asked it already.
         """
-        stored, now = self._database.status(), self._now()
+        stored, now = stored or self._database.status(), self._now()
         ask = look_at_storage or age(stored, now) > self._stale_after
         schedule, no_schedule = self._ask_scheduler() if ask else (None, [])
         look, error = self._try_to_look(stored) if look_at_storage else (None, None)

@@ -114,11 +114,13 @@ class SyncService:
         executor: Executor | None = None,
         stopped: threading.Event | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        after_run: Callable[[], object] = lambda: None,
         dry_run: bool = False,
     ) -> None:
         """
         ``executor``: None for threads of this process. ``stopped``: the event that `stop` sets; others may wait for it.
 
+        ``after_run``: called once the report of a whole run is stored.
         ``dry_run``: the database writes nothing, and reports say so.
         """
         self._storage = storage
@@ -126,6 +128,7 @@ class SyncService:
         self._config = config
         self._stopped = stopped or threading.Event()
         self._monotonic = monotonic
+        self._after_run = after_run
         self._dry_run = dry_run
         self._syncer = NovelSyncer(storage, database, config.max_file_bytes, config.limits)
         self._executor = executor or LocalExecutor(self.sync_chapters, database, config.workers)
@@ -280,7 +283,9 @@ class SyncService:
             except NovelSyncError as error:
                 return self._report(run, Findings(error=error))
             started()
-            return self._run(run, state, options, progress)
+            report = self._run(run, state, options, progress)
+            self._after_run()
+            return report
 
     def _run(self, run: Run, state: RunState, options: SyncOptions, progress: Progress) -> Report:
         """The run that has the lease. Whatever ends it, what it found out before that is stored as its report."""

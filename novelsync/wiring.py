@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from novelsync.contracts import Database, Messages, Scheduler, Storage
+from novelsync.alert_service import AlertService
+from novelsync.contracts import AlertReceiver, Database, Messages, Scheduler, Storage
 from novelsync.database.client import SqlClient
 from novelsync.database.transports import Transport
 from novelsync.errors import ConfigurationError, StorageUnavailable
@@ -31,6 +33,7 @@ class Parts:
     sync_service: SyncService
     status_service: StatusService
     scheduler_service: SchedulerService
+    alert_service: AlertService
 
 
 @contextmanager
@@ -53,6 +56,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
             SyncConfig(settings.workers, settings.max_file_bytes, settings.limits, settings.effective_time_budget),
             executor=open_executor(settings, database),
             stopped=stopped,
+            after_run=lambda: alerts.look(),  # noqa: PLW0108 — made further down
         )
         with open_scheduler(settings, service if serving else None) as scheduler:
             schedule = SchedulerService(scheduler, database)
@@ -65,7 +69,8 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 database_limit=settings.database_limit,
                 grace=settings.removal_grace,
             )
-            yield Parts(settings, storage, database, service, status, schedule)
+            alerts = AlertService(status, database, open_receiver(settings), storage=storage.location)
+            yield Parts(settings, storage, database, service, status, schedule, alerts)
 
 
 _of_this_process: Parts | None = None
@@ -147,6 +152,19 @@ def open_storage(location: str, *, patience: float = 120) -> Storage:
     from novelsync.storage.local import LocalStorage
 
     return LocalStorage(location)
+
+
+def open_receiver(settings: Settings) -> AlertReceiver | None:
+    """Who is told of changes of the verdict; None: nobody."""
+    if not settings.alert_url:
+        return None
+    from novelsync.webhook import Webhook
+
+    url = settings.alert_url.get_secret_value()
+    register_secret(url)
+    register_secret(urlsplit(url).path)
+    register_secret(urlsplit(url).query)
+    return Webhook(url)
 
 
 def open_executor(settings: Settings, messages: Messages) -> Executor | None:

@@ -229,7 +229,9 @@ def status(kind: str | None, everything: bool, as_json: bool) -> int:
     kinds = [kind] if kind else list(LISTED_KINDS) if everything else []
     with connected(settings) as parts:
         service = parts.status_service
-        answer = service.status(named=sys.maxsize if MISSING in kinds else NAMED_MISSING)
+        stored = parts.database.status()
+        parts.alert_service.look(stored)
+        answer = service.status(stored=stored, named=sys.maxsize if MISSING in kinds else NAMED_MISSING)
         # What is missing is in the answer itself, unless the storage could not be looked at.
         apart = [] if answer.missing is None else [MISSING]
         listed = [problem for each in kinds if each not in apart for problem in service.every_problem(each)]
@@ -373,7 +375,13 @@ def serve(host: str, port: int, schedule: bool) -> int:
         err.print(f"Cloud Scheduler starts the hourly sync: {job}")
     elif schedule:
         err.print("syncs every hour, on the hour (--no-schedule: only when asked to)")
-    server.serve(host, port, schedule=schedule and not job, say=lambda why: err.print(why, markup=False))
+    server.serve(
+        host,
+        port,
+        schedule=schedule and not job,
+        watch_alerts=settings.alert_url is not None,
+        say=lambda why: err.print(why, markup=False),
+    )
     return OK
 
 

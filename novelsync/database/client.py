@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from novelsync.database.functions import (
+    ALERT_TOLD,
     ANSWER,
     ANSWERS,
     BEGIN,
@@ -26,6 +27,7 @@ from novelsync.database.functions import (
     KNOWN_FILES,
     KNOWN_NOVELS,
     MARK_MISSING,
+    NOTE_VERDICT,
     NOVELS_WITH_TEXTS,
     OPEN_PROBLEMS,
     PEEK,
@@ -57,6 +59,7 @@ from novelsync.models.results import NovelResult, Outcome
 from novelsync.models.run import MessageState, RunState
 from novelsync.models.source import Fingerprint, NovelFields
 from novelsync.models.status import (
+    Alert,
     DatabaseStatus,
     FinishedRun,
     ListedProblem,
@@ -65,6 +68,7 @@ from novelsync.models.status import (
     RunInFlight,
     RunSummary,
     ServerInfo,
+    Verdict,
 )
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, MissingFile, Reference, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
@@ -247,6 +251,17 @@ class SqlClient:
         answer = self._call(SERVER_INFO, {})
         now = datetime.fromisoformat(answer["now"])
         return ServerInfo(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
+
+    # Alerts -----------------------------------------------------------------------
+
+    def note_verdict(
+        self, verdict: Verdict, reasons: Sequence[str], at: datetime, claim: str, seconds: int
+    ) -> Alert | None:
+        request = {"verdict": verdict, "reasons": reasons, "at": at, "claim": claim, "seconds": seconds}
+        return msgspec.convert(self._call(NOTE_VERDICT, request)["alert"], Alert | None)
+
+    def alert_told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
+        self._call(ALERT_TOLD, {"id": alert.id, "claim": claim, "told": told, "pause": pause})
 
     # Writing --------------------------------------------------------------------
 
@@ -444,6 +459,7 @@ def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
         runs=[_run_summary(run) for run in answer["runs"]],
         titles=answer["titles"],
         killed_at=whole_seconds(datetime.fromisoformat(killed)) if (killed := answer["killed_at"]) else None,
+        at=datetime.fromisoformat(answer["at"]),
     )
 
 

@@ -84,6 +84,8 @@ class DatabaseStatus:
     """Slug to title, for the stored novels among those that have open problems."""
     killed_at: datetime | None = None
     """When a run began that has neither ended nor the lease any more; None if there is none."""
+    at: datetime | None = None
+    """By the database's clock: nothing that came later is part of this."""
 
     @property
     def last_report(self) -> Report | None:
@@ -155,6 +157,18 @@ class Cause(StrEnum):
     EMPTY = "empty"
     """The storage is there, and has no novel."""
     OTHER = "other"
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """A change of the verdict that somebody is to be told of."""
+
+    id: int
+    """Later changes have higher ones. If a change is ever told twice, it has the same one."""
+    verdict: Verdict
+    former: Verdict
+    reasons: Sequence[str]
+    changed_at: datetime
+    """When it was noticed."""
 
 
 class Pending(msgspec.Struct, frozen=True):

@@ -58,7 +58,8 @@ end
 $$;
 
 -- What a person wants to know. Counts come from the bookkeeping and never from counting chapters.
--- Out: besides the counts, killed_at (the start of a run that did not end and has lost the lease), runs (those of a day, the newest first, without their reports) and titles (of the novels that
+-- Out: besides the counts, at (nothing that came later is part of it), killed_at (the start of a run that did not end and
+-- has lost the lease), runs (those of a day, the newest first, without their reports) and titles (of the novels that
 -- problems speak of, as far as they are stored).
 create or replace function public.novelsync_status(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
@@ -67,6 +68,7 @@ declare
 begin
   return json_build_object(
     'schema', novelsync.version(),
+    'at', now(),
     'novels', (select count(*) from public.novels where removed_at is null),
     'removed_novels', (select count(*) from public.novels where removed_at < 'infinity'),
     'chapters', (select coalesce(sum(chapter_count), 0) from public.novels where removed_at is null),

@@ -14,6 +14,7 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from novelsync import wiring
+from novelsync.alert_service import AlertService
 from novelsync.database.client import SqlClient
 from novelsync.scheduler_service import SchedulerService
 from novelsync.schedulers.cloud import CloudScheduler
@@ -288,7 +289,8 @@ def in_cloud(jobs: CloudJobs, library: Library, database: SqlClient) -> Callable
     service = make_service(library, database)
     storage = LocalStorage(str(library.folder))
     status = StatusService(storage, database, schedule, stale_after=7800)
-    parts = Parts(load_settings(), storage, database, service, status, schedule)
+    alerts = AlertService(status, database, None, storage=storage.location)
+    parts = Parts(load_settings(), storage, database, service, status, schedule, alerts)
 
     def ask(method: str, path: str) -> Answered:
         request = Request(EnvironBuilder(path, method=method).get_environ())
