@@ -1,0 +1,1 @@
+"""Makes trials: pieces of real novels, and what becomes of texts."""
