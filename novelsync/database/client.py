@@ -9,6 +9,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
@@ -307,7 +308,7 @@ class SqlClient:
     def remove(
         self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
     ) -> Sequence[str]:
-        held_removals = held and {"novels": held.novels, "message": held.message, "hint": held.hint}
+        held_removals = held and asdict(held)
         request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
         answer = self._call(REMOVE, request | {"accepted": accepted, "held_removals": held_removals})
         return [str(slug) for slug in answer["removed"]]
@@ -353,7 +354,9 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         shown_as=answer["shown_as"],
         version=answer["version"],
         removed=answer["removed"],
-        held=answer["held"],
+        held_id=answer["held"],
+        held_changed=answer["held_changed"],
+        held_of=answer["held_of"],
         held_in_a_row=answer["held_in_a_row"],
         has_texts=answer["has_texts"],
     )

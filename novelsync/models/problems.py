@@ -34,9 +34,9 @@ class Problem:
     """What to do. Its commands are written `novelsync …`; `novelsync.text.hints` adapts them to where they are read."""
 
     @classmethod
-    def remark(cls, slug: str, message: str) -> "Problem":
+    def remark(cls, slug: str, message: str, hint: str = "") -> "Problem":
         """A warning for whoever asked for the run. It is in the report, and never becomes an open problem."""
-        return cls(slug, ProblemKind.WARNING, message)
+        return cls(slug, ProblemKind.WARNING, message, hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,10 @@ class HeldRemovals:
     novels: int
     message: str
     hint: str
+    id: str
+    """Another one for other novels. See `novelsync.planning.acceptance`."""
+    changed: bool = False
+    """They took the place of others that were held, and nobody who wanted to accept those has been told."""
 
 
 @dataclass(frozen=True, slots=True)

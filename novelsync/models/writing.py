@@ -68,6 +68,8 @@ class ChapterChanges:
     """Chapters whose text stays, because that of the file is worse."""
     texts: Sequence[RememberedText] = ()
     """Where what is remembered of a text changes."""
+    worse_texts: Sequence[str] = ()
+    """The ids of the rows of ``held_texts``, each with the hash of the text that does not replace theirs."""
 
     @property
     def visible(self) -> bool:
@@ -108,6 +110,12 @@ class NovelWrite:
     """The novel that was removed under this slug is another one, and stays removed."""
     held_in_a_row: int | None = None
     """See `KnownNovel`; None: unchanged."""
+    held_id: str | None = None
+    """See `KnownNovel`; None: as before."""
+    held_of: int | None = None
+    """Likewise."""
+    told: bool = False
+    """Somebody who wanted to accept what is held is told by this write's result what that is now."""
     has_texts: bool | None = None
     """See `KnownNovel`; None: as before."""
     blank: bool | None = None

@@ -108,6 +108,7 @@ def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
         start_time=whole_seconds(run.start_time),
         end_time=whole_seconds(end_time),
         error=found.error,
+        nothing_held=tally.nothing_held or found.removal.nothing_held,
     )
 
 

@@ -44,8 +44,8 @@ $$;
 
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
 -- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
--- is given and it is not the known one, or texts are files of their own, or the novel is removed. chapters: arrays by
--- column, first the published ones (published: how many those are); and by id short_texts, the texts of under 2,000
+-- is given and it is not the known one, or texts are files of their own, or the novel is removed, or something of it is
+-- held. chapters: arrays by column, first the published ones (published: how many those are); and by id short_texts, the texts of under 2,000
 -- bytes, and files, the file that a text is and its version.
 -- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
 -- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
@@ -65,7 +65,9 @@ begin
       'removed', coalesce(n.removed_at is not null, false),
       'held_in_a_row', f.held_in_a_row,
       'has_texts', f.has_texts,
-      'held', exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'held'),
+      'held', f.held,
+      'held_changed', f.held_changed,
+      'held_of', f.held_of,
       'chapter_count', coalesce(n.chapter_count, 0),
       'shown_as', coalesce(n.slug, f.slug),
       'novel', case when w.whole and n.id is not null then
@@ -99,7 +101,7 @@ begin
     left join public.novels n on n.id = f.novel_id
     cross join lateral (
       select coalesce(r.whole or f.checksum <> r.checksum
-                      or (r.checksum is not null and (f.has_texts or n.removed_at is not null)), false)
+                      or (r.checksum is not null and (f.has_texts or n.removed_at is not null or f.held <> '')), false)
     ) as w(whole));
 end
 $$;
