@@ -356,7 +356,6 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         removed=answer["removed"],
         held_id=answer["held"],
         held_changed=answer["held_changed"],
-        held_of=answer["held_of"],
         held_in_a_row=answer["held_in_a_row"],
         has_texts=answer["has_texts"],
     )
@@ -365,6 +364,7 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
 def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
     columns = ("id", "volume", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
     rows = zip(*(answer[column] for column in columns), strict=True)
+    fresh = frozenset(answer["fresh"])
     for k, (id_, volume, position, number, title, url, content_hash, size) in enumerate(rows):
         file, file_version = answer["files"].get(id_, ("", ""))
         yield KnownChapter(
@@ -380,6 +380,7 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
             file=file,
             file_version=file_version,
             short_text=answer["short_texts"].get(id_),
+            fresh=id_ in fresh,
         )
 
 

@@ -133,7 +133,6 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "problems_stay": write.problems is None,
         "held_in_a_row": write.held_in_a_row,
         "held": write.held_id,
-        "held_of": write.held_of,
         "told": write.told,
         "has_texts": write.has_texts,
         "blank": write.blank,

@@ -60,6 +60,8 @@ class KnownChapter:
     """Of that file, when it was read."""
     short_text: str | None = None
     """The text itself if it has under 2,000 bytes."""
+    fresh: bool = False
+    """It came in since something of the novel has been held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,6 @@ class KnownNovel:
     """Of what is held of it, see `novelsync.planning.acceptance`; empty: nothing is."""
     held_changed: bool = False
     """That took the place of something else that was held, and nobody who wanted to accept it has been told."""
-    held_of: int = 0
-    """How many chapters were published when some of them were held first; 0: none are."""
     held_in_a_row: int = 0
     """How many versions of the file in a row lacked chapters that were held."""
     version: str = ""

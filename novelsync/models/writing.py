@@ -68,6 +68,8 @@ class ChapterChanges:
     """Chapters whose text stays, because that of the file is worse."""
     texts: Sequence[RememberedText] = ()
     """Where what is remembered of a text changes."""
+    newcomers: int = 0
+    """How many chapters of the file are new, or came in since something of the novel has been held."""
     worse_texts: Sequence[str] = ()
     """The ids of the rows of ``held_texts``, each with the hash of the text that does not replace theirs."""
 
@@ -112,8 +114,6 @@ class NovelWrite:
     """See `KnownNovel`; None: unchanged."""
     held_id: str | None = None
     """See `KnownNovel`; None: as before."""
-    held_of: int | None = None
-    """Likewise."""
     told: bool = False
     """Somebody who wanted to accept what is held is told by this write's result what that is now."""
     has_texts: bool | None = None

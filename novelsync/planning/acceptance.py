@@ -70,7 +70,7 @@ def why_not_accepted(acceptance: Acceptance, known: KnownNovel | None, write: No
     if not shown:
         message = f"what is held of it has changed since it was shown, so nothing was accepted; now {held.message}"
         return Problem.remark(slug, message, held.hint)
-    gone, new = len(write.chapters.held), len(write.chapters.created)
+    gone, new = len(write.chapters.held), write.chapters.newcomers
     if acceptance.in_order and (not gone or gone != new):
         have = f"the file has {counted(new, 'new chapter')} in place of {gone:,}"
         return Problem.remark(slug, f"{have}, so they cannot be taken in order, and nothing was accepted", held.hint)

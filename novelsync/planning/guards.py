@@ -42,14 +42,14 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 
-def guard_chapters(published: int, gone: Sequence[KnownChapter], limit: float, *, held_of: int = 0) -> str:
+def guard_chapters(published: int, gone: Sequence[KnownChapter], limit: float, *, added: int = 0) -> str:
     """
     Why the ``gone`` rows of a novel with so many ``published`` chapters must stay; empty if they may go.
 
-    ``held_of``: how many there were when some were held first; 0: none are. Those that were added since then are not
-    counted, so that what is held does not go without anybody's word, only because the file has grown.
+    ``added``: how many of them this file has brought in since it was judged first. They do not count, so that what is
+    held does not go without anybody's word, only because it is judged again.
     """
-    before = min(published, max(held_of, len(gone))) if held_of else published
+    before = max(published - added, len(gone))
     if not gone or not (len(gone) == before or (len(gone) >= FEWEST_CHAPTERS and len(gone) > limit * before)):
         return ""
     over = "" if len(gone) == before else f", over the limit of {limit:.0%}"

@@ -73,7 +73,6 @@ def plan_novel(
         afresh=afresh,
         held_in_a_row=held_in_a_row,
         held_id=held,
-        held_of=((base and base.held_of) or _published(base)) if chapters.held else 0,
         has_texts=any(chapter.filename for chapter in book.chapters),
         blank=bool(blank),
         problems=_problems(
@@ -84,15 +83,11 @@ def plan_novel(
                 held,
                 held_in_a_row,
                 dropped=len(chapters.held),
-                pairable=len(chapters.held) == len(chapters.created),
+                pairable=len(chapters.held) == chapters.newcomers,
             ),
             [blank, *book.warnings] if blank else book.warnings,
         ),
     )
-
-
-def _published(base: KnownNovel | None) -> int:
-    return sum(not row.removed for row in base.chapters) if base else 0
 
 
 def _plan_chapters(
@@ -101,12 +96,14 @@ def _plan_chapters(
     """What becomes of the chapters, each reason why some of them are held, and whether readers then see any text."""
     rows = base.chapters if base else ()
     pairs = _pair_cautiously(rows, chapters, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0)
+    newcomers = [f for f, k in enumerate(pairs) if k is None or rows[k].fresh]
     if in_order:
-        pairs = _paired_in_order(rows, pairs)
+        pairs = _paired_in_order(rows, pairs, newcomers)
     paired = {k for k in pairs if k is not None}
     gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
-    held_of = base.held_of if base else 0
-    too_many = "" if accepted else guard_chapters(_published(base), gone, limits.chapter_removals, held_of=held_of)
+    published = sum(not row.removed for row in rows)
+    added = sum(row.fresh and not row.removed for row in rows) if base and base.same else 0
+    too_many = "" if accepted else guard_chapters(published, gone, limits.chapter_removals, added=added)
     held, removed = (gone, []) if too_many else ([], gone)
 
     created: list[PlacedChapter] = []
@@ -140,7 +137,7 @@ def _plan_chapters(
     because = [too_many] if too_many else []
     if held_texts:
         because.append(f"the texts of {counted(len(held_texts), 'chapter')} stay as they were; {first_held_text}")
-    changes = ChapterChanges(created, changed, moved, removed, held, held_texts, texts, worse_texts)
+    changes = ChapterChanges(created, changed, moved, removed, held, held_texts, texts, len(newcomers), worse_texts)
     return changes, because, any_text
 
 
@@ -234,14 +231,17 @@ def _pair_cautiously(
     return [None if k in strange else k for k in pairs]
 
 
-def _paired_in_order(rows: Sequence[KnownChapter], pairs: Sequence[int | None]) -> list[int | None]:
-    """With the published rows and the chapters that are left over paired too, if there are as many of both."""
-    paired = {k for k in pairs if k is not None}
-    left = [k for k, row in enumerate(rows) if k not in paired and not row.removed]
-    if len(left) != pairs.count(None):
+def _paired_in_order(
+    rows: Sequence[KnownChapter], pairs: Sequence[int | None], newcomers: Sequence[int]
+) -> list[int | None]:
+    """With the older rows that the file lacks paired with its newcomers in order, if there are as many of both."""
+    new = set(newcomers)
+    paired = {k for f, k in enumerate(pairs) if f not in new}
+    left = [k for k, row in enumerate(rows) if k not in paired and not row.removed and not row.fresh]
+    if len(left) != len(new):
         return list(pairs)
     following = iter(left)
-    return [next(following) if k is None else k for k in pairs]
+    return [next(following) if f in new else k for f, k in enumerate(pairs)]
 
 
 def _order(

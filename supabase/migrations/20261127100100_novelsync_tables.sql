@@ -102,7 +102,7 @@ create table if not exists novelsync.files (
   held_in_a_row integer not null default 0,
   held text not null default '',
   held_changed boolean not null default false,
-  held_of integer not null default 0,
+  held_since timestamptz,
   has_texts boolean not null default false,
   blank boolean not null default false
 );
@@ -117,7 +117,7 @@ comment on column novelsync.files.held_in_a_row is 'how many files in a row lack
 comment on column novelsync.files.held is 'the id of what is held, which whoever accepts it names; empty: nothing is';
 comment on column novelsync.files.held_changed is
   'what is held took the place of something else, and nobody who wanted to accept that was told';
-comment on column novelsync.files.held_of is 'how many chapters were published when some were held first; 0: none are';
+comment on column novelsync.files.held_since is 'since when something of it has been held, though not always the same';
 create index if not exists files_has_texts on novelsync.files (slug) where has_texts;
 create index if not exists files_blank on novelsync.files (slug) where blank;
 create index if not exists files_unsettled on novelsync.files (slug) where version = '' or novel_id is null;

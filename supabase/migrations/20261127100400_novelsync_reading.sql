@@ -45,8 +45,9 @@ $$;
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
 -- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
 -- is given and it is not the known one, or texts are files of their own, or the novel is removed, or something of it is
--- held. chapters: arrays by column, first the published ones (published: how many those are); and by id short_texts, the texts of under 2,000
--- bytes, and files, the file that a text is and its version.
+-- held. chapters: arrays by column, first the published ones (published: how many those are); by id short_texts, the
+-- texts of under 2,000 bytes, and files, the file that a text is and its version; and fresh, the ids of those that came
+-- in since something of the novel has been held.
 -- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
 -- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
 -- the table for empty while its statistics are older than a first import.
@@ -67,7 +68,6 @@ begin
       'has_texts', f.has_texts,
       'held', f.held,
       'held_changed', f.held_changed,
-      'held_of', f.held_of,
       'chapter_count', coalesce(n.chapter_count, 0),
       'shown_as', coalesce(n.slug, f.slug),
       'novel', case when w.whole and n.id is not null then
@@ -89,6 +89,7 @@ begin
           'short_texts', coalesce(json_object_agg(c.id::text, c.content) filter (where octet_length(c.content) < 2000), '{}'),
           'files', coalesce(json_object_agg(c.id::text, json_build_array(c.file, c.version))
                             filter (where c.file is not null), '{}'),
+          'fresh', coalesce(json_agg(c.id::text) filter (where c.created_at >= f.held_since), '[]'),
           'published', count(*) filter (where c.removed_at is null))
         from (
           select c.*, t.file, t.version

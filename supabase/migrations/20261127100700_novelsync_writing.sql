@@ -13,7 +13,7 @@ begin
     create type novelsync.novel_write as (
       place integer, slug text, request_id uuid, revision bigint, version text, checksum text, visible boolean,
       staged integer, fields novelsync.novel_fields, is_new boolean, chapter_count integer, chapters_added integer,
-      problems_stay boolean, held_in_a_row integer, held text, held_of integer, told boolean, has_texts boolean,
+      problems_stay boolean, held_in_a_row integer, held text, told boolean, has_texts boolean,
       blank boolean, result json, former text, former_revision bigint, afresh boolean
     );
   end if;
@@ -180,7 +180,8 @@ begin
       removed_at = case when p_ids[n.place] is null then f.removed_at end,
       removal_accepted = f.removal_accepted and p_ids[n.place] is null,
       held_in_a_row = coalesce(n.held_in_a_row, f.held_in_a_row),
-      held = coalesce(n.held, f.held), held_of = coalesce(n.held_of, f.held_of),
+      held = coalesce(n.held, f.held),
+      held_since = case when n.held is null then f.held_since when n.held <> '' then coalesce(f.held_since, now()) end,
       held_changed = case when n.held is null then f.held_changed when n.held = '' or n.told then false
                           else f.held_changed or f.held not in ('', n.held) end,
       has_texts = coalesce(n.has_texts, f.has_texts), blank = coalesce(n.blank, f.blank),
@@ -221,7 +222,7 @@ $$;
 --             staged (parts that novelsync_stage brought in; 0: none),
 --             fields (null: unchanged, else title, author, description, cover_url, status),
 --             is_new, chapter_count, chapters_added, problems_stay,
---             held_in_a_row, held (the id of what is held; empty: nothing), held_of, has_texts, blank (null: as before),
+--             held_in_a_row, held (the id of what is held; empty: nothing), has_texts, blank (null: as before),
 --             told (somebody who wanted to accept what was held is told what is held now),
 --             result (what is answered to the run's message about this novel; null: there is none),
 --             former, former_revision: the slug under which it was stored before its folder was renamed; its rows go on

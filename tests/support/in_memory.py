@@ -52,7 +52,6 @@ class Table:
             known,
             write.chapter_count,
             held_id=write.held_id or "",
-            held_of=write.held_of or 0,
             held_in_a_row=held_in_a_row,
         )
 
