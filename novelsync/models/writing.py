@@ -74,6 +74,12 @@ class ChapterChanges:
     """The ids of the rows of ``held_texts``, each with the hash of the text that does not replace theirs."""
 
     @property
+    def pairable(self) -> int:
+        """How many held chapters the file's newcomers may be, because there are as many; 0: there are more or fewer."""
+        older = sum(not row.fresh for row in self.held)
+        return older if older == self.newcomers else 0
+
+    @property
     def visible(self) -> bool:
         """Whether readers see any of it."""
         return bool(self.created or self.changed or self.moved or self.removed)

@@ -29,17 +29,17 @@ def held_id(*held: object) -> str:
     return sha256(repr(held).encode()).hexdigest()[:8]
 
 
-def accept_hint(slug: str, held: str, held_in_a_row: int = 1, *, dropped: int = 0, pairable: bool = False) -> str:
+def accept_hint(slug: str, held: str, held_in_a_row: int = 1, pairable: int = 0) -> str:
     """
     What to do about a held novel. ``held``: its id. ``held_in_a_row``: see `KnownNovel`.
 
-    ``dropped``: how many chapters go if it is accepted. ``pairable``: the file has as many new ones.
+    ``pairable``: see `novelsync.models.writing.ChapterChanges`.
     """
     hint = f"if this is meant: `novelsync sync --accept {quote(f'{slug}={held}')}`"
-    if dropped and pairable:
+    if pairable:
         hint += (
-            f", which drops {counted(dropped, 'id')} that bookmarks may point at; if the file's"
-            f" {counted(dropped, 'new chapter')} are the same ones in the same order, `novelsync sync --accept"
+            f", which drops {counted(pairable, 'id')} that bookmarks may point at; if the file's"
+            f" {counted(pairable, 'new chapter')} are the same ones in the same order, `novelsync sync --accept"
             f" {quote(f'{slug}=in-order')}` keeps their ids"
         )
     if held_in_a_row >= _FILES_BEFORE_HINT:
@@ -70,9 +70,9 @@ def why_not_accepted(acceptance: Acceptance, known: KnownNovel | None, write: No
     if not shown:
         message = f"what is held of it has changed since it was shown, so nothing was accepted; now {held.message}"
         return Problem.remark(slug, message, held.hint)
-    gone, new = len(write.chapters.held), write.chapters.newcomers
-    if acceptance.in_order and (not gone or gone != new):
-        have = f"the file has {counted(new, 'new chapter')} in place of {gone:,}"
+    if acceptance.in_order and not write.chapters.pairable:
+        gone = sum(not row.fresh for row in write.chapters.held)
+        have = f"the file has {counted(write.chapters.newcomers, 'new chapter')} in place of {gone:,}"
         return Problem.remark(slug, f"{have}, so they cannot be taken in order, and nothing was accepted", held.hint)
     return None
 

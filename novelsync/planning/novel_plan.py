@@ -78,13 +78,7 @@ def plan_novel(
         problems=_problems(
             novel.slug,
             held_because,
-            accept_hint(
-                novel.slug,
-                held,
-                held_in_a_row,
-                dropped=len(chapters.held),
-                pairable=len(chapters.held) == chapters.newcomers,
-            ),
+            accept_hint(novel.slug, held, held_in_a_row, chapters.pairable),
             [blank, *book.warnings] if blank else book.warnings,
         ),
     )

@@ -88,8 +88,10 @@ begin
   with left_behind as (
     delete from novelsync.files f using unnest(p_due) n
     where f.slug = n.former
-    returning f.slug, f.novel_id, f.first_seen, f.first_run)
-  update novelsync.files f set novel_id = o.novel_id, first_seen = o.first_seen, first_run = o.first_run
+    returning f.*)
+  update novelsync.files f
+  set novel_id = o.novel_id, first_seen = o.first_seen, first_run = o.first_run,
+      held = o.held, held_since = o.held_since, held_changed = o.held_changed
   from unnest(p_due) n join left_behind o on o.slug = n.former
   where f.slug = n.slug;
   return v_changes;

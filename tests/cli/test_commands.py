@@ -103,8 +103,7 @@ def test_one_slug_is_synced_alone(run: Run, settled: Library, tables: Tables) ->
     assert run("sync", "--slug", "emma").code == 0
     assert tables.rows("select slug from novels") == [("emma",)]
     nobody = run("sync", "--slug", "nobody")
-    assert nobody.code == 1
-    assert "there is no 'nobody' in" in nobody.out
+    assert (nobody.code, "there is no 'nobody' in" in nobody.err) == (2, True)
 
 
 def test_status_before_the_first_run_says_so(run: Run, settled: Library) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from novelsync.database import client
 from novelsync.database.client import SqlClient
 from novelsync.models.run import SyncOptions
 from novelsync.planning import run_plan
@@ -164,6 +165,22 @@ def test_chapters_that_moved_in_order_keep_their_ids_if_a_person_says_so(
         (text_of("moved 6"),)
     ]
     assert nonzero(synced(service)["novels"]) == {"unchanged": 1}
+
+
+def test_chapters_that_moved_in_order_keep_their_ids_although_the_folder_was_renamed_and_came_in_by_parts(
+    library: Library, service: SyncService, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.write("emma", [chapter(n, number=None) for n in range(1, 7)])
+    synced(service)
+    ids = list(tables.ids("emma").values())
+    library.write("emma", moved(6))
+    monkeypatch.setattr(client, "CALL_BYTES", 2_000)
+    synced(service, "partial")
+    assert len(tables.titles("emma")) == 12
+    library.path("emma").parent.rename(library.folder / "emma-2")
+    assert "--accept emma-2=in-order" in synced(service, "partial")["problems"][0]["hint"]
+    accept(service, "emma-2=in-order")
+    assert list(tables.ids("emma-2").values()) == ids
 
 
 @pytest.mark.parametrize("count", [5, 7])
