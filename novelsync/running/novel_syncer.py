@@ -132,7 +132,7 @@ class NovelSyncer:
             waiting = self._look_again(stale, results)
         for novel, _revision in waiting:
             results.setdefault(novel.slug, _unavailable(novel, f"others wrote it {ATTEMPTS} times meanwhile"))
-        return [results[novel.slug] for novel in novels]
+        return [_with_remark(results[novel.slug], context) for novel in novels]
 
     def _read(self, novel: SourceFile) -> ReadFile | NovelResult:
         try:
@@ -265,7 +265,6 @@ class NovelSyncer:
     ) -> _Planned | NovelResult:
         """What to write for one file; a result alone if that is nothing."""
         novel, revision, size = file.novel, known.revision if known else 0, file.bytes_read
-        acceptance = context.options.acceptances.get(novel.slug)
         if file.book is None:
             write = plan_same_bytes(novel, file.checksum or "", known, request_id=request_id())
             result = NovelResult(novel.slug, NovelStatus.UNCHANGED, bytes_read=size)
@@ -274,41 +273,44 @@ class NovelSyncer:
                 return _in_flight(novel)
             problem = Problem(novel.slug, ProblemKind.REFUSED, file.book.message, file.book.hint)
             log.warning("novel_refused", slug=novel.slug, reason=problem.message)
-            # A version of the storage's own; others say why the file is to be read again, see `NovelReader.read`.
+            # A version of another form says that the file is to be read again in any case, see `NovelReader.read`.
             version = version_by(novel.state, self._rules) if file.version == novel.state else file.version
             write = plan_refusal(novel, revision, problem, version, request_id=request_id())
             result = _refused(novel.slug, problem, size, settled=bool(version))
-            if acceptance:
-                remark = Problem.remark(novel.slug, "its file is refused, so nothing was accepted", problem.hint)
-                result = replace(result, remark=remark)
         else:
-            plan = partial(
-                plan_novel,
-                novel,
-                file.checksum or "",
-                file.book,
-                known,
-                request_id=request_id(),
-                former=former,
-                limits=self._limits,
-                settled=bool(file.version),
-                rules=self._rules,
-            )
-            write = plan()
-            held, remark = write.held_id, None
-            if acceptance:
-                remark = why_not_accepted(acceptance, known, write)
-                if remark is None:
-                    write = plan(accepted=True, in_order=acceptance.in_order)
-                write = replace(write, told=True)
-            result = replace(
-                result_of(write, file.book),
-                bytes_read=size,
-                remark=remark,
-                nothing_held=acceptance is not None and not held,
-                settled=bool(file.version),
-            )
+            write, result = self._plan_book(file, file.book, known, former, context)
         return _Planned(file, _with_result(write, result, context), result)
+
+    def _plan_book(
+        self, file: ReadFile, book: Book, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
+    ) -> tuple[NovelWrite, NovelResult]:
+        """What to write for one book: with what is held of it, if that is what somebody was shown and accepts."""
+        plan = partial(
+            plan_novel,
+            file.novel,
+            file.checksum or "",
+            book,
+            known,
+            request_id=request_id(),
+            former=former,
+            limits=self._limits,
+            settled=bool(file.version),
+            rules=self._rules,
+        )
+        write, remark, nothing_held = plan(), None, False
+        if acceptance := context.options.acceptances.get(file.novel.slug):
+            nothing_held = not write.held_id
+            remark = why_not_accepted(acceptance, former or known, write)
+            write = write if remark else plan(accepted=True, in_order=acceptance.in_order)
+            write = replace(write, told=True)
+        result = replace(
+            result_of(write, book),
+            bytes_read=file.bytes_read,
+            remark=remark,
+            nothing_held=nothing_held,
+            settled=bool(file.version),
+        )
+        return write, result
 
     def _write_planned(
         self, planned: Sequence[_Planned], context: RunContext, out_of_time: Callable[[], bool]
@@ -372,6 +374,12 @@ def _by_size(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
 
 def _with_result(write: NovelWrite, result: NovelResult, context: RunContext) -> NovelWrite:
     return replace(write, result=result) if context.by_message else write
+
+
+def _with_remark(result: NovelResult, context: RunContext) -> NovelResult:
+    if result or result.slug not in context.options.acceptances:
+        return result
+    return replace(result, remark=Problem.remark(result.slug, "it was not synced, so nothing was accepted"))
 
 
 def _may_be_renamed(known: KnownNovel | None, book: Book) -> bool:

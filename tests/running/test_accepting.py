@@ -84,7 +84,7 @@ def test_a_file_that_was_refused_in_between_does_not_make_another_hold_the_one_t
 ) -> None:
     library.write_raw("emma", b"{")
     report = accept(service, shown(held), "partial")
-    assert "warning its file is refused, so nothing was accepted" in messages(report)
+    assert "warning it was not synced, so nothing was accepted" in messages(report)
     library.write("emma", chapters(2))
     synced(service, "partial")
     accept(service, "emma", "partial")
