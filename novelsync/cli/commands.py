@@ -47,6 +47,7 @@ from novelsync.cli.validate import Validation
 from novelsync.cli.validate import schema as file_schema
 from novelsync.cli.validate import validate as validate_path
 from novelsync.cli.verification import verification_of
+from novelsync.contracts import Storage
 from novelsync.convert.registry import FORMATS, Result
 from novelsync.convert.registry import convert as convert_novels
 from novelsync.database import migrations
@@ -62,7 +63,7 @@ from novelsync.errors import (
 )
 from novelsync.models.report import NAMED_MISSING
 from novelsync.models.results import Outcome
-from novelsync.models.run import Progress, SyncOptions
+from novelsync.models.run import Progress, SyncOptions, accepted_twice, confirmed_removals
 from novelsync.models.source import BOOK_FILE
 from novelsync.models.status import Verdict
 from novelsync.settings import Settings, load_file_settings, load_settings
@@ -131,27 +132,26 @@ def cli() -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--slug", "slugs", multiple=True, metavar="SLUG", help="Sync only this novel; can be repeated.")
 @click.option("--reread", is_flag=True, help="Read every file and check every stored text, even if nothing changed.")
-@click.option("--accept", multiple=True, metavar="SLUG", help="Apply what is held for this novel, as it was shown.")
 @click.option(
-    "--accept-removals",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Remove this many missing novels: the number that was shown.",
+    "--accept",
+    multiple=True,
+    metavar="SLUG[=ID]",
+    help="Apply what is held for this novel, as it was shown. =in-order keeps ids where the hint offers it.",
 )
+@click.option("--accept-removals", metavar="N[=ID]", help="Remove the missing novels that were shown: so many.")
 @json_option
 def sync(
-    dry_run: bool, slugs: Sequence[str], reread: bool, accept: Sequence[str], accept_removals: int | None, as_json: bool
+    dry_run: bool, slugs: Sequence[str], reread: bool, accept: Sequence[str], accept_removals: str | None, as_json: bool
 ) -> int:
     """Make the tables equal to the storage."""
-    if slugs and accept_removals is not None:
-        raise click.UsageError("--accept-removals cannot be used with --slug, because only a whole run removes novels.")
-    options = SyncOptions(reread, frozenset(accept), accept_removals)
+    options = _options(slugs, accept, accept_removals, reread=reread)
     settings = load_settings()
     terminal = _configure_logs(settings)
     if not dry_run:
         _make_default_storage(settings)
     with connected(settings) as parts:
         print_direction(parts.storage.location, parts.database.name)
+        _check_slugs(parts.storage, [*slugs, *options.acceptances])
         service = parts.sync_service
         with _signals_stop(service), _bar(terminal) as progress:
             if dry_run:
@@ -171,6 +171,8 @@ def sync(
             return _exit_code(report.error)
     if report.interrupted:
         return INTERRUPTED
+    if report.nothing_held:
+        return USAGE
     return OK if report.outcome is Outcome.OK else PROBLEMS
 
 
@@ -195,6 +197,29 @@ def _make_default_storage(settings: Settings) -> None:
     """Does nothing for any other folder. Says so, because a person has to put novels there."""
     if make_default_storage(settings):
         err.print(f"made the folder {settings.storage}: put <slug>/{BOOK_FILE} there, or set NOVELSYNC_STORAGE")
+
+
+def _options(slugs: Sequence[str], accept: Sequence[str], accept_removals: str | None, *, reread: bool) -> SyncOptions:
+    """Raises `click.UsageError` for what cannot be meant."""
+    if twice := accepted_twice(accept):
+        raise click.UsageError(f"{twice!r} is to be accepted in two ways; give one of them.")
+    if accept_removals is None:
+        return SyncOptions(reread, frozenset(accept))
+    if slugs:
+        raise click.UsageError("--accept-removals cannot be used with --slug, because only a whole run removes novels.")
+    confirmed = confirmed_removals(accept_removals)
+    if confirmed is None:
+        raise click.UsageError(f"--accept-removals is {accept_removals!r}; it takes what was shown, as in 36=4f1c2a0b.")
+    return SyncOptions(reread, frozenset(accept), *confirmed)
+
+
+def _check_slugs(storage: Storage, slugs: Sequence[str]) -> None:
+    """Raises `click.UsageError` for a novel that is not there. Raises `StorageUnavailable`."""
+    for slug in dict.fromkeys(slugs):
+        if storage.find(slug) is None:
+            raise click.UsageError(
+                f"there is no {slug!r} in {storage.location}, so nothing was done; the folder's name is the slug."
+            )
 
 
 @contextmanager

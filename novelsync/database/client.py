@@ -9,6 +9,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
@@ -347,7 +348,7 @@ class SqlClient:
     def remove(
         self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
     ) -> Sequence[str]:
-        held_removals = held and {"novels": held.novels, "message": held.message, "hint": held.hint}
+        held_removals = held and asdict(held)
         request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
         answer = self._call(REMOVE, request | {"accepted": accepted, "held_removals": held_removals})
         return [str(slug) for slug in answer["removed"]]
@@ -393,7 +394,8 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         shown_as=answer["shown_as"],
         version=answer["version"],
         removed=answer["removed"],
-        held=answer["held"],
+        held_id=answer["held"],
+        held_changed=answer["held_changed"],
         held_in_a_row=answer["held_in_a_row"],
         has_texts=answer["has_texts"],
     )
@@ -402,6 +404,7 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
 def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
     columns = ("id", "volume", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
     rows = zip(*(answer[column] for column in columns), strict=True)
+    fresh = frozenset(answer["fresh"])
     for k, (id_, volume, position, number, title, url, content_hash, size) in enumerate(rows):
         file, file_version = answer["files"].get(id_, ("", ""))
         yield KnownChapter(
@@ -417,6 +420,7 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
             file=file,
             file_version=file_version,
             short_text=answer["short_texts"].get(id_),
+            fresh=id_ in fresh,
         )
 
 

@@ -53,9 +53,9 @@ class Problem:
         return self.kind, pattern_of(self.message)
 
     @classmethod
-    def remark(cls, slug: str, message: str) -> "Problem":
+    def remark(cls, slug: str, message: str, hint: str = "") -> "Problem":
         """A warning for whoever asked for the run. It is in the report, and never becomes an open problem."""
-        return cls(slug, ProblemKind.WARNING, message)
+        return cls(slug, ProblemKind.WARNING, message, hint)
 
 
 def most_urgent(problems: Iterable[Problem], most: int = SHOWN_PROBLEMS) -> list[Problem]:
@@ -83,6 +83,10 @@ class HeldRemovals:
     novels: int
     message: str
     hint: str
+    id: str
+    """Another one for other novels. See `novelsync.planning.acceptance`."""
+    changed: bool = False
+    """They took the place of others that were held, and nobody who wanted to accept those has been told."""
 
 
 @dataclass(frozen=True, slots=True)

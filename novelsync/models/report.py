@@ -117,6 +117,9 @@ class NovelDiff(msgspec.Struct, frozen=True):
     """Empty for a new novel, because all of its chapters are new."""
 
 
+_UNPUBLISHED = ("error", "nothing_held")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a run did."""
@@ -151,10 +154,12 @@ class Report:
     """What a dry run would have done. None for any other run, and then the key is left out."""
     error: NovelSyncError | None = None
     """Why the run failed or was skipped. It is published as the first of the problems."""
+    nothing_held: bool = False
+    """It was asked to accept something of which nothing is held. Not published, because a problem says so."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object that is published."""
-        document = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "error"}
+        document = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _UNPUBLISHED}
         if self.changes is None:
             del document["changes"]
         published: dict[str, Any] = msgspec.to_builtins(document)
@@ -162,7 +167,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Report":
-        """The inverse of `as_dict`; ``error`` is lost."""
+        """The inverse of `as_dict`; what is not published is lost."""
         return msgspec.convert(document, cls)
 
 

@@ -68,6 +68,16 @@ class ChapterChanges:
     """Chapters whose text stays, because that of the file is worse."""
     texts: Sequence[RememberedText] = ()
     """Where what is remembered of a text changes."""
+    newcomers: int = 0
+    """How many chapters of the file are new, or came in since something of the novel has been held."""
+    worse_texts: Sequence[str] = ()
+    """The ids of the rows of ``held_texts``, each with the hash of the text that does not replace theirs."""
+
+    @property
+    def pairable(self) -> int:
+        """How many held chapters the file's newcomers may be, because there are as many; 0: there are more or fewer."""
+        older = sum(not row.fresh for row in self.held)
+        return older if older == self.newcomers else 0
 
     @property
     def visible(self) -> bool:
@@ -108,6 +118,10 @@ class NovelWrite:
     """The novel that was removed under this slug is another one, and stays removed."""
     held_in_a_row: int | None = None
     """See `KnownNovel`; None: unchanged."""
+    held_id: str | None = None
+    """See `KnownNovel`; None: as before."""
+    told: bool = False
+    """Somebody who wanted to accept what is held is told by this write's result what that is now."""
     has_texts: bool | None = None
     """See `KnownNovel`; None: as before."""
     blank: bool | None = None

@@ -7,12 +7,12 @@ that is not mounted lists as an empty folder. Only the amount that would go tell
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shlex import quote
 from typing import Final
 
 from novelsync.models.problems import HeldRemovals
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
+from novelsync.planning.acceptance import named, removals_id
 from novelsync.planning.placeholders import placeholder_in
 from novelsync.text.formatting import counted, quoted
 
@@ -25,9 +25,6 @@ _GUARDED_LENGTH: Final = 500
 
 _MOST_SHRINKING: Final = 5
 """A guarded text is not replaced by one that is less than a fifth as long."""
-
-_FILES_BEFORE_HINT: Final = 3
-"""So many files in a row that lack chapters look like a crawler that writes only the new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +42,17 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 
-def guard_chapters(published: int, gone: Sequence[KnownChapter], limit: float) -> str:
-    """Why the ``gone`` rows of a novel with so many ``published`` chapters must stay; empty if they may go."""
-    if not gone or not (len(gone) == published or (len(gone) >= FEWEST_CHAPTERS and len(gone) > limit * published)):
+def guard_chapters(published: int, gone: Sequence[KnownChapter], limit: float, *, added: int = 0) -> str:
+    """
+    Why the ``gone`` rows of a novel with so many ``published`` chapters must stay; empty if they may go.
+
+    ``added``: how many of them this file has brought in since it was judged first. They do not count, so that what is
+    held does not go without anybody's word, only because it is judged again.
+    """
+    before = max(published - added, len(gone))
+    if not gone or not (len(gone) == before or (len(gone) >= FEWEST_CHAPTERS and len(gone) > limit * before)):
         return ""
-    over = "" if len(gone) == published else f", over the limit of {limit:.0%}"
+    over = "" if len(gone) == before else f", over the limit of {limit:.0%}"
     return (
         f"{len(gone):,} of {counted(published, 'chapter')} are no longer in the file{over}; they stay published,"
         f" the first: {quoted(gone[0].title)}"
@@ -75,31 +78,25 @@ def guard_text(row: KnownChapter, chapter: BookChapter) -> str:
     return ""
 
 
-def guard_removals(missing: int, stored: int, removed_lately: int, limit: float) -> HeldRemovals | None:
+def guard_removals(slugs: Sequence[str], stored: int, removed_lately: int, limit: float) -> HeldRemovals | None:
     """
-    Why none of the ``missing`` novels may be removed; None if all may.
+    Why none of the missing novels may be removed; None if all may.
 
-    ``stored``: published novels, the missing ones included. ``removed_lately``: novels removed in the last 24 hours.
+    ``slugs``: the missing ones. ``stored``: published novels, those included. ``removed_lately``: novels removed in the
+    last 24 hours.
     """
+    missing = len(slugs)
     gone, all_ = missing + removed_lately, stored + removed_lately
     if not missing or not (missing == stored or (gone >= FEWEST_NOVELS and gone > limit * all_)):
         return None
     share = f"{missing:,} of {counted(stored, 'novel')} {'are' if missing > 1 else 'is'}"
     lately = f", after {removed_lately:,} that were removed in the last 24 hours" if removed_lately else ""
     over = "" if missing == stored else f", over the limit of {limit:.0%}"
+    id_ = removals_id(slugs)
     return HeldRemovals(
         missing,
         f"{share} no longer in storage{lately}{over}; none is removed",
-        "is NOVELSYNC_STORAGE right, mounted and complete? If they are meant to go:"
-        f" `novelsync sync --accept-removals {missing}`",
+        f"is NOVELSYNC_STORAGE right, mounted and complete? Missing: {named(slugs)}. If they are meant to go:"
+        f" `novelsync sync --accept-removals {missing}={id_}`",
+        id_,
     )
-
-
-def accept_hint(slug: str, held_in_a_row: int) -> str:
-    """What to do about a held novel. ``held_in_a_row``: see `KnownNovel`."""
-    hint = f"if this is meant: `novelsync sync --accept {quote(slug)}`"
-    if held_in_a_row >= _FILES_BEFORE_HINT:
-        hint += (
-            "; a file is taken as the whole novel, so a crawler that writes only new chapters must write all of them"
-        )
-    return hint

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.source import Book, BookChapter, SourceFile
-from novelsync.models.stored import KnownChapter, KnownNovel
+from novelsync.models.stored import KnownChapter, KnownNovel, version_by
 from novelsync.models.writing import (
     ChangedChapter,
     ChapterChanges,
@@ -17,8 +17,9 @@ from novelsync.models.writing import (
     RememberedText,
     Rename,
 )
+from novelsync.planning.acceptance import accept_hint, held_id
 from novelsync.planning.diff import turned_round
-from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters, guard_text
+from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, guard_chapters, guard_text
 from novelsync.planning.matching import are_strangers, labels, pair_chapters
 from novelsync.text.formatting import counted, quoted
 
@@ -33,18 +34,22 @@ def plan_novel(
     former: KnownNovel | None = None,
     limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
+    in_order: bool = False,
     settled: bool = True,
+    rules: str = "",
 ) -> NovelWrite:
     """
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
 
     ``checksum``: of the file's bytes. ``request_id``: see `NovelWrite`. ``former``: what is stored under the name that
-    the novel's folder had before. ``accepted``: somebody was shown what the guards hold, and confirmed it. ``settled``:
-    it need not be read again until it changes.
+    the novel's folder had before. ``accepted``: somebody was shown what the guards hold, and confirmed it.
+    ``in_order``: what is left over on both sides is paired in order, if it is equally many. ``settled``: it need not be
+    read again until it changes, or, if something is held, until the ``rules`` do.
     """
     afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
     base = former or (None if afresh else known)
-    chapters, held_because, any_text = _plan_chapters(base, book.chapters, limits, accepted=accepted)
+    chapters, held_because, any_text = _plan_chapters(base, book.chapters, limits, accepted=accepted, in_order=in_order)
+    held = held_id(checksum, [row.id for row in chapters.held], chapters.worse_texts) if held_because else ""
     blank = "" if any_text else why_blank(book)
     turned = turned_round(base.chapters, chapters) if base else ""
     stored = base.fields if base else None
@@ -52,12 +57,13 @@ def plan_novel(
     restored = base is not None and base.removed
     chapter_count = len(book.chapters) + len(chapters.held)
     outdated = base is not None and (base.chapter_count != chapter_count or base.shown_as not in ("", novel.slug))
-    held_in_a_row = (base.held_in_a_row if base else 0) + 1 if chapters.held else 0
+    # The same file, judged again by other rules, is not one more.
+    held_in_a_row = max(1, (base.held_in_a_row if base else 0) + (not (base and base.same))) if chapters.held else 0
     return NovelWrite(
         slug=novel.slug,
         request_id=request_id,
         revision=known.revision if known else 0,
-        version=novel.state if settled else "",
+        version=(version_by(novel.state, rules) if held else novel.state) if settled else "",
         checksum=checksum,
         visible=bool(fields != stored or chapters.visible or outdated or former or restored),
         stored=stored,
@@ -68,30 +74,39 @@ def plan_novel(
         restored=restored,
         afresh=afresh,
         held_in_a_row=held_in_a_row,
+        held_id=held,
         has_texts=any(chapter.filename for chapter in book.chapters),
         blank=bool(blank),
         problems=_problems(
-            novel.slug, held_because, held_in_a_row, [each for each in (blank, turned, *book.warnings) if each]
+            novel.slug,
+            held_because,
+            accept_hint(novel.slug, held, held_in_a_row, chapters.pairable),
+            [each for each in (blank, turned, *book.warnings) if each],
         ),
     )
 
 
 def _plan_chapters(
-    base: KnownNovel | None, chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool
+    base: KnownNovel | None, chapters: Sequence[BookChapter], limits: Limits, *, accepted: bool, in_order: bool
 ) -> tuple[ChapterChanges, Sequence[str], bool]:
     """What becomes of the chapters, each reason why some of them are held, and whether readers then see any text."""
     rows = base.chapters if base else ()
     pairs = _pair_cautiously(rows, chapters, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0)
+    newcomers = [f for f, k in enumerate(pairs) if k is None or rows[k].fresh]
+    if in_order:
+        pairs = _paired_in_order(rows, pairs, newcomers)
     paired = {k for k in pairs if k is not None}
     gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
     published = sum(not row.removed for row in rows)
-    too_many = "" if accepted else guard_chapters(published, gone, limits.chapter_removals)
+    added = sum(row.fresh and not row.removed for row in rows) if base and base.same else 0
+    too_many = "" if accepted else guard_chapters(published, gone, limits.chapter_removals, added=added)
     held, removed = (gone, []) if too_many else ([], gone)
 
     created: list[PlacedChapter] = []
     changed: list[ChangedChapter] = []
     moved: list[MovedChapter] = []
     held_texts: list[KnownChapter] = []
+    worse_texts: list[str] = []
     texts: list[RememberedText] = []
     any_text = False
     first_held_text = ""
@@ -103,6 +118,7 @@ def _plan_chapters(
             if new_text and not accepted and (reason := guard_text(row, chapter)):
                 new_text, stays = False, True
                 held_texts.append(row)
+                worse_texts.append(f"{row.id} {chapter.content_hash.hex()}")
                 first_held_text = first_held_text or f"the first, {quoted(row.title)}: {reason}"
         if chapter and not stays and (remembered := _remembered(position, chapter, row)):
             texts.append(remembered)
@@ -117,7 +133,8 @@ def _plan_chapters(
     because = [too_many] if too_many else []
     if held_texts:
         because.append(f"the texts of {counted(len(held_texts), 'chapter')} stay as they were; {first_held_text}")
-    return ChapterChanges(created, changed, moved, removed, held, held_texts, texts), because, any_text
+    changes = ChapterChanges(created, changed, moved, removed, held, held_texts, texts, len(newcomers), worse_texts)
+    return changes, because, any_text
 
 
 def _remembered(position: int, chapter: BookChapter, row: KnownChapter | None) -> RememberedText | None:
@@ -158,9 +175,10 @@ def is_same_novel(known: KnownNovel, book: Book) -> bool:
     return not telling or not known.chapters or same_name or shares_text(known, book)
 
 
-def plan_same_bytes(novel: SourceFile, checksum: str, revision: int, *, request_id: str) -> NovelWrite:
+def plan_same_bytes(novel: SourceFile, checksum: str, known: KnownNovel | None, *, request_id: str) -> NovelWrite:
     """The write for a file with a new version and the same bytes: only the bookkeeping moves, problems stay."""
-    return _bookkeeping(novel, novel.state, checksum, revision, request_id, None)
+    rules = known.version.removeprefix(known.state) if known else ""
+    return _bookkeeping(novel, novel.state + rules, checksum, known.revision if known else 0, request_id, None)
 
 
 def plan_refusal(novel: SourceFile, revision: int, problem: Problem, version: str, *, request_id: str) -> NovelWrite:
@@ -209,6 +227,19 @@ def _pair_cautiously(
     return [None if k in strange else k for k in pairs]
 
 
+def _paired_in_order(
+    rows: Sequence[KnownChapter], pairs: Sequence[int | None], newcomers: Sequence[int]
+) -> list[int | None]:
+    """With the older rows that the file lacks paired with its newcomers in order, if there are as many of both."""
+    new = set(newcomers)
+    paired = {k for f, k in enumerate(pairs) if f not in new}
+    left = [k for k, row in enumerate(rows) if k not in paired and not row.removed and not row.fresh]
+    if len(left) != len(new):
+        return list(pairs)
+    following = iter(left)
+    return [next(following) if f in new else k for f, k in enumerate(pairs)]
+
+
 def _order(
     rows: Sequence[KnownChapter],
     held: Sequence[KnownChapter],
@@ -232,10 +263,10 @@ def _order(
             yield None, row
 
 
-def _problems(slug: str, held_because: Sequence[str], held_in_a_row: int, warnings: Sequence[str]) -> list[Problem]:
+def _problems(slug: str, held_because: Sequence[str], hint: str, warnings: Sequence[str]) -> list[Problem]:
     problems = []
     if held_because:
-        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held_because), accept_hint(slug, held_in_a_row)))
+        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held_because), hint))
     if warnings:
         problems.append(Problem(slug, ProblemKind.WARNING, "; ".join(warnings)))
     return problems

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -21,13 +22,15 @@ from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext
 from novelsync.models.source import Book, SourceFile
-from novelsync.models.stored import KnownNovel
+from novelsync.models.stored import KnownNovel, version_by
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
+from novelsync.planning.acceptance import why_not_accepted
 from novelsync.planning.diff import result_of
 from novelsync.planning.guards import Limits
 from novelsync.planning.matching import fingerprint
 from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes, shares_text
+from novelsync.planning.run_plan import rules_of
 
 ATTEMPTS: Final = 3
 """How often a novel is planned, if somebody else writes it each time in between."""
@@ -91,6 +94,7 @@ class NovelSyncer:
         self._database = database
         self._reader = NovelReader(storage, max_file_bytes)
         self._limits = limits
+        self._rules = rules_of(limits, max_file_bytes)
         self._large = threading.Lock()
 
     def sync_batch(
@@ -128,7 +132,7 @@ class NovelSyncer:
             waiting = self._look_again(stale, results)
         for novel, _revision in waiting:
             results.setdefault(novel.slug, _unavailable(novel, f"others wrote it {ATTEMPTS} times meanwhile"))
-        return [results[novel.slug] for novel in novels]
+        return [_with_remark(results[novel.slug], context) for novel in novels]
 
     def _read(self, novel: SourceFile) -> ReadFile | NovelResult:
         try:
@@ -205,7 +209,9 @@ class NovelSyncer:
     def _look_into(self, file: ReadFile, known: KnownNovel | None, context: RunContext) -> _Waiting:
         """With its book, or why it has none, where one is needed. Raises `StorageUnavailable`."""
         same = known is not None and known.same and not known.removed and not known.has_texts
-        if same and not file.book and file.novel.slug not in context.match_again:
+        # What is held is judged again once the rules are others.
+        judged = known is not None and (not known.held_id or known.version == version_by(known.state, self._rules))
+        if same and judged and not file.book and file.novel.slug not in context.match_again:
             return _Waiting(file, known, TextFiles())
         file, texts = self._reader.look_for_texts(self._reader.parse(file), None if context.options.reread else known)
         return _Waiting(file, known, texts)
@@ -260,31 +266,51 @@ class NovelSyncer:
         """What to write for one file; a result alone if that is nothing."""
         novel, revision, size = file.novel, known.revision if known else 0, file.bytes_read
         if file.book is None:
-            write = plan_same_bytes(novel, file.checksum or "", revision, request_id=request_id())
+            write = plan_same_bytes(novel, file.checksum or "", known, request_id=request_id())
             result = NovelResult(novel.slug, NovelStatus.UNCHANGED, bytes_read=size)
         elif isinstance(file.book, BookRefused):
             if file.data and self._storage.settling(novel):
                 return _in_flight(novel)
             problem = Problem(novel.slug, ProblemKind.REFUSED, file.book.message, file.book.hint)
             log.warning("novel_refused", slug=novel.slug, reason=problem.message)
-            write = plan_refusal(novel, revision, problem, file.version, request_id=request_id())
-            result = _refused(novel.slug, problem, size, settled=bool(file.version))
+            # A version of another form says that the file is to be read again in any case, see `NovelReader.read`.
+            version = version_by(novel.state, self._rules) if file.version == novel.state else file.version
+            write = plan_refusal(novel, revision, problem, version, request_id=request_id())
+            result = _refused(novel.slug, problem, size, settled=bool(version))
         else:
-            accept = novel.slug in context.options.accept
-            remark = _why_not_accepted(known) if accept else ""
-            write = plan_novel(
-                novel,
-                file.checksum or "",
-                file.book,
-                known,
-                request_id=request_id(),
-                former=former,
-                limits=self._limits,
-                accepted=accept and not remark,
-                settled=bool(file.version),
-            )
-            result = replace(result_of(write, file.book), bytes_read=size, remark=remark, settled=bool(file.version))
+            write, result = self._plan_book(file, file.book, known, former, context)
         return _Planned(file, _with_result(write, result, context), result)
+
+    def _plan_book(
+        self, file: ReadFile, book: Book, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
+    ) -> tuple[NovelWrite, NovelResult]:
+        """What to write for one book: with what is held of it, if that is what somebody was shown and accepts."""
+        plan = partial(
+            plan_novel,
+            file.novel,
+            file.checksum or "",
+            book,
+            known,
+            request_id=request_id(),
+            former=former,
+            limits=self._limits,
+            settled=bool(file.version),
+            rules=self._rules,
+        )
+        write, remark, nothing_held = plan(), None, False
+        if acceptance := context.options.acceptances.get(file.novel.slug):
+            nothing_held = not write.held_id
+            remark = why_not_accepted(acceptance, former or known, write)
+            write = write if remark else plan(accepted=True, in_order=acceptance.in_order)
+            write = replace(write, told=True)
+        result = replace(
+            result_of(write, book),
+            bytes_read=file.bytes_read,
+            remark=remark,
+            nothing_held=nothing_held,
+            settled=bool(file.version),
+        )
+        return write, result
 
     def _write_planned(
         self, planned: Sequence[_Planned], context: RunContext, out_of_time: Callable[[], bool]
@@ -350,10 +376,10 @@ def _with_result(write: NovelWrite, result: NovelResult, context: RunContext) ->
     return replace(write, result=result) if context.by_message else write
 
 
-def _why_not_accepted(known: KnownNovel | None) -> str:
-    if known is None or not known.held:
-        return "nothing was held of it, so nothing was accepted"
-    return "" if known.same else "its file has changed since it was shown, so nothing was accepted"
+def _with_remark(result: NovelResult, context: RunContext) -> NovelResult:
+    if result or result.slug not in context.options.acceptances:
+        return result
+    return replace(result, remark=Problem.remark(result.slug, "it was not synced, so nothing was accepted"))
 
 
 def _may_be_renamed(known: KnownNovel | None, book: Book) -> bool:

@@ -10,8 +10,9 @@ import structlog
 
 from novelsync.contracts import Novels, Storage
 from novelsync.models.problems import Problem
-from novelsync.models.results import Execution, Removal
-from novelsync.models.run import RunState
+from novelsync.models.results import Execution, NovelStatus, Removal
+from novelsync.models.run import RunState, SyncOptions
+from novelsync.planning.acceptance import in_place_of, why_no_removal
 from novelsync.planning.guards import Limits, guard_removals
 from novelsync.planning.run_plan import RunPlan, missing_longest
 
@@ -47,28 +48,28 @@ class Removals:
         self._limits = limits
 
     def remove(
-        self, run_id: str, plan: RunPlan, execution: Execution, state: RunState, accepted: int | None
+        self, run_id: str, plan: RunPlan, execution: Execution, state: RunState, options: SyncOptions
     ) -> Removal:
         """
-        ``execution``: what became of the novels that are there. ``accepted``: the number whose removal was confirmed.
+        ``execution``: what became of the novels that are there. ``options``: they may confirm what is held.
 
         Raises `DatabaseUnavailable`, `LeaseLost`, `StorageUnavailable`.
         """
         missing = [file for file in plan.missing if file.slug not in execution.tally.renamed_from]
-        confirmed = accepted is not None and accepted == len(missing)
-        remarks: list[Problem] = []
-        if accepted is not None and not confirmed:
-            message = f"{len(missing)} novels are missing, not {accepted}, so no removal was accepted"
-            remarks.append(Problem.remark("", message))
+        asked = options.accept_removals is not None
         if execution.tally.finished < len(plan.to_read):
             # A novel that was not read may be a missing one under another slug.
-            if confirmed:
-                message = "some novels were deferred, so no removal was accepted; run it again"
-                remarks.append(Problem.remark("", message))
+            message = "some novels were deferred, so no removal was accepted; run it again"
+            remarks = [Problem.remark("", message)] if asked else []
             return Removal(missing=len(missing), longest=missing_longest(missing), remarks=remarks)
-        held = None
-        if not confirmed:
-            held = guard_removals(len(missing), plan.stored, state.removed_lately, self._limits.removals)
+        slugs = [file.slug for file in missing]
+        stored = plan.stored + _added(execution)
+        held = guard_removals(slugs, stored, state.removed_lately, self._limits.removals)
+        nothing_held = asked and not held
+        why_not = why_no_removal(options, slugs, held, state.held_removals) if asked else ""
+        remarks = [Problem.remark("", why_not, held.hint if held else "")] if why_not else []
+        confirmed = asked and not why_not
+        held = None if confirmed or not held else in_place_of(state.held_removals, held, told=asked)
         due = {
             file.slug: file.revision
             for file in (() if held else missing)
@@ -83,4 +84,9 @@ class Removals:
         left = [file for file in missing if file.slug not in removed]
         # What was removed in the last 24 hours counts towards the limit, so what is held now may be allowed tomorrow.
         settled = not left or (held is not None and not state.removed_lately)
-        return Removal(len(removed), len(left), missing_longest(left), held is not None, settled, remarks)
+        return Removal(len(removed), len(left), missing_longest(left), held is not None, settled, remarks, nothing_held)
+
+
+def _added(execution: Execution) -> int:
+    """How many novels readers see since this run that they did not see before."""
+    return sum(execution.tally.novels.get(status, 0) for status in (NovelStatus.CREATED, NovelStatus.RESTORED))

@@ -119,6 +119,7 @@ def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
             MissingNovel.of(file, run.start_time, run.grace, held=found.removal.held) for file in found.removal.longest
         ],
         error=found.error,
+        nothing_held=tally.nothing_held or found.removal.nothing_held,
     )
 
 

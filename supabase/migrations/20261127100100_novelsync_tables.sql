@@ -100,16 +100,24 @@ create table if not exists novelsync.files (
   removed_at timestamptz,
   removal_accepted boolean not null default false,
   held_in_a_row integer not null default 0,
+  held text not null default '',
+  held_changed boolean not null default false,
+  held_since timestamptz,
   has_texts boolean not null default false,
   blank boolean not null default false
 );
-comment on column novelsync.files.version is 'of the file that was processed last; empty: read it again in any case';
+comment on column novelsync.files.version is
+  'of the file that was processed last, and if it was held or refused, by which rules; empty: read it again in any case';
 comment on column novelsync.files.outside_at is 'when it was last written, if that was not by a run';
 comment on column novelsync.files.removed_at is 'when its novel was taken from the readers because the storage lost it';
 comment on column novelsync.files.removal_accepted is 'a person asked for the removal: the guard does not count it';
 comment on column novelsync.files.has_texts is 'texts are files of their own, so that the version covers those too';
 comment on column novelsync.files.blank is 'its novel came in without any text, though something was there';
 comment on column novelsync.files.held_in_a_row is 'how many files in a row lacked chapters that were held';
+comment on column novelsync.files.held is 'the id of what is held, which whoever accepts it names; empty: nothing is';
+comment on column novelsync.files.held_changed is
+  'what is held took the place of something else, and nobody who wanted to accept that was told';
+comment on column novelsync.files.held_since is 'since when something of it has been held, though not always the same';
 create index if not exists files_has_texts on novelsync.files (slug) where has_texts;
 create index if not exists files_blank on novelsync.files (slug) where blank;
 create index if not exists files_unsettled on novelsync.files (slug) where version = '' or novel_id is null;
@@ -160,7 +168,8 @@ create table if not exists novelsync.lease (
   held_removals json
 );
 comment on column novelsync.lease.digest_since is 'start of the run that made the digest; quiet runs leave it alone';
-comment on column novelsync.lease.held_removals is 'removals that would be too many at once: {novels, message, hint}';
+comment on column novelsync.lease.held_removals is
+  'removals that would be too many at once: {novels, message, hint, id, changed}';
 insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000') on conflict do nothing;
 
 -- Large novels that come in by parts: new chapters wait unpublished in public.chapters, replaced texts in staged_texts.

@@ -44,9 +44,10 @@ $$;
 
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
 -- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
--- is given and it is not the known one, or texts are files of their own, or the novel is removed. chapters: arrays by
--- column, first the published ones (published: how many those are); and by id short_texts, the texts of under 2,000
--- bytes, and files, the file that a text is and its version.
+-- is given and it is not the known one, or texts are files of their own, or the novel is removed, or something of it is
+-- held. chapters: arrays by column, first the published ones (published: how many those are); by id short_texts, the
+-- texts of under 2,000 bytes, and files, the file that a text is and its version; and fresh, the ids of those that came
+-- in since something of the novel has been held.
 -- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
 -- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
 -- the table for empty while its statistics are older than a first import.
@@ -65,7 +66,8 @@ begin
       'removed', coalesce(n.removed_at is not null, false),
       'held_in_a_row', f.held_in_a_row,
       'has_texts', f.has_texts,
-      'held', exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'held'),
+      'held', f.held,
+      'held_changed', f.held_changed,
       'chapter_count', coalesce(n.chapter_count, 0),
       'shown_as', coalesce(n.slug, f.slug),
       'novel', case when w.whole and n.id is not null then
@@ -87,6 +89,7 @@ begin
           'short_texts', coalesce(json_object_agg(c.id::text, c.content) filter (where octet_length(c.content) < 2000), '{}'),
           'files', coalesce(json_object_agg(c.id::text, json_build_array(c.file, c.version))
                             filter (where c.file is not null), '{}'),
+          'fresh', coalesce(json_agg(c.id::text) filter (where c.created_at >= f.held_since), '[]'),
           'published', count(*) filter (where c.removed_at is null))
         from (
           select c.*, t.file, t.version
@@ -99,7 +102,7 @@ begin
     left join public.novels n on n.id = f.novel_id
     cross join lateral (
       select coalesce(r.whole or f.checksum <> r.checksum
-                      or (r.checksum is not null and (f.has_texts or n.removed_at is not null)), false)
+                      or (r.checksum is not null and (f.has_texts or n.removed_at is not null or f.held <> '')), false)
     ) as w(whole));
 end
 $$;

@@ -37,7 +37,7 @@ declare
   v_changes novelsync.chapter_change[];
 begin
   with published as (
-    update public.chapters c set removed_at = null
+    update public.chapters c set removed_at = null, created_at = now()
     from novelsync.staging s
     where s.slug = any (p_slugs) and c.novel_id = s.novel_id and c.removed_at = 'infinity' and s.novel_id = any (p_ids)
     returning c.novel_id, c.id, c.position)

@@ -13,8 +13,8 @@ begin
     create type novelsync.novel_write as (
       place integer, slug text, request_id uuid, revision bigint, version text, checksum text, visible boolean,
       staged integer, fields novelsync.novel_fields, is_new boolean, chapter_count integer, chapters_added integer,
-      problems_stay boolean, held_in_a_row integer, has_texts boolean, blank boolean, result json, former text,
-      former_revision bigint, afresh boolean
+      problems_stay boolean, held_in_a_row integer, held text, told boolean, has_texts boolean,
+      blank boolean, result json, former text, former_revision bigint, afresh boolean
     );
   end if;
 end
@@ -88,8 +88,10 @@ begin
   with left_behind as (
     delete from novelsync.files f using unnest(p_due) n
     where f.slug = n.former
-    returning f.slug, f.novel_id, f.first_seen, f.first_run)
-  update novelsync.files f set novel_id = o.novel_id, first_seen = o.first_seen, first_run = o.first_run
+    returning f.*)
+  update novelsync.files f
+  set novel_id = o.novel_id, first_seen = o.first_seen, first_run = o.first_run,
+      held = o.held, held_since = o.held_since, held_changed = o.held_changed
   from unnest(p_due) n join left_behind o on o.slug = n.former
   where f.slug = n.slug;
   return v_changes;
@@ -180,6 +182,10 @@ begin
       removed_at = case when p_ids[n.place] is null then f.removed_at end,
       removal_accepted = f.removal_accepted and p_ids[n.place] is null,
       held_in_a_row = coalesce(n.held_in_a_row, f.held_in_a_row),
+      held = coalesce(n.held, f.held),
+      held_since = case when n.held is null then f.held_since when n.held <> '' then coalesce(f.held_since, now()) end,
+      held_changed = case when n.held is null then f.held_changed when n.held = '' or n.told then false
+                          else f.held_changed or f.held not in ('', n.held) end,
       has_texts = coalesce(n.has_texts, f.has_texts), blank = coalesce(n.blank, f.blank),
       first_seen = case when n.afresh and p_ids[n.place] is not null then now() else f.first_seen end,
       first_run = case when f.revision = 0 and n.former is null or n.afresh and p_ids[n.place] is not null
@@ -218,7 +224,8 @@ $$;
 --             staged (parts that novelsync_stage brought in; 0: none),
 --             fields (null: unchanged, else title, author, description, cover_url, status),
 --             is_new, chapter_count, chapters_added, problems_stay,
---             held_in_a_row, has_texts, blank (null: as before),
+--             held_in_a_row, held (the id of what is held; empty: nothing), has_texts, blank (null: as before),
+--             told (somebody who wanted to accept what was held is told what is held now),
 --             result (what is answered to the run's message about this novel; null: there is none),
 --             former, former_revision: the slug under which it was stored before its folder was renamed; its rows go on
 --             under the new one, and those of a copy that came in under the new one are removed from the readers' view,

@@ -47,7 +47,7 @@ def test_chapters_are_held_if_all_go_or_five_and_more_than_the_limit(published: 
 def test_removals_are_held_if_all_go_or_two_and_more_than_the_limit(
     missing: int, stored: int, lately: int, held: bool
 ) -> None:
-    assert bool(guard_removals(missing, stored, lately, 0.1)) == held
+    assert bool(guard_removals([str(n) for n in range(missing)], stored, lately, 0.1)) == held
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from novelsync.models.run import SyncOptions
 from novelsync.planning.guards import Limits
 from tests.conftest import Tables, make_service
 from tests.support.editing import Chapter, Edit, Shelf
+from tests.support.hours import accepting
 from tests.support.ledger import Ledger, Row
 from tests.support.library import Library
 
@@ -68,6 +69,7 @@ class Hours:
         self._hour = 0
         self._folders: dict[str, Folder] = {}
         self._stored: dict[int, NovelRow] = {}
+        self._shown: dict[str | None, str] = {}
 
     def close(self) -> None:
         self._database.close()
@@ -83,7 +85,9 @@ class Hours:
             " first_seen = first_seen - t from (select interval '1 hour') as passed(t)"
         )
         accepted = {slug for slug, folder in self._folders.items() if accept and folder.held and slug in data}
-        report = self._service.sync_all_novels("cli", options=SyncOptions(accept=frozenset(accepted))).as_dict()
+        shown = frozenset(self._shown[slug] for slug in accepted)
+        report = self._service.sync_all_novels("cli", options=SyncOptions(accept=shown)).as_dict()
+        self._shown |= {each["slug"]: accepting(each["hint"]) for each in report["problems"] if each["kind"] == "held"}
         stored = self._read()
         folders = self._check_novels(data, stored, accepted)
         all_missing = self._check_absent(folders, stored, data)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from flask import Request
@@ -95,22 +96,25 @@ def test_what_is_held_is_shown_rehearsed_and_accepted(serve: Serve, library: Lib
 
     held = client.post(NOVELS).json()
     assert (held["success"], held["message"]) == (True, "Sync job completed with problems")
-    assert "novelsync sync --accept emma`" in held["data"]["problems"][0]["hint"]
+    (shown,) = re.findall("novelsync sync --accept (emma=[0-9a-f]{8})`", held["data"]["problems"][0]["hint"])
+    query = f"accept={quote_plus(shown)}"
     in_cloud = cloud.post(NOVELS).json()["data"]["problems"][0]["hint"]
-    assert f"'https://{cloud.base_url.netloc.decode()}/api/v1/sync/novels?accept=emma'" in in_cloud
+    assert f"'https://{cloud.base_url.netloc.decode()}/api/v1/sync/novels?{query}'" in in_cloud
     assert client.get(STATUS).json()["verdict"] == "attention"
     elsewhere = serve("status", K_SERVICE="novelsync-status").get(STATUS).json()["problems"][0]["hint"]
-    assert "`POST /api/v1/sync/novels?accept=emma` to the function sync" in elsewhere
+    assert f"`POST /api/v1/sync/novels?{query}` to the function sync" in elsewhere
 
-    accepted = client.post(f"{NOVELS}?accept=emma").json()["data"]
+    accepted = client.post(f"{NOVELS}?{query}").json()["data"]
     assert (accepted["outcome"], accepted["chapters"]["removed"]) == ("ok", 7)
     assert client.get(STATUS).json()["verdict"] == "ok"
 
     for slug in "abcd":
         library.remove(slug)
-    assert "4 of 5 novels" in client.post(NOVELS).json()["data"]["problems"][0]["message"]
+    (held,) = client.post(NOVELS).json()["data"]["problems"]
+    assert "4 of 5 novels" in held["message"]
+    (shown,) = re.findall("novelsync sync --accept-removals (4=[0-9a-f]{8})`", held["hint"])
     assert client.post(f"{NOVELS}?accept_removals=3").json()["data"]["novels"]["removed"] == 0
-    assert client.post(f"{NOVELS}?accept_removals=4").json()["data"]["novels"]["removed"] == 4
+    assert client.post(f"{NOVELS}?accept_removals={quote_plus(shown)}").json()["data"]["novels"]["removed"] == 4
     assert client.get(STATUS).json()["removed_novels"] == 4
     assert client.post(f"{NOVELS}?reread=1&slug=emma").json()["data"]["bytes_read"] > 0
 
@@ -125,6 +129,8 @@ def test_what_is_asked_wrongly_is_answered_with_a_hint(serve: Serve) -> None:
         ("POST", f"{NOVELS}?slugg=a", 400, "known here: dry_run, slug"),
         ("POST", f"{NOVELS}?dry_run=yes", 400, "it can be 1 or 0"),
         ("POST", f"{NOVELS}?accept_removals=some", 400, "the number that was shown"),
+        ("POST", f"{NOVELS}?accept_removals=4=this", 400, "the number that was shown"),
+        ("POST", f"{NOVELS}?accept=emma&accept=emma=4f1c2a0b", 400, "give one of them"),
         ("POST", f"{NOVELS}?accept_removals=2&slug=a", 400, "only a whole run removes"),
         ("GET", f"{STATUS}?check=yes", 400, "1 or strict"),
         ("POST", f"{NOVELS}/background?slug=a", 400, "there are none here"),
