@@ -177,6 +177,12 @@ create table if not exists novelsync.staged_parts (
   part integer not null,
   primary key (slug, part)
 );
+-- Which chapters those are: another staging may bring some into the same novel.
+create table if not exists novelsync.staged_chapters (
+  slug text collate "C" not null references novelsync.staging (slug) on delete cascade,
+  chapter_id novelsync.chapter_id not null,
+  primary key (slug, chapter_id)
+);
 create table if not exists novelsync.staged_texts (
   slug text collate "C" not null references novelsync.staging (slug) on delete cascade,
   chapter_id novelsync.chapter_id not null,
