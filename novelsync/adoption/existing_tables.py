@@ -458,6 +458,7 @@ def _constraints(connection: Connection) -> Iterator[str]:
     )
     if not any(on[:1] == ["novel_id"] for _, on, _ in connection.execute(_INDEXES, ["public.chapters"])):
         yield "create index on public.chapters (novel_id)"
+    yield "create index on public.chapters (content_hash) where removed_at is null"
     yield "alter table public.chapters alter column novel_id set not null"
     referenced = _one(
         connection,

@@ -199,16 +199,15 @@ class SqlClient:
         answers = self._call(KNOWN_NOVELS, {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
 
-    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+    def find_renames(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+    ) -> Sequence[tuple[str, str]]:
         given = novels and [
             {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
             for slug, novel in novels.items()
         ]
-        former: dict[str, str] = {}
-        for pair in self._call(FIND_RENAMES, {"novels": given, "missing": missing}):
-            if pair["slug"] not in former and pair["former"] not in former.values():
-                former[pair["slug"]] = pair["former"]
-        return former
+        found = self._call(FIND_RENAMES, {"novels": given, "missing": missing})
+        return [(pair["slug"], pair["former"]) for pair in found]
 
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()

@@ -20,14 +20,14 @@ from novelsync.errors import BookRefused, StorageUnavailable, TimeBudgetExceeded
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext
-from novelsync.models.source import Book, SourceFile
+from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
 from novelsync.planning.diff import result_of
 from novelsync.planning.guards import Limits
-from novelsync.planning.matching import fingerprint
-from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes, shares_text
+from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes
+from novelsync.running.renames import Moves, Renames
 
 ATTEMPTS: Final = 3
 """How often a novel is planned, if somebody else writes it each time in between."""
@@ -90,6 +90,7 @@ class NovelSyncer:
         self._storage = storage
         self._database = database
         self._reader = NovelReader(storage, max_file_bytes)
+        self._renames = Renames(storage, database, self._reader)
         self._limits = limits
         self._large = threading.Lock()
 
@@ -221,10 +222,10 @@ class NovelSyncer:
                 files.append((self._reader.read_texts(each.file, each.texts), each.known))
             except StorageUnavailable as error:
                 results.append(_unavailable(each.file.novel, error.message, error.hint))
-        former = self._former(files, context)
+        moves = self._renames.find(files, context)
         planned: list[_Planned] = []
         for file, known in files:
-            plan = self._plan(file, known, former.get(file.novel.slug), context)
+            plan = self._plan(file, known, moves, context)
             if isinstance(plan, NovelResult):
                 results.append(plan)
             else:
@@ -235,27 +236,8 @@ class NovelSyncer:
             return [], results + [_unavailable(plan.file.novel, error.message, error.hint) for plan in planned]
         return stale, results + written
 
-    def _former(
-        self, files: Sequence[tuple[ReadFile, KnownNovel | None]], context: RunContext
-    ) -> Mapping[str, KnownNovel]:
-        """What is stored of these novels under the names their folders had before."""
-        slugs = {file.novel.slug for file, _ in files}
-        names = {slug: name for slug, name in context.renames.items() if slug in slugs}
-        new = {
-            file.novel.slug: fingerprint(file.checksum or "", file.book)
-            for file, known in (files if context.any_missing else ())
-            if isinstance(file.book, Book) and _may_be_renamed(known, file.book)
-        }
-        if new:
-            taken = context.taken | set(context.renames.values())
-            names |= {slug: name for slug, name in self._database.find_renames(new).items() if name not in taken}
-        # Only what is gone from its old place goes on in the new one; a listing may have missed it.
-        names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}
-        stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
-        return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
-
     def _plan(
-        self, file: ReadFile, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
+        self, file: ReadFile, known: KnownNovel | None, moves: Moves, context: RunContext
     ) -> _Planned | NovelResult:
         """What to write for one file; a result alone if that is nothing."""
         novel, revision, size = file.novel, known.revision if known else 0, file.bytes_read
@@ -278,12 +260,14 @@ class NovelSyncer:
                 file.book,
                 known,
                 request_id=request_id(),
-                former=former,
+                former=moves.former.get(novel.slug),
+                another=novel.slug in moves.left,
                 limits=self._limits,
                 accepted=accept and not remark,
                 settled=bool(file.version),
             )
-            result = replace(result_of(write, file.book), bytes_read=size, remark=remark, settled=bool(file.version))
+            settled = bool(file.version) and novel.slug not in moves.unsettled
+            result = replace(result_of(write, file.book), bytes_read=size, remark=remark, settled=settled)
         return _Planned(file, _with_result(write, result, context), result)
 
     def _write_planned(
@@ -354,11 +338,6 @@ def _why_not_accepted(known: KnownNovel | None) -> str:
     if known is None or not known.held:
         return "nothing was held of it, so nothing was accepted"
     return "" if known.same else "its file has changed since it was shown, so nothing was accepted"
-
-
-def _may_be_renamed(known: KnownNovel | None, book: Book) -> bool:
-    """Readers see no novel under its slug, and none that was removed there shares a text with it."""
-    return known is None or known.fields is None or (known.removed and not shares_text(known, book))
 
 
 def _problem_of(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | None:
