@@ -69,8 +69,9 @@ class Renames:
                 continue
             if any(novel.slug == other.slug for other in former.values()):
                 continue
-            same_bytes = novel.same and not novel.held and batch.files[slug].checksum == checksums[name]
-            if self._goes_on(batch, slug, novel, same_bytes=same_bytes):
+            if self._goes_on(
+                batch, slug, novel, same_bytes=novel.same and batch.files[slug].checksum == checksums[name]
+            ):
                 former[slug] = novel
         return self._moves(batch, former)
 
@@ -90,7 +91,11 @@ class Renames:
     def _goes_on(self, batch: _Batch, slug: str, novel: KnownNovel, *, same_bytes: bool) -> bool:
         """Whether that stored novel goes on under this slug."""
         book, own = batch.book(slug), batch.known[slug]
-        if book is None or not is_novel(book, novel, same_bytes=same_bytes):
+        if book is None:
+            return False
+        # Of a novel that is held, the bytes that were last seen may be none of its own.
+        its_own = not novel.held or shares_text(book, novel)
+        if not is_novel(book, novel, same_bytes=same_bytes and its_own):
             return False
         file = self._storage.find(novel.slug)
         if file is None or is_same_file(file, batch.files[slug].novel):
