@@ -78,6 +78,9 @@ PURGED_CHAPTERS: Final = 2_000
 PAGE: Final = 20_000
 """Rows of the bookkeeping per call: about 1.5 MB."""
 
+ASKED_NOVELS: Final = 100
+"""Novels per search for renames: within the second that each may take, all of them are looked for."""
+
 ANSWERS_PER_PAGE: Final = 5_000
 """Answers to a run's messages per call: about 1.5 MB."""
 
@@ -206,8 +209,9 @@ class SqlClient:
             {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
             for slug, novel in novels.items()
         ]
-        found = self._call(FIND_RENAMES, {"novels": given, "missing": missing})
-        return [(pair["slug"], pair["former"]) for pair in found]
+        parts = [given[n : n + ASKED_NOVELS] for n in range(0, len(given), ASKED_NOVELS)] if given else [None]
+        found = [self._call(FIND_RENAMES, {"novels": part, "missing": missing}) for part in parts]
+        return [(pair["slug"], pair["former"]) for pairs in found for pair in pairs]
 
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()

@@ -104,25 +104,28 @@ begin
 end
 $$;
 
--- The stored novels that have these bytes, or some of these texts: slug, same (the bytes), texts (how many of these).
--- Of a text that stands in very many novels, 20 rows are looked at: it tells nothing.
-create or replace function novelsync.find_alike(p_checksum text, p_texts bytea[])
-returns table (slug text, same boolean, texts bigint)
+-- The stored novels that have the same bytes as those asked for, or some of the same texts.
+-- p_asked: slug, checksum, texts (hashes in hex). Of a text that stands in very many novels, 20 rows are looked at.
+-- Looked up one by one, because a join would be planned for tables of the size that they had long ago.
+create or replace function novelsync.find_alike(p_asked jsonb)
+returns table (asked text, slug text, same boolean, texts bigint)
 language plpgsql stable security invoker set search_path = '' set enable_seqscan = off as $$
 begin
   return query
-    select f.slug, bool_or(a.same), count(a.content_hash)
-    from (
-      select c.novel_id, false as same, c.content_hash
-      from unnest(p_texts) as t(content_hash)
+    select a.slug, f.slug, bool_or(h.same), count(distinct h.content_hash)
+    from jsonb_to_recordset(p_asked) as a(slug text, checksum text, texts text[])
+    cross join lateral (
+      select c.novel_id, c.content_hash, false as same
+      from unnest(a.texts) as t(hash)
       cross join lateral (
         select c.novel_id, c.content_hash from public.chapters c
-        where c.content_hash = t.content_hash and c.removed_at is null limit 20) c
+        where c.content_hash = decode(t.hash, 'hex') and c.removed_at is null limit 20) c
       union all
-      select s.novel_id, true, null
-      from novelsync.files s where s.checksum = p_checksum and s.checksum <> '' and s.novel_id is not null) a
-    join novelsync.files f on f.novel_id = a.novel_id
-    group by f.slug;
+      select s.novel_id, null, true
+      from novelsync.files s where s.checksum = a.checksum and s.checksum <> '' and s.novel_id is not null) h
+    cross join lateral (select f.slug from novelsync.files f where f.novel_id = h.novel_id limit 1) f
+    where f.slug <> a.slug
+    group by a.slug, f.slug;
 end
 $$;
 
@@ -132,63 +135,68 @@ $$;
 -- In: novels, a list of {slug, checksum, texts (hashes in hex, a few that tell)}; null: those stored novels that were
 -- first seen in the last 7 days, later than one that is missing now and by a later run.
 -- missing: slugs that count as missing besides those that are marked.
--- Out: a list of {slug, former}, the likeliest first; a slug may come up to three times.
--- However large the tables are, it looks at 20 rows per text, at 1,000 missing novels and 64 rows of each. What it has
--- not come to after a second is left undecided, and so is all of it while the tables are locked. Without sequential
+-- Out: a list of {slug, former}, the likeliest first; of each novel that is asked for, up to three.
+-- However large the tables are, it looks at 20 rows per text, at 1,000 missing novels and 32 rows of each. What it has
+-- not come to within a second is left undecided, and so is all of it while the tables are locked. Without sequential
 -- scans for the reason given above.
 create or replace function public.novelsync_find_renames(json) returns json
 language plpgsql stable security invoker
 set search_path = '' set statement_timeout = '55s' set lock_timeout = '1s' set enable_seqscan = off as $$
 declare
-  v_until constant timestamptz := clock_timestamp() + interval '1 second';
+  v_until constant timestamptz := clock_timestamp() + interval '900 milliseconds';
   v_since constant timestamptz := now() - interval '7 days';
+  v_given constant boolean := $1 ->> 'novels' is not null;
   v_missing constant text[] := array(select json_array_elements_text($1 -> 'missing'));
-  v_one record;
+  v_some jsonb;
   v_pairs jsonb := '[]';
 begin
-  for v_one in
-    select a.slug, a.checksum, array(select decode(t.hash, 'hex') from json_array_elements_text(a.texts) as t(hash)) as texts
-    from json_to_recordset(case when $1 ->> 'novels' is null then '[]' else $1 -> 'novels' end)
-      as a(slug text, checksum text, texts json)
+  for v_some in
+    select jsonb_agg(a.novel)
+    from json_array_elements(case when v_given then $1 -> 'novels' else '[]' end) with ordinality as a(novel, place)
+    group by a.place / 32 order by a.place / 32
   loop
     exit when clock_timestamp() > v_until;
     v_pairs := v_pairs || (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'slug', v_one.slug, 'former', l.former, 'missing', l.missing, 'same', l.same, 'texts', l.texts)), '[]')
+      select coalesce(jsonb_agg(to_jsonb(l)) filter (where l.place <= 3), '[]')
       from (
-        select f.slug as former, f.missing_since is not null or f.slug = any (v_missing) as missing, a.same, a.texts
-        from novelsync.find_alike(v_one.checksum, v_one.texts) a
+        select a.asked as slug, a.slug as former, a.same, m.missing, a.texts,
+               row_number() over (partition by a.asked order by a.same desc, m.missing desc, a.texts desc, a.slug) as place
+        from novelsync.find_alike(v_some) a
+        join jsonb_to_recordset(v_some) as s(slug text, texts text[]) on s.slug = a.asked
         join novelsync.files f on f.slug = a.slug
-        where f.slug <> v_one.slug and (f.removed_at is null or f.removed_at > v_since)
-          and (a.same or 4 * a.texts >= cardinality(v_one.texts))
-        order by a.same desc, missing desc, a.texts desc, f.slug
-        limit 3) l);
+        cross join lateral (select f.missing_since is not null or f.slug = any (v_missing)) as m(missing)
+        where (f.removed_at is null or f.removed_at > v_since)
+          and (a.same or 4 * a.texts >= cardinality(s.texts))) l);
   end loop;
 
-  for v_one in
-    select f.slug, f.checksum, f.first_seen, f.first_run, array(
-      select distinct c.content_hash
-      from (
-        select t.content_hash, octet_length(t.content) as bytes
-        from public.chapters t where t.novel_id = f.novel_id and t.removed_at is null limit 64) c
-      where c.bytes >= 200
-      order by c.content_hash limit 16) as texts
-    from novelsync.files f
-    where $1 ->> 'novels' is null
-      and f.novel_id is not null and (f.missing_since is not null or f.slug = any (v_missing))
-      and (f.removed_at is null or f.removed_at > v_since)
-    order by f.removed_at is not null, f.missing_since desc nulls first
-    limit 1000
+  for v_some in
+    select jsonb_agg(g.slug)
+    from (
+      select f.slug, row_number() over (order by f.removed_at is not null, f.missing_since desc nulls first) as place
+      from novelsync.files f
+      where not v_given and f.novel_id is not null and (f.missing_since is not null or f.slug = any (v_missing))
+        and (f.removed_at is null or f.removed_at > v_since)
+      order by place limit 1000) g
+    group by g.place / 32 order by g.place / 32
   loop
     exit when clock_timestamp() > v_until;
+    v_some := (
+      select jsonb_agg(jsonb_build_object('slug', f.slug, 'checksum', f.checksum, 'texts', array(
+        select distinct encode(c.content_hash, 'hex')
+        from (
+          select t.content_hash, octet_length(t.content) as bytes
+          from public.chapters t where t.novel_id = f.novel_id and t.removed_at is null limit 32) c
+        where c.bytes >= 200 order by 1 limit 8)))
+      from novelsync.files f where f.slug in (select jsonb_array_elements_text(v_some)));
     v_pairs := v_pairs || (
       select coalesce(jsonb_agg(jsonb_build_object(
-        'slug', f.slug, 'former', v_one.slug, 'missing', true, 'same', a.same, 'texts', a.texts)), '[]')
-      from novelsync.find_alike(v_one.checksum, v_one.texts) a
+        'slug', f.slug, 'former', g.slug, 'same', a.same, 'missing', true, 'texts', a.texts)), '[]')
+      from novelsync.find_alike(v_some) a
+      join novelsync.files g on g.slug = a.asked
       join novelsync.files f on f.slug = a.slug
       where f.removed_at is null and f.missing_since is null and f.slug <> all (v_missing)
-        and f.first_seen > greatest(v_since, v_one.first_seen)
-        and (f.first_run is null or v_one.first_run is null or f.first_run <> v_one.first_run)
+        and f.first_seen > greatest(v_since, g.first_seen)
+        and (f.first_run is null or g.first_run is null or f.first_run <> g.first_run)
         and not exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused'));
   end loop;
 
