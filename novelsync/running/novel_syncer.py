@@ -225,6 +225,9 @@ class NovelSyncer:
         moves = self._renames.find(files, context)
         planned: list[_Planned] = []
         for file, known in files:
+            if trouble := moves.undecided.get(file.novel.slug):
+                results.append(_unavailable(file.novel, trouble.message, trouble.hint))
+                continue
             plan = self._plan(file, known, moves, context)
             if isinstance(plan, NovelResult):
                 results.append(plan)

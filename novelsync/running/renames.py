@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
 
 from novelsync.contracts import Novels, Storage
+from novelsync.errors import StorageUnavailable
 from novelsync.models.run import RunContext
-from novelsync.models.source import Book
+from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel
 from novelsync.novel_reader import NovelReader, ReadFile
 from novelsync.planning.renames import fingerprint, is_another, is_novel, is_same_file, shares_text
 
-LARGE_FILE = 4_000_000
+LARGE_FILE: Final = 4_000_000
 """Bytes; of such files, one at a time is looked into to see whose it is."""
 
 
@@ -22,10 +26,12 @@ class Moves:
 
     former: Mapping[str, KnownNovel] = field(default_factory=dict)
     """By slug: what is stored under the name that the folder had before."""
-    left: frozenset[str] = frozenset()
+    left: AbstractSet[str] = frozenset()
     """Slugs whose stored novel is another than the file's, and went elsewhere or waits to be found there."""
-    unsettled: frozenset[str] = frozenset()
+    unsettled: AbstractSet[str] = frozenset()
     """Slugs after which the storage has to be looked at again: their moves concern other files, read or not."""
+    undecided: Mapping[str, StorageUnavailable] = field(default_factory=dict)
+    """Slugs that may be novels whose old place could not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,14 @@ class _Batch:
         return book if isinstance(book, Book) else None
 
 
+class _OldPlace(Enum):
+    """Where a novel was that goes on elsewhere."""
+
+    EMPTY = 0
+    TAKEN = 1
+    """By another novel's file."""
+
+
 class Renames:
     """May be used from several threads at once."""
 
@@ -51,7 +65,7 @@ class Renames:
 
     def find(self, files: Sequence[tuple[ReadFile, KnownNovel | None]], context: RunContext) -> Moves:
         """
-        ``files``: each with what is stored under its slug. Raises `DatabaseUnavailable`, `StorageUnavailable`.
+        ``files``: each with what is stored under its slug. Raises `DatabaseUnavailable`.
 
         Only what has left its old place goes on in a new one. A listing may have missed it, so it is looked for there.
         """
@@ -63,17 +77,27 @@ class Renames:
         checksums = {name: batch.files[slug].checksum for slug, name in reversed(pairs)}
         stored = self._database.known_novels(checksums, whole=checksums.keys())
         former: dict[str, KnownNovel] = {}
+        undecided: dict[str, StorageUnavailable] = {}
+        unsettled: set[str] = set()
         for slug, name in pairs:
             novel = stored.get(name)
-            if novel is None or novel.fields is None or slug in former:
+            if novel is None or novel.fields is None or slug in former or slug in undecided:
                 continue
             if any(novel.slug == other.slug for other in former.values()):
                 continue
-            if self._goes_on(
-                batch, slug, novel, same_bytes=novel.same and batch.files[slug].checksum == checksums[name]
-            ):
+            same_bytes = novel.same and batch.files[slug].checksum == checksums[name]
+            try:
+                old_place = self._goes_on(batch, slug, novel, same_bytes=same_bytes)
+            except StorageUnavailable as error:
+                undecided[slug] = error
+                continue
+            if old_place is not None:
                 former[slug] = novel
-        return self._moves(batch, former)
+                # What is there now may have been read before, and been held for this novel.
+                unsettled |= {slug} if old_place is _OldPlace.TAKEN and name not in batch.files else set()
+        displaced = {slug for slug in former if _is_published_other(batch.known[slug], batch.book(slug))}
+        left = displaced | {novel.slug for novel in former.values() if batch.book(novel.slug)}
+        return Moves(former, left, unsettled | displaced, undecided)
 
     def _suggested(self, batch: _Batch, context: RunContext) -> Iterator[tuple[str, str]]:
         if context.nothing_stored:
@@ -88,43 +112,32 @@ class Renames:
             if name not in taken:
                 yield slug, name
 
-    def _goes_on(self, batch: _Batch, slug: str, novel: KnownNovel, *, same_bytes: bool) -> bool:
-        """Whether that stored novel goes on under this slug."""
+    def _goes_on(self, batch: _Batch, slug: str, novel: KnownNovel, *, same_bytes: bool) -> "_OldPlace | None":
+        """None: that stored novel does not go on under this slug. Raises `StorageUnavailable`."""
         book, own = batch.book(slug), batch.known[slug]
         if book is None:
-            return False
+            return None
         # Of a novel that is held, the bytes that were last seen may be none of its own.
         its_own = not novel.held or shares_text(book, novel)
         if not is_novel(book, novel, same_bytes=same_bytes and its_own):
-            return False
+            return None
+        may_go = own is None or not _is_published_other(own, book) or is_another(book, own)
         file = self._storage.find(novel.slug)
         if file is None or is_same_file(file, batch.files[slug].novel):
-            return own is None or not _is_published_other(own, book) or is_another(book, own)
+            return _OldPlace.EMPTY if may_go else None
         if file.state == novel.version and not novel.held:
-            return False
-        # Something else is where it was, or it is a copy.
-        there = batch.book(novel.slug)
-        if there is None:
-            with self._large if file.size > LARGE_FILE else nullcontext():
-                read = self._reader.read_whole(file)
-                there = read.book if read and isinstance(read.book, Book) else None
-                return there is not None and _changed_places(book, own, there, novel)
-        return _changed_places(book, own, there, novel)
+            return None
+        with self._large if file.size > LARGE_FILE else nullcontext():
+            there = batch.book(novel.slug) or self._read(file)
+            if there is None or shares_text(there, novel):
+                return None
+            if own is not None and is_novel(there, own, same_bytes=False):
+                return _OldPlace.TAKEN  # the two have changed places
+            return _OldPlace.TAKEN if may_go and is_another(there, novel) else None
 
-    def _moves(self, batch: _Batch, former: Mapping[str, KnownNovel]) -> Moves:
-        taken = {novel.slug for novel in former.values()}
-        displaced = {
-            slug
-            for slug in former
-            if (own := batch.known[slug]) and (book := batch.book(slug)) and _is_published_other(own, book)
-        }
-        left = frozenset(displaced | {name for name in taken if batch.book(name)})
-        unsettled = frozenset(
-            slug
-            for slug, novel in former.items()
-            if slug in displaced or (novel.slug not in batch.files and self._storage.find(novel.slug))
-        )
-        return Moves(former, left, unsettled)
+    def _read(self, file: SourceFile) -> Book | None:
+        read = self._reader.read_whole(file)
+        return read.book if read and isinstance(read.book, Book) else None
 
 
 def _may_have_moved(known: KnownNovel | None, book: Book) -> bool:
@@ -132,19 +145,6 @@ def _may_have_moved(known: KnownNovel | None, book: Book) -> bool:
     return known is None or known.fields is None or not (known.same or shares_text(book, known))
 
 
-def _is_published_other(known: KnownNovel, book: Book) -> bool:
-    return known.fields is not None and not known.removed and _may_have_moved(known, book)
-
-
-def _changed_places(book: Book, own: KnownNovel | None, there: Book, novel: KnownNovel) -> bool:
-    """
-    Whether the file in a novel's old place has made room for it.
-
-    ``book``: the file that is this novel by its texts, and ``own`` what is stored under that file's slug. ``there``:
-    the file in the novel's old place. It is another novel's; or the two files have changed places.
-    """
-    if shares_text(there, novel):
-        return False
-    if own is not None and is_novel(there, own, same_bytes=False):
-        return True
-    return is_another(there, novel) and (own is None or not _is_published_other(own, book) or is_another(book, own))
+def _is_published_other(known: KnownNovel | None, book: Book | None) -> bool:
+    published = known is not None and known.fields is not None and not known.removed
+    return published and book is not None and _may_have_moved(known, book)

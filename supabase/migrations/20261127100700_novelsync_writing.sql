@@ -21,17 +21,22 @@ end
 $$;
 
 -- Makes the rows that are missing and locks all, always in the same order, so that two writers never deadlock.
+-- Again, if a novel moved to another slug while this waited for its row, which is gone then.
 create or replace function novelsync.lock_files(p_novels novelsync.novel_write[]) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
-  insert into novelsync.files (slug)
-  select n.slug from unnest(p_novels) n
-  where not exists (select from novelsync.files f where f.slug = n.slug)
-  order by n.slug collate "C"
-  on conflict do nothing;
-  perform from novelsync.files f
-  where f.slug in (select unnest(array[n.slug, n.former]) from unnest(p_novels) n)
-  order by f.slug for update;
+  loop
+    insert into novelsync.files (slug)
+    select n.slug from unnest(p_novels) n
+    where not exists (select from novelsync.files f where f.slug = n.slug)
+    order by n.slug collate "C"
+    on conflict do nothing;
+    perform from novelsync.files f
+    where f.slug in (select unnest(array[n.slug, n.former]) from unnest(p_novels) n)
+    order by f.slug for update;
+    exit when not exists (
+      select from unnest(p_novels) n where not exists (select from novelsync.files f where f.slug = n.slug));
+  end loop;
 end
 $$;
 

@@ -3,19 +3,21 @@
 import shutil
 import unicodedata
 from collections.abc import Callable, Sequence
-from itertools import permutations
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from novelsync.database.client import SqlClient
+from novelsync.errors import StorageUnavailable
 from novelsync.models.source import SourceFile
 from novelsync.running import local_executor
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
-from tests.support.hours import AT_ONCE, fill, hours_pass, nonzero, published, synced
+from tests.support.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
 from tests.support.library import Library, chapter, text_of
+from tests.support.waiting import wait_until
 
 Ids = dict[str, int]
 
@@ -48,31 +50,28 @@ def events(service: SyncService, slugs: Sequence[str]) -> None:
         assert service.sync_novel_to_db(slug)
 
 
-@pytest.fixture(params=["together", "one by one"])
-def service(
-    request: pytest.FixtureRequest, library: Library, database: SqlClient, monkeypatch: pytest.MonkeyPatch
-) -> SyncService:
-    """Which reads files together, or each in a call of its own."""
-    if request.param == "one by one":
-        monkeypatch.setattr(local_executor, "BATCH_NOVELS", 1)
+@pytest.fixture
+def service(library: Library, database: SqlClient) -> SyncService:
     return make_service(library, database, workers=1)
 
 
-ORDERS = [None, *permutations("abc")]
-"""In which events come; None: a whole run reads all."""
+def follow(service: SyncService, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Brings the files in, and then whatever is left in any case by a whole run.
 
-
-def follow(service: SyncService, order: Sequence[str] | None, slugs: str) -> None:
-    """Brings the files in: by events in this order, and then in any case by a whole run."""
-    if order is not None:
-        events(service, [slug for slug in order if slug in slugs])
+    ``way``: a run reads the files together, or each in a call of its own; or events come for these slugs, in this order.
+    """
+    if way == "one by one":
+        monkeypatch.setattr(local_executor, "BATCH_NOVELS", 1)
+    elif way != "together":
+        events(service, list(way))
     synced(service)
     assert nonzero(synced(service)["novels"]).keys() == {"unchanged"}
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("way", ["together", "one by one", "ab", "ba"])
 def test_novels_that_change_places_keep_their_ids(
-    library: Library, service: SyncService, tables: Tables, order: Sequence[str] | None
+    library: Library, service: SyncService, tables: Tables, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(library, 12)
     write(library, "a", "Emma")
@@ -81,14 +80,14 @@ def test_novels_that_change_places_keep_their_ids(
     emma, ulysses = ids(tables, "a"), ids(tables, "b")
     write(library, "a", "Ulysses", 7)
     write(library, "b", "Emma")
-    follow(service, order, "ab")
+    follow(service, way, monkeypatch)
     assert (ids(tables, "b"), ids(tables, "a")) == (emma, ulysses)
     assert len(published(tables)) == 14
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("way", ["together", "one by one", "bc", "cb"])
 def test_novels_that_each_take_the_next_ones_place_keep_their_ids(
-    library: Library, service: SyncService, tables: Tables, order: Sequence[str] | None
+    library: Library, service: SyncService, tables: Tables, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(library, 12)
     write(library, "a", "Emma")
@@ -97,14 +96,14 @@ def test_novels_that_each_take_the_next_ones_place_keep_their_ids(
     emma, ulysses = ids(tables, "a"), ids(tables, "b")
     (library.folder / "b").rename(library.folder / "c")
     (library.folder / "a").rename(library.folder / "b")
-    follow(service, order, "bc")
+    follow(service, way, monkeypatch)
     assert (ids(tables, "b"), ids(tables, "c")) == (emma, ulysses)
     assert len(published(tables)) == 14
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("way", ["together", "one by one", "abc", "cab"])
 def test_three_novels_that_go_round_in_a_circle_keep_their_ids(
-    library: Library, service: SyncService, tables: Tables, order: Sequence[str] | None
+    library: Library, service: SyncService, tables: Tables, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(library, 12)
     names = {"a": "Emma", "b": "Ulysses", "c": "Dracula"}
@@ -115,22 +114,21 @@ def test_three_novels_that_go_round_in_a_circle_keep_their_ids(
     after = {"b": "Emma", "c": "Ulysses", "a": "Dracula"}
     for slug, name in after.items():
         write(library, slug, name)
-    follow(service, order, "abc")
+    follow(service, way, monkeypatch)
     assert {name: ids(tables, slug) for slug, name in after.items()} == before
 
 
-@pytest.mark.parametrize("order", [None, "ca"])
+@pytest.mark.parametrize("way", ["together", "ca"])
 def test_a_slug_that_another_book_has_now_does_not_keep_the_one_that_moved_on(
-    library: Library, database: SqlClient, tables: Tables, order: Sequence[str] | None
+    library: Library, service: SyncService, tables: Tables, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = make_service(library, database, workers=1)
     fill(library, 12)
     write(library, "a", "Emma")
     synced(service)
     emma = ids(tables, "a")
     (library.folder / "a").rename(library.folder / "c")
     write(library, "a", "Ulysses", 7)
-    follow(service, order, "ac")
+    follow(service, way, monkeypatch)
     assert ids(tables, "c") == emma
     assert tables.titles("a") == [f"Chapter {n}" for n in range(1, 8)]
     assert not set(ids(tables, "a").values()) & set(emma.values())
@@ -312,3 +310,48 @@ def test_where_the_search_would_take_too_long_it_is_undecided_and_the_run_goes_o
         transport.before = lambda function: None
     assert synced(service)["novels"]["renamed"] == 1
     assert ids(tables, "b") == emma
+
+
+def test_while_its_old_place_cannot_be_looked_at_a_novel_waits(
+    library: Library, database: SqlClient, tables: Tables
+) -> None:
+    class Away(LocalStorage):
+        def find(self, slug: str) -> SourceFile | None:
+            if slug == "a":
+                raise StorageUnavailable("the disk is away", "mount it")
+            return super().find(slug)
+
+    config = SyncConfig(workers=1, max_file_bytes=10**6)
+    fill(library, 12)
+    write(library, "a", "Emma")
+    service = SyncService(LocalStorage(str(library.folder)), database, config)
+    synced(service)
+    emma = ids(tables, "a")
+    (library.folder / "a").rename(library.folder / "b")
+    report = SyncService(Away(str(library.folder)), database, config).sync_all_novels().as_dict()
+    assert any("the disk is away" in message for message in messages(report))
+    assert ids(tables, "a") == emma
+    assert synced(service)["novels"]["renamed"] == 1
+    assert ids(tables, "b") == emma
+
+
+def test_a_write_that_waited_while_its_novel_moved_on_is_planned_anew(
+    library: Library, database: SqlClient, tables: Tables, transport: RecordingTransport, database_url: str
+) -> None:
+    service = make_service(library, database, workers=1)
+    fill(library, 12)
+    write(library, "a", "Emma")
+    synced(service)
+    emma = ids(tables, "a")
+    write(library, "a", "Emma", 7)
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
+        # What the move of a novel to another slug does to the row of its old one.
+        other.execute("update novelsync.files set slug = 'b' where slug = 'a'")
+        result = pool.submit(service.sync_novel_to_db, "a")
+        wait_until(
+            lambda: tables.rows("select from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'write'")
+        )
+        other.commit()
+        assert result.result().status == "renamed"
+    assert [function for function, _ in transport.calls].count("novelsync_write") == 3, "the run's, and then two"
+    assert emma.items() < ids(tables, "a").items()
