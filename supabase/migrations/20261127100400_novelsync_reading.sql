@@ -106,26 +106,28 @@ $$;
 
 -- The stored novels that have the same bytes as those asked for, or some of the same texts.
 -- p_asked: slug, checksum, texts (hashes in hex). Of a text that stands in very many novels, 20 rows are looked at.
+-- Out: asked (its slug), slug, same (the bytes), texts (how many of them).
 -- Looked up one by one, because a join would be planned for tables of the size that they had long ago.
-create or replace function novelsync.find_alike(p_asked jsonb)
-returns table (asked text, slug text, same boolean, texts bigint)
+create or replace function novelsync.find_alike(p_asked jsonb) returns jsonb
 language plpgsql stable security invoker set search_path = '' set enable_seqscan = off as $$
 begin
-  return query
-    select a.slug, f.slug, bool_or(h.same), count(distinct h.content_hash)
-    from jsonb_to_recordset(p_asked) as a(slug text, checksum text, texts text[])
-    cross join lateral (
-      select c.novel_id, c.content_hash, false as same
-      from unnest(a.texts) as t(hash)
+  return (
+    select coalesce(jsonb_agg(to_jsonb(l)), '[]')
+    from (
+      select a.slug as asked, f.slug, bool_or(h.same) as same, count(distinct h.content_hash) as texts
+      from jsonb_to_recordset(p_asked) as a(slug text, checksum text, texts text[])
       cross join lateral (
-        select c.novel_id, c.content_hash from public.chapters c
-        where c.content_hash = decode(t.hash, 'hex') and c.removed_at is null limit 20) c
-      union all
-      select s.novel_id, null, true
-      from novelsync.files s where s.checksum = a.checksum and s.checksum <> '' and s.novel_id is not null) h
-    cross join lateral (select f.slug from novelsync.files f where f.novel_id = h.novel_id limit 1) f
-    where f.slug <> a.slug
-    group by a.slug, f.slug;
+        select c.novel_id, c.content_hash, false as same
+        from unnest(a.texts) as t(hash)
+        cross join lateral (
+          select c.novel_id, c.content_hash from public.chapters c
+          where c.content_hash = decode(t.hash, 'hex') and c.removed_at is null limit 20) c
+        union all
+        select s.novel_id, null, true
+        from novelsync.files s where s.checksum = a.checksum and s.checksum <> '' and s.novel_id is not null) h
+      cross join lateral (select f.slug from novelsync.files f where f.novel_id = h.novel_id limit 1) f
+      where f.slug <> a.slug
+      group by a.slug, f.slug) l);
 end
 $$;
 
@@ -155,18 +157,18 @@ begin
     from json_array_elements(case when v_given then $1 -> 'novels' else '[]' end) with ordinality as a(novel, place)
     group by a.place / 32 order by a.place / 32
   loop
-    exit when clock_timestamp() > v_until;
     v_pairs := v_pairs || (
       select coalesce(jsonb_agg(to_jsonb(l)) filter (where l.place <= 3), '[]')
       from (
         select a.asked as slug, a.slug as former, a.same, m.missing, a.texts,
                row_number() over (partition by a.asked order by a.same desc, m.missing desc, a.texts desc, a.slug) as place
-        from novelsync.find_alike(v_some) a
+        from jsonb_to_recordset(novelsync.find_alike(v_some)) as a(asked text, slug text, same boolean, texts bigint)
         join jsonb_to_recordset(v_some) as s(slug text, texts text[]) on s.slug = a.asked
         join novelsync.files f on f.slug = a.slug
         cross join lateral (select f.missing_since is not null or f.slug = any (v_missing)) as m(missing)
         where (f.removed_at is null or f.removed_at > v_since)
           and (a.same or 4 * a.texts >= cardinality(s.texts))) l);
+    exit when clock_timestamp() > v_until;
   end loop;
 
   for v_some in
@@ -179,7 +181,6 @@ begin
       order by place limit 1000) g
     group by g.place / 32 order by g.place / 32
   loop
-    exit when clock_timestamp() > v_until;
     v_some := (
       select jsonb_agg(jsonb_build_object('slug', f.slug, 'checksum', f.checksum, 'texts', array(
         select distinct encode(c.content_hash, 'hex')
@@ -191,13 +192,14 @@ begin
     v_pairs := v_pairs || (
       select coalesce(jsonb_agg(jsonb_build_object(
         'slug', f.slug, 'former', g.slug, 'same', a.same, 'missing', true, 'texts', a.texts)), '[]')
-      from novelsync.find_alike(v_some) a
+      from jsonb_to_recordset(novelsync.find_alike(v_some)) as a(asked text, slug text, same boolean, texts bigint)
       join novelsync.files g on g.slug = a.asked
       join novelsync.files f on f.slug = a.slug
       where f.removed_at is null and f.missing_since is null and f.slug <> all (v_missing)
         and f.first_seen > greatest(v_since, g.first_seen)
         and (f.first_run is null or g.first_run is null or f.first_run <> g.first_run)
         and not exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused'));
+    exit when clock_timestamp() > v_until;
   end loop;
 
   return (

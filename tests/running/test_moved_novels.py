@@ -59,7 +59,7 @@ def follow(service: SyncService, way: str, monkeypatch: pytest.MonkeyPatch) -> N
     """
     Brings the files in, and then whatever is left in any case by a whole run.
 
-    ``way``: a run reads the files together, or each in a call of its own; or events come for these slugs, in this order.
+    ``way``: a run reads the files together, or each in a call of its own; or events come for these slugs in this order.
     """
     if way == "one by one":
         monkeypatch.setattr(local_executor, "BATCH_NOVELS", 1)
