@@ -72,8 +72,10 @@ class Renames:
         batch = _Batch({file.novel.slug: file for file, _ in files}, {file.novel.slug: known for file, known in files})
         pairs = [(slug, name) for slug, name in context.renames.items() if batch.book(slug)]
         pairs += [(slug, name) for slug, name in self._suggested(batch, context) if slug not in context.renames]
-        if not pairs:
-            return Moves()
+        return self._decide(batch, pairs) if pairs else Moves()
+
+    def _decide(self, batch: _Batch, pairs: Sequence[tuple[str, str]]) -> Moves:
+        """``pairs``: slug and former slug, the likeliest first."""
         checksums = {name: batch.files[slug].checksum for slug, name in reversed(pairs)}
         stored = self._database.known_novels(checksums, whole=checksums.keys())
         former: dict[str, KnownNovel] = {}
@@ -81,9 +83,7 @@ class Renames:
         unsettled: set[str] = set()
         for slug, name in pairs:
             novel = stored.get(name)
-            if novel is None or novel.fields is None or slug in former or slug in undecided:
-                continue
-            if any(novel.slug == other.slug for other in former.values()):
+            if novel is None or novel.fields is None or slug in former or slug in undecided or novel in former.values():
                 continue
             same_bytes = novel.same and batch.files[slug].checksum == checksums[name]
             try:
