@@ -119,13 +119,17 @@ class Novels(Protocol):
         ``verify``: the stored texts are hashed again; a chapter whose hash is not that of its text gets an empty one.
         """
 
-    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+    def find_renames(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+    ) -> Sequence[tuple[str, str]]:
         """
-        Which novels are missing ones under another slug: slug to former slug, each of them at most once.
+        Which novels may be stored under another slug: pairs of slug and former slug, the likeliest first.
 
-        ``novels``: new novels, as read; None: those that were stored lately, in a later run than the missing ones.
+        ``novels``: as read, and none of them is what is stored under its own slug; None: those that were stored lately,
+        in a later run than one that is missing, and the former slugs are those of missing ones.
         ``missing``: slugs that count as missing besides those that are marked so.
-        What was removed counts only if that was lately: `public.novelsync_find_renames` says how long ago.
+        What was removed counts only if that was lately: `public.novelsync_find_renames` says how long ago. Empty if it
+        would take too long.
         """
 
     def write(

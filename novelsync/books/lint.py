@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from novelsync.models.source import Book, BookChapter
-from novelsync.planning.matching import MIN_TELLING_BYTES
-from novelsync.planning.placeholders import placeholder_in
+from novelsync.planning.recognition.matching import MIN_TELLING_BYTES
+from novelsync.planning.recognition.placeholders import placeholder_in
 from novelsync.text.formatting import counted, quoted
 
 EXAMPLES = 3

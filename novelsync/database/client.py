@@ -93,6 +93,9 @@ PURGED_CHAPTERS: Final = 2_000
 PAGE: Final = 20_000
 """Rows of the bookkeeping per call: about 1.5 MB."""
 
+ASKED_NOVELS: Final = 100
+"""Novels per search for renames: within the second that each may take, all of them are looked for."""
+
 ANSWERS_PER_PAGE: Final = 5_000
 """Answers to a run's messages per call: about 1.5 MB."""
 
@@ -214,16 +217,16 @@ class SqlClient:
         answers = self._call(KNOWN_NOVELS, {"novels": novels, "verify": verify})
         return {answer["slug"]: _known_novel(answer) for answer in answers}
 
-    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+    def find_renames(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+    ) -> Sequence[tuple[str, str]]:
         given = novels and [
             {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
             for slug, novel in novels.items()
         ]
-        former: dict[str, str] = {}
-        for pair in self._call(FIND_RENAMES, {"novels": given, "missing": missing}):
-            if pair["slug"] not in former and pair["former"] not in former.values():
-                former[pair["slug"]] = pair["former"]
-        return former
+        parts = [given[n : n + ASKED_NOVELS] for n in range(0, len(given), ASKED_NOVELS)] if given else [None]
+        found = [self._call(FIND_RENAMES, {"novels": part, "missing": missing}) for part in parts]
+        return [(pair["slug"], pair["former"]) for pairs in found for pair in pairs]
 
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()

@@ -111,8 +111,8 @@ class RunContext:
     options: SyncOptions = DEFAULT_OPTIONS
     renames: Mapping[str, str] = field(default_factory=dict)
     """Slug to former slug, for renames that the run found before it read any file."""
-    any_missing: bool = False
-    """The storage no longer has some stored novels, so a new one may be one of them under another name."""
+    nothing_stored: bool = False
+    """The tables were empty when the run began, so no file is a novel that was stored under another name."""
     taken: frozenset[str] = frozenset()
     """Former slugs that the run has already found the novels of, so that no other novel gets them."""
     by_message: bool = False

@@ -71,7 +71,7 @@ def _statements(write: NovelWrite) -> Iterator[str]:
     if write.restored:
         yield "is back"
     if write.afresh:
-        yield "another novel than the one removed under this name"
+        yield "another novel than the one stored under this name"
     for field in fields(write.fields) if write.fields and write.stored else ():
         old, new = getattr(write.stored, field.name), getattr(write.fields, field.name)
         if old != new:

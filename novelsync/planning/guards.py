@@ -13,7 +13,7 @@ from novelsync.models.problems import HeldRemovals
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
 from novelsync.planning.acceptance import named, removals_id
-from novelsync.planning.placeholders import placeholder_in
+from novelsync.planning.recognition.placeholders import placeholder_in
 from novelsync.text.formatting import counted, quoted
 
 FEWEST_NOVELS: Final = 2

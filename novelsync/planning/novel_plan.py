@@ -20,7 +20,8 @@ from novelsync.models.writing import (
 from novelsync.planning.acceptance import accept_hint, held_id
 from novelsync.planning.diff import turned_round
 from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, guard_chapters, guard_text
-from novelsync.planning.matching import are_strangers, labels, pair_chapters
+from novelsync.planning.recognition.matching import are_strangers, labels, pair_chapters
+from novelsync.planning.recognition.renames import is_another
 from novelsync.text.formatting import counted, quoted
 
 
@@ -32,6 +33,7 @@ def plan_novel(
     *,
     request_id: str,
     former: KnownNovel | None = None,
+    another: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
     in_order: bool = False,
@@ -42,12 +44,14 @@ def plan_novel(
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
 
     ``checksum``: of the file's bytes. ``request_id``: see `NovelWrite`. ``former``: what is stored under the name that
-    the novel's folder had before. ``accepted``: somebody was shown what the guards hold, and confirmed it.
-    ``in_order``: what is left over on both sides is paired in order, if it is equally many. ``settled``: it need not be
-    read again until it changes, or, if something is held, until the ``rules`` do.
+    the novel's folder had before. ``another``: what is stored under this name is another novel. ``accepted``: somebody
+    was shown what the guards hold, and confirmed it. ``in_order``: what is left over on both sides is paired in order,
+    if it is equally many. ``settled``: it need not be read again until it changes, or, if something is held, until the
+    ``rules`` do.
     """
-    afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
-    base = former or (None if afresh else known)
+    if known is not None and known.removed:
+        another = former is not None or not is_same_novel(known, book)
+    base = former or (None if another else known)
     chapters, held_because, any_text = _plan_chapters(base, book.chapters, limits, accepted=accepted, in_order=in_order)
     held = held_id(checksum, [row.id for row in chapters.held], chapters.worse_texts) if held_because else ""
     blank = "" if any_text else why_blank(book)
@@ -72,7 +76,7 @@ def plan_novel(
         chapters=chapters,
         rename=Rename(former.slug, former.revision) if former else None,
         restored=restored,
-        afresh=afresh,
+        afresh=another,
         held_in_a_row=held_in_a_row,
         held_id=held,
         has_texts=any(chapter.filename for chapter in book.chapters),
@@ -156,23 +160,20 @@ def why_blank(book: Book) -> str:
     return f"{has}: {book.overlooked}" if book.overlooked else has
 
 
-def shares_text(known: KnownNovel, book: Book) -> bool:
-    """Whether the file is the one last dealt with, or any of its texts is stored."""
-    texts = {row.content_hash for row in known.chapters if row.content_bytes}
-    return known.same or any(chapter.fetched and chapter.content_hash in texts for chapter in book.chapters)
-
-
 def is_same_novel(known: KnownNovel, book: Book) -> bool:
     """
     Whether what comes back under the slug of a removed novel is that novel: it has a text, or a number with its title,
-    in common with it.
+    in common with it, and is not plainly another.
 
     Where there is nothing to compare (a crawler that writes the chapters later), it is.
     """
+    if known.same:
+        return True
+    texts = {row.content_hash for row in known.chapters if row.content_bytes}
     names = {(row.number, row.title) for row in known.chapters if row.number is not None and row.title}
     telling = [c for c in book.chapters if c.fetched or (c.number is not None and c.title)]
-    same_name = any((chapter.number, chapter.title) in names for chapter in telling)
-    return not telling or not known.chapters or same_name or shares_text(known, book)
+    alike = any((c.number, c.title) in names or (c.fetched and c.content_hash in texts) for c in telling)
+    return (not telling or not known.chapters or alike) and not is_another(book, known)
 
 
 def plan_same_bytes(novel: SourceFile, checksum: str, known: KnownNovel | None, *, request_id: str) -> NovelWrite:

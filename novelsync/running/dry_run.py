@@ -70,10 +70,13 @@ class DryRunDatabase:
         left = {slug: checksum for slug, checksum in checksums.items() if slug not in self._renamed_from}
         return self._database.known_novels(left, whole=whole, verify=verify)
 
-    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
-        renames = self._database.find_renames(novels, [*self._missing, *missing])
+    def find_renames(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+    ) -> Sequence[tuple[str, str]]:
+        found = self._database.find_renames(novels, [*self._missing, *missing])
         with self._lock:
-            return {slug: name for slug, name in renames.items() if name not in self._renamed_from | self._returned}
+            gone = self._renamed_from if novels else self._renamed_from | self._returned
+            return [(slug, name) for slug, name in found if name not in gone]
 
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()

@@ -28,9 +28,9 @@ from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
 from novelsync.planning.acceptance import why_not_accepted
 from novelsync.planning.diff import result_of
 from novelsync.planning.guards import Limits
-from novelsync.planning.matching import fingerprint
-from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes, shares_text
+from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes
 from novelsync.planning.run_plan import rules_of
+from novelsync.running.renames import Moves, Renames
 
 ATTEMPTS: Final = 3
 """How often a novel is planned, if somebody else writes it each time in between."""
@@ -93,6 +93,7 @@ class NovelSyncer:
         self._storage = storage
         self._database = database
         self._reader = NovelReader(storage, max_file_bytes)
+        self._renames = Renames(storage, database, self._reader)
         self._limits = limits
         self._rules = rules_of(limits, max_file_bytes)
         self._large = threading.Lock()
@@ -227,10 +228,13 @@ class NovelSyncer:
                 files.append((self._reader.read_texts(each.file, each.texts), each.known))
             except StorageUnavailable as error:
                 results.append(_unavailable(each.file.novel, error.message, error.hint))
-        former = self._former(files, context)
+        moves = self._renames.find(files, context)
         planned: list[_Planned] = []
         for file, known in files:
-            plan = self._plan(file, known, former.get(file.novel.slug), context)
+            if trouble := moves.undecided.get(file.novel.slug):
+                results.append(_unavailable(file.novel, trouble.message, trouble.hint))
+                continue
+            plan = self._plan(file, known, moves, context)
             if isinstance(plan, NovelResult):
                 results.append(plan)
             else:
@@ -241,27 +245,8 @@ class NovelSyncer:
             return [], results + [_unavailable(plan.file.novel, error.message, error.hint) for plan in planned]
         return stale, results + written
 
-    def _former(
-        self, files: Sequence[tuple[ReadFile, KnownNovel | None]], context: RunContext
-    ) -> Mapping[str, KnownNovel]:
-        """What is stored of these novels under the names their folders had before."""
-        slugs = {file.novel.slug for file, _ in files}
-        names = {slug: name for slug, name in context.renames.items() if slug in slugs}
-        new = {
-            file.novel.slug: fingerprint(file.checksum or "", file.book)
-            for file, known in (files if context.any_missing else ())
-            if isinstance(file.book, Book) and _may_be_renamed(known, file.book)
-        }
-        if new:
-            taken = context.taken | set(context.renames.values())
-            names |= {slug: name for slug, name in self._database.find_renames(new).items() if name not in taken}
-        # Only what is gone from its old place goes on in the new one; a listing may have missed it.
-        names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}
-        stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
-        return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
-
     def _plan(
-        self, file: ReadFile, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
+        self, file: ReadFile, known: KnownNovel | None, moves: Moves, context: RunContext
     ) -> _Planned | NovelResult:
         """What to write for one file; a result alone if that is nothing."""
         novel, revision, size = file.novel, known.revision if known else 0, file.bytes_read
@@ -278,13 +263,15 @@ class NovelSyncer:
             write = plan_refusal(novel, revision, problem, version, request_id=request_id())
             result = _refused(novel.slug, problem, size, settled=bool(version))
         else:
-            write, result = self._plan_book(file, file.book, known, former, context)
+            write, result = self._plan_book(file, file.book, known, moves, context)
         return _Planned(file, _with_result(write, result, context), result)
 
     def _plan_book(
-        self, file: ReadFile, book: Book, known: KnownNovel | None, former: KnownNovel | None, context: RunContext
+        self, file: ReadFile, book: Book, known: KnownNovel | None, moves: Moves, context: RunContext
     ) -> tuple[NovelWrite, NovelResult]:
         """What to write for one book: with what is held of it, if that is what somebody was shown and accepts."""
+        slug = file.novel.slug
+        former = moves.former.get(slug)
         plan = partial(
             plan_novel,
             file.novel,
@@ -293,12 +280,13 @@ class NovelSyncer:
             known,
             request_id=request_id(),
             former=former,
+            another=slug in moves.left,
             limits=self._limits,
             settled=bool(file.version),
             rules=self._rules,
         )
         write, remark, nothing_held = plan(), None, False
-        if acceptance := context.options.acceptances.get(file.novel.slug):
+        if acceptance := context.options.acceptances.get(slug):
             nothing_held = not write.held_id
             remark = why_not_accepted(acceptance, former or known, write)
             write = write if remark else plan(accepted=True, in_order=acceptance.in_order)
@@ -308,7 +296,7 @@ class NovelSyncer:
             bytes_read=file.bytes_read,
             remark=remark,
             nothing_held=nothing_held,
-            settled=bool(file.version),
+            settled=bool(file.version) and slug not in moves.unsettled,
         )
         return write, result
 
@@ -380,11 +368,6 @@ def _with_remark(result: NovelResult, context: RunContext) -> NovelResult:
     if result or result.slug not in context.options.acceptances:
         return result
     return replace(result, remark=Problem.remark(result.slug, "it was not synced, so nothing was accepted"))
-
-
-def _may_be_renamed(known: KnownNovel | None, book: Book) -> bool:
-    """Readers see no novel under its slug, and none that was removed there shares a text with it."""
-    return known is None or known.fields is None or (known.removed and not shares_text(known, book))
 
 
 def _problem_of(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | None:

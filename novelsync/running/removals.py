@@ -33,7 +33,10 @@ def find_renames(novels: Novels, plan: RunPlan) -> tuple[Mapping[str, str], RunP
     """
     if not plan.missing:
         return {}, plan
-    renames = novels.find_renames(None)
+    renames: dict[str, str] = {}
+    for slug, name in novels.find_renames(None):
+        if slug not in renames and name not in renames.values():
+            renames[slug] = name
     unread = renames.keys() - {novel.slug for novel in plan.to_read}
     known = novels.known_novels(dict.fromkeys(unread))
     return renames, plan.reading_too(unread, {slug: novel.revision for slug, novel in known.items()})

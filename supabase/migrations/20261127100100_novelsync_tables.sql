@@ -55,6 +55,7 @@ begin
       where (removed_at is null) deferrable initially deferred
   );
   create index chapters_novel_id on public.chapters (novel_id);
+  create index chapters_content_hash on public.chapters (content_hash) where removed_at is null;
 
   -- lz4 compresses about five times as fast as pglz; not every build has it.
   if exists (select from pg_catalog.pg_settings where name = 'default_toast_compression' and 'lz4' = any (enumvals)) then
@@ -86,6 +87,7 @@ $$;
 -- Bookkeeping ---------------------------------------------------------------
 
 -- What was last seen of each slug. revision counts the writes: one that was planned on another revision is stale.
+-- A novel whose slug went to another one waits under its own with "/" and its id behind, which no folder can be called.
 create table if not exists novelsync.files (
   slug text collate "C" primary key check (slug <> ''),
   novel_id novelsync.novel_id unique references public.novels (id) on delete set null,
@@ -123,6 +125,7 @@ create index if not exists files_blank on novelsync.files (slug) where blank;
 create index if not exists files_unsettled on novelsync.files (slug) where version = '' or novel_id is null;
 create index if not exists files_outside_at on novelsync.files (outside_at) where outside_at is not null;
 create index if not exists files_missing_since on novelsync.files (missing_since) where missing_since is not null;
+create index if not exists files_checksum on novelsync.files (checksum) where checksum <> '';
 create index if not exists files_removed_at on novelsync.files (removed_at) where removed_at is not null;
 -- Cloud Storage lists whole object names, so "a-b/..." comes before "a/...".
 create index if not exists files_listing_order on novelsync.files ((slug || '/'));
@@ -185,6 +188,12 @@ create table if not exists novelsync.staged_parts (
   slug text collate "C" not null references novelsync.staging (slug) on delete cascade,
   part integer not null,
   primary key (slug, part)
+);
+-- Which chapters those are: another staging may bring some into the same novel.
+create table if not exists novelsync.staged_chapters (
+  slug text collate "C" not null references novelsync.staging (slug) on delete cascade,
+  chapter_id novelsync.chapter_id not null,
+  primary key (slug, chapter_id)
 );
 create table if not exists novelsync.staged_texts (
   slug text collate "C" not null references novelsync.staging (slug) on delete cascade,

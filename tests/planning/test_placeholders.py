@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from novelsync.planning.placeholders import SHORT_BYTES, placeholder_in
+from novelsync.planning.recognition.placeholders import SHORT_BYTES, placeholder_in
 from tests.running.test_sync import needs_real_novels
 from tests.support.library import REAL_NOVELS
 

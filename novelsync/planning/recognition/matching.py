@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from novelsync.models.source import Book, BookChapter, Fingerprint, url_hash
+from novelsync.models.source import BookChapter, url_hash
 from novelsync.models.stored import KnownChapter
 
 MIN_TELLING_BYTES = 200
@@ -63,11 +63,6 @@ def are_strangers(row: KnownChapter, chapter: BookChapter) -> bool:
     """Whether a row and a chapter share neither text nor label, although they have labels to compare."""
     compared = [(was, now) for was, now in zip(labels(row), labels(chapter), strict=True) if None not in (was, now)]
     return bool(compared) and all(was != now for was, now in compared) and row.content_hash != chapter.content_hash
-
-
-def fingerprint(checksum: str, book: Book) -> Fingerprint:
-    """What tells this file's novel from another. ``checksum``: of the file's bytes."""
-    return Fingerprint(checksum, frozenset(chapter.content_hash for chapter in book.chapters if chapter.fetched))
 
 
 def labels(chapter: KnownChapter | BookChapter) -> tuple[Hashable, ...]:
