@@ -189,6 +189,26 @@ def test_what_lost_its_slug_to_another_novel_stays_for_its_grace(
     assert ids(tables, "c") == ulysses, "it is found again"
 
 
+def test_what_is_held_of_a_novel_travels_along_while_another_has_its_slug(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    write(library, "a", "emma", length=20)
+    write(library, "c", "persuasion")
+    synced(service)
+    before = ids(tables, "a")
+    write(library, "a", "emma", length=12)
+    assert synced(service, "partial")["novels"]["held"] == 1
+    cut = library.path("a").read_bytes()
+    library.path("c").replace(library.path("a"))
+    library.remove("c")
+    synced(service)
+    library.write_raw("b", cut)
+    assert synced(service, "partial")["novels"]["held"] == 1
+    assert ids(tables, "b") == before
+    synced(service, accept=frozenset({"b"}))
+    assert ids(tables, "b").items() < before.items()
+
+
 def test_a_novel_whose_slug_was_given_away_while_it_was_removed_is_found_under_another(
     library: Library, database: SqlClient, tables: Tables
 ) -> None:
