@@ -55,6 +55,7 @@ check: $(READY)
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@.venv/bin/shellcheck --external-sources --check-sourced deploy.sh .ci/run
+	@.venv/bin/hadolint Dockerfile
 
 # The tests start Python some hundred times, so it has to write its compiled files.
 test: $(READY) .tools/ready

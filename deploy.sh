@@ -55,7 +55,8 @@ Deploys NovelSync to Google Cloud, or brings what is deployed up to date, and ru
 
 Each flag with a value can come from the environment: DEPLOY_PROJECT, DEPLOY_REGION, DEPLOY_BUCKET, and so on; a
 repeatable one with a value per line.
-SUPABASE_URL and SUPABASE_SECRET_KEY come from the environment too, or are asked for; a key is never a flag.
+SUPABASE_URL and SUPABASE_SECRET_KEY come from the environment too, or are asked for; a key is never a flag. So does
+NOVELSYNC_ALERT_URL, a webhook (Slack's for instance) that is told of every change of the verdict.
 USAGE
 }
 
@@ -77,6 +78,7 @@ deploy() {
   make_roles
   make_bucket
   make_secret
+  make_alert_secret
   make_events
   deploy_functions
   take_events_away

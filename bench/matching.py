@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.results import Table
 from novelsync.models.source import BookChapter, url_hash
 from novelsync.models.stored import KnownChapter
-from novelsync.planning.matching import pair_chapters
+from novelsync.planning.recognition.matching import pair_chapters
 
 CHAPTERS = 5_000
 ROUNDS = 15

@@ -1,5 +1,38 @@
 # shellcheck shell=bash
-# An uptime check on the status, and who is told when it fails.
+# Who is told when something is wrong: a webhook, by the functions themselves; and an address, by an uptime check on the
+# status. That check is also what makes the functions look while nothing runs.
+
+# Sets $alert_version; empty: no webhook is told. What was stored once stays in use, as the key does.
+make_alert_secret() {
+  local list=(gcloud secrets versions list "$alert_secret" '--format=value(name.basename(),state)' "--project=$project")
+  local add=(gcloud secrets versions add "$alert_secret" --data-file=- '--format=value(name.basename())' "--project=$project")
+  local stored='' versions
+  alert_version=''
+  if [ -n "$dry_run" ]; then
+    show "${list[@]}"
+  elif quietly "${list[@]}"; then
+    versions=$(enabled_versions) alert_version=${versions##*$'\n'}
+  elif ! is_absent; then
+    give_up "${list[@]}"
+  fi
+  if [ -z "$alert_url" ]; then return; fi
+  step "Secret for the webhook"
+  create_secret "$alert_secret"
+  if [ -n "$dry_run" ]; then
+    # shellcheck disable=SC2016 # to be expanded by whoever runs that line
+    printf '%s < <(printf %%s "$NOVELSYNC_ALERT_URL")  # $ALERT_VERSION, if the address is another\n' "$(show "${add[@]}")"
+    alert_version="\$ALERT_VERSION"
+  else
+    if [ -n "$alert_version" ]; then
+      stored=$(gcloud secrets versions access "$alert_version" "--secret=$alert_secret" "--project=$project" 2>/dev/null </dev/null) || true
+    fi
+    if [ "$stored" != "$alert_url" ]; then
+      printf %s "$alert_url" | "${add[@]}" >"$scratch/out" 2>"$scratch/err" || give_up "${add[@]}"
+      alert_version=$(cat "$scratch/out")
+    fi
+  fi
+  let_read "$alert_secret" "$sync_account" "$status_account"
+}
 
 find_uptime_check() {
   which_of UPTIME_CHECK "$alert_name" gcloud monitoring uptime list-configs '--format=value(name.basename(),displayName)' "--project=$project"
@@ -14,8 +47,8 @@ find_policy() {
 }
 
 make_alert() {
-  if [ -z "$alert" ]; then return; fi
-  step "Alert to $alert"
+  if [ -z "$alert$alert_version" ]; then return; fi
+  step "Alert${alert:+ to $alert}"
   local check channel policy host=${status_url#https://}
   if [ -n "$dry_run" ]; then host="\$STATUS_HOST"; fi
   find_uptime_check
@@ -31,6 +64,7 @@ make_alert() {
   # Uptime checks call with a token of Monitoring's own account.
   allow "$status_function" "serviceAccount:service-$project_number@gcp-sa-monitoring-notification.iam.gserviceaccount.com" \
     roles/run.invoker
+  if [ -z "$alert" ]; then return; fi
   find_channel
   channel=$answer
   if [ -n "$dry_run" ] || [ -z "$channel" ]; then

@@ -120,7 +120,17 @@ take_key() {
     say "  that was given, which is only tried; to store that one: --rotate-key)"
   fi
   case $key in
+    sb_publishable_*)
+      die "this is the publishable key (sb_publishable_…), which is for readers" \
+        "take the secret key (sb_secret_…) from the project's settings"
+      ;;
     '' | *[!A-Za-z0-9._~+/=-]*) die "the key is empty, or has characters that no key has" "copy the secret key once more" ;;
+  esac
+  case $key in
+    eyJ*)
+      say "  (this is a legacy key. Supabase switches those off, anon and service_role together: make a secret key (sb_secret_…)"
+      say "  in the project's settings, and take it into use with --rotate-key; and give the site a publishable key)"
+      ;;
   esac
   # With an older one still enabled, a rotation was cut after it had stored this key, and goes on.
   if [ -n "$rotate" ] && [ "$key" = "$stored_key" ] && [ "$enabled" = "$stored_version" ]; then

@@ -4,7 +4,11 @@
 
 # Prints the status of the answer, which is left in $scratch/database. The key goes in by stdin.
 call_database() {
-  printf 'header = "apikey: %s"\nheader = "Authorization: Bearer %s"\n' "$key" "$key" |
+  {
+    printf 'header = "apikey: %s"\n' "$key"
+    # A legacy key is a token as well; a new one is none, and is refused as one.
+    case $key in sb_*) ;; *) printf 'header = "Authorization: Bearer %s"\n' "$key" ;; esac
+  } |
     curl -q --silent --show-error --max-time 60 --config - --header 'Content-Type: application/json' --data '{}' \
       --output "$scratch/database" --write-out '%{http_code}' "$url/rest/v1/rpc/novelsync_status" 2>"$scratch/err"
 }

@@ -7,7 +7,8 @@ parse() {
   alert=${DEPLOY_ALERT:-} instances=${DEPLOY_INSTANCES:-10}
   settings=() viewers=()
   url=${SUPABASE_URL:-} key=${SUPABASE_SECRET_KEY:-${SUPABASE_SERVICE_ROLE_KEY:-}}
-  unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY # what is started here does not find it in its environment
+  alert_url=${NOVELSYNC_ALERT_URL:-}
+  unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY NOVELSYNC_ALERT_URL # what is started here does not find it in its environment
   events='' fanout='' rotate='' dry_run='' delete='' yes='' remark=''
   local flag value
   while IFS= read -r value; do [ -z "$value" ] || settings+=("$value"); done <<<"${DEPLOY_SET:-}"
@@ -72,6 +73,9 @@ check_flags() {
   matches "$name" '[a-z][a-z0-9-]{1,18}[a-z0-9]' || misused "--name is '$name': 3 to 20 small letters, digits and hyphens"
   [ -z "$alert" ] || matches "$alert" '[^ ,@]+@[^ ,@]+' || misused "--alert is '$alert': an email address is meant"
   matches "$instances" '[1-9][0-9]?|100' || misused "--instances is '$instances': a number from 1 to 100 is meant"
+  # Not shown: whoever has it can write there.
+  [ -z "$alert_url" ] || matches "$alert_url" 'https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?][!-~]*)?' ||
+    misused "NOVELSYNC_ALERT_URL is not an address that begins with https://"
   for viewer in ${viewers[@]+"${viewers[@]}"}; do
     matches "$viewer" '(user|group|serviceAccount|domain):[^ ]+' ||
       misused "--viewer is '$viewer': user:ann@example.com, group:…, serviceAccount:… or domain:… is meant; the page is not for all the world"
@@ -83,7 +87,7 @@ check_flags() {
 
 check_setting() {
   case $1 in
-    NOVELSYNC_STORAGE | NOVELSYNC_SCHEDULER_JOB | NOVELSYNC_FANOUT_TOPIC | GOOGLE_CLOUD_PROJECT | SUPABASE_* | DATABASE_URL)
+    NOVELSYNC_STORAGE | NOVELSYNC_SCHEDULER_JOB | NOVELSYNC_FANOUT_TOPIC | GOOGLE_CLOUD_PROJECT | SUPABASE_* | DATABASE_URL | NOVELSYNC_ALERT_URL)
       misused "--set $1: deploy.sh sets it, or keeps it out, itself"
       ;;
   esac
@@ -104,7 +108,7 @@ check_setting() {
 # The names of all that is made.
 name_everything() {
   sync_function=$name-sync status_function=$name-status events_function=$name-events
-  job=$name-hourly secret=$name-supabase-key
+  job=$name-hourly secret=$name-supabase-key alert_secret=$name-alert-url
   job_path=projects/$project/locations/$region/jobs/$job
   topic=$name-novels push_subscription=$name-novels-push
   dead_topic=$name-novels-dead # and its subscription

@@ -4,7 +4,7 @@
 enable_apis() {
   step "APIs"
   local apis=(run cloudfunctions cloudbuild artifactregistry cloudscheduler secretmanager storage iam) api urls=()
-  if [ -n "$alert" ]; then apis+=(monitoring); fi
+  if [ -n "$alert$alert_url" ]; then apis+=(monitoring); fi
   if [ -n "$events$fanout" ]; then apis+=(pubsub); fi
   for api in "${apis[@]}"; do urls+=("$api.googleapis.com"); done
   run gcloud services enable "${urls[@]}" "--project=$project"
@@ -78,16 +78,26 @@ make_bucket() {
 
 make_secret() {
   step "Secret"
-  look gcloud secrets describe "$secret" "--project=$project"
+  create_secret "$secret"
+  store_key
+  let_read "$secret" "${readers[@]}"
+}
+
+create_secret() {
+  look gcloud secrets describe "$1" "--project=$project"
   case $verbs in create*)
     remark_for create
-    run gcloud secrets create "$secret" --replication-policy=automatic "--project=$project"
+    run gcloud secrets create "$1" --replication-policy=automatic "--project=$project"
     ;;
   esac
-  store_key
-  local reader
-  for reader in "${readers[@]}"; do
-    run_patiently gcloud secrets add-iam-policy-binding "$secret" "--member=serviceAccount:$reader" \
+}
+
+# let_read SECRET ACCOUNT…
+let_read() {
+  local what=$1 reader
+  shift
+  for reader in "$@"; do
+    run_patiently gcloud secrets add-iam-policy-binding "$what" "--member=serviceAccount:$reader" \
       --role=roles/secretmanager.secretAccessor --condition=None "--project=$project"
   done
 }
@@ -112,18 +122,23 @@ store_key() {
 # deploy_function NAME ENTRY_POINT ACCOUNT SETTINGS FLAG…: the settings are those of its own, each with a | before it; the
 # flags say its memory, its time and how many there may be.
 deploy_function() {
-  local function=$1 entry_point=$2 service_account=$3 own=$4 environment setting
+  local function=$1 entry_point=$2 service_account=$3 own=$4 environment setting secrets
   shift 4
   # Separated by |, because a value may have a comma.
   environment="NOVELSYNC_STORAGE=$storage|SUPABASE_URL=$url|NOVELSYNC_SCHEDULER_JOB=$job_path|GOOGLE_CLOUD_PROJECT=$project$own"
   for setting in ${settings[@]+"${settings[@]}"}; do environment="$environment|$setting"; done
+  secrets="SUPABASE_SECRET_KEY=$secret:$key_version"
+  # The one for events never looks at the verdict.
+  if [ -n "$alert_version" ] && [ "$entry_point" != novel_changed ]; then
+    secrets="$secrets,NOVELSYNC_ALERT_URL=$alert_secret:$alert_version"
+  fi
   # A build takes minutes, and its log may have any words: not ten times.
   patience=3 run_patiently gcloud functions deploy "$function" --gen2 "--region=$region" "--runtime=$RUNTIME" --source=. \
     "--entry-point=$entry_point" --trigger-http --no-allow-unauthenticated "$@" --ingress-settings=all --cpu=1 \
     --concurrency=1 --min-instances=0 \
     "--service-account=$service_account" \
     "--build-service-account=projects/$project/serviceAccounts/$build_account" \
-    "--set-env-vars=^|^$environment" "--set-secrets=SUPABASE_SECRET_KEY=$secret:$key_version" "--project=$project"
+    "--set-env-vars=^|^$environment" "--set-secrets=$secrets" "--project=$project"
 }
 
 function_url() {

@@ -10,6 +10,7 @@ each_thing() {
   "$visit" "the function $status_function" functions "$status_function" --gen2 "--region=$region" "--project=$project"
   each_part_of_events "$visit"
   "$visit" "the secret $secret, with the key in it" secrets "$secret" "--project=$project"
+  "$visit" "the secret $alert_secret, with the webhook's address in it" secrets "$alert_secret" "--project=$project"
   for address in "$sync_account" "$status_account" "$events_account" "$caller_account" "$build_account"; do
     "$visit" "the service account $address" "iam service-accounts" "$address" "--project=$project"
   done

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from novelsync.alert_service import AlertService as AlertService
+    from novelsync.contracts import AlertReceiver as AlertReceiver
     from novelsync.contracts import Database as Database
     from novelsync.contracts import Messages as Messages
     from novelsync.contracts import Novels as Novels
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from novelsync.contracts import StatusSource as StatusSource
     from novelsync.contracts import Storage as Storage
     from novelsync.contracts import SyncDatabase as SyncDatabase
+    from novelsync.contracts import VerdictRecord as VerdictRecord
     from novelsync.errors import BookRefused as BookRefused
     from novelsync.errors import ConfigurationError as ConfigurationError
     from novelsync.errors import DatabaseNotReady as DatabaseNotReady
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from novelsync.errors import NovelSyncError as NovelSyncError
     from novelsync.errors import PayloadTooLarge as PayloadTooLarge
     from novelsync.errors import PublisherUnavailable as PublisherUnavailable
+    from novelsync.errors import ReceiverUnavailable as ReceiverUnavailable
     from novelsync.errors import RunInProgress as RunInProgress
     from novelsync.errors import SchedulerStopped as SchedulerStopped
     from novelsync.errors import SchedulerUnavailable as SchedulerUnavailable
@@ -48,14 +52,26 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES: Final = {
+    "alert_service": ("AlertService",),
     "contracts": (
-        *("Database", "Messages", "Novels", "Publisher", "RemovedRows", "Runs", "Scheduler", "StatusSource"),
-        *("Storage", "SyncDatabase"),
+        *(
+            "AlertReceiver",
+            "Database",
+            "Messages",
+            "Novels",
+            "Publisher",
+            "RemovedRows",
+            "Runs",
+            "Scheduler",
+            "StatusSource",
+        ),
+        *("Storage", "SyncDatabase", "VerdictRecord"),
     ),
     "errors": (
         *("BookRefused", "ConfigurationError", "DatabaseNotReady", "DatabaseUnavailable", "LeaseLost"),
         *("NovelSyncError", "PayloadTooLarge", "PublisherUnavailable", "RunInProgress", "SchedulerStopped"),
         *("SchedulerUnavailable", "StorageUnavailable", "TimeBudgetExceeded", "Unavailable", "WriteRejected"),
+        "ReceiverUnavailable",
     ),
     "models.report": ("Report",),
     "models.run": ("SyncOptions",),

@@ -1,14 +1,15 @@
 """What the core expects of a storage, a database, a publisher and a scheduler, as Protocols."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
-from novelsync.models.status import DatabaseStatus, Schedule, ServerInfo
+from novelsync.models.status import Alert, DatabaseStatus, ProblemPage, Schedule, ServerInfo, Verdict
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
@@ -121,13 +122,17 @@ class Novels(Protocol):
     def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
         """The stored text of each of these rows, by its id; a row that is gone meanwhile is left out."""
 
-    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+    def find_renames(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+    ) -> Sequence[tuple[str, str]]:
         """
-        Which novels are missing ones under another slug: slug to former slug, each of them at most once.
+        Which novels may be stored under another slug: pairs of slug and former slug, the likeliest first.
 
-        ``novels``: new novels, as read; None: those that were stored lately, in a later run than the missing ones.
+        ``novels``: as read, and none of them is what is stored under its own slug; None: those that were stored lately,
+        in a later run than one that is missing, and the former slugs are those of missing ones.
         ``missing``: slugs that count as missing besides those that are marked so.
-        What was removed counts only if that was lately: `public.novelsync_find_renames` says how long ago.
+        What was removed counts only if that was lately: `public.novelsync_find_renames` says how long ago. Empty if it
+        would take too long.
         """
 
     def write(
@@ -209,6 +214,40 @@ class StatusSource(Protocol):
     def status(self) -> DatabaseStatus:
         """What the database says about itself."""
 
+    def problems(self, kind: str, after: str | None, limit: int) -> ProblemPage:
+        """
+        All open problems of a kind, or the novels that are marked as ``missing``, by slug; a page of them.
+
+        ``after``: the slug that the last page ended with; None: the first page.
+        """
+
+
+class VerdictRecord(Protocol):
+    """The changes of the verdict, as the database remembers them: each is told once, whoever looks."""
+
+    def note_verdict(
+        self, verdict: Verdict, reasons: Sequence[str], at: datetime, claim: str, seconds: int
+    ) -> Alert | None:
+        """
+        Notes the verdict if it has changed, and claims the oldest change that has not been told; None: there is none.
+
+        ``at``: `DatabaseStatus.at`. ``claim``: a UUID of this attempt; for so many ``seconds`` no other one gets it.
+        """
+
+    def alert_told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
+        """Records that it was told; or else that it may be claimed again after ``pause`` seconds."""
+
+
+class AlertReceiver(Protocol):
+    """Who is told of changes of the verdict."""
+
+    @property
+    def name(self) -> str:
+        """Which one this is, to be shown to people; without secrets."""
+
+    def send(self, document: Mapping[str, Any]) -> None:
+        """Returns once it was taken, within seconds. Raises `ReceiverUnavailable`."""
+
 
 class Messages(Protocol):
     """The messages by which a run gives novels to other processes, as the database remembers them."""
@@ -230,7 +269,7 @@ class Messages(Protocol):
         """All answers to the run's messages."""
 
 
-class Database(SyncDatabase, RemovedRows, StatusSource, Messages, Protocol):
+class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, Messages, Protocol):
     """
     The site's tables and NovelSync's bookkeeping, for every purpose.
 

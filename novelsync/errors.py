@@ -7,7 +7,8 @@ Everything that can go wrong, sorted by what to do next.
     │   ├── StorageUnavailable
     │   ├── DatabaseUnavailable
     │   ├── SchedulerUnavailable
-    │   └── PublisherUnavailable
+    │   ├── PublisherUnavailable
+    │   └── ReceiverUnavailable
     ├── RunInProgress         another run has the lease: skip this one
     ├── SchedulerStopped      a stopped scheduler starts no run, even if asked to: start it first
     ├── LeaseLost             another run has taken the lease: stop, and write nothing more
@@ -63,6 +64,10 @@ class SchedulerUnavailable(Unavailable):
 
 class PublisherUnavailable(Unavailable):
     """Messages could not be handed over for delivery."""
+
+
+class ReceiverUnavailable(Unavailable):
+    """Whoever is to be told of a change of the verdict did not take it."""
 
 
 class RunInProgress(NovelSyncError):

@@ -1,18 +1,54 @@
 """Every setting, with its default and what it is for. No other file reads the environment."""
 
+import os
 import re
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError, ValidationInfo, field_validator
+from dotenv.parser import Binding, parse_stream
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from novelsync.errors import ConfigurationError
 from novelsync.planning.guards import Limits
+from novelsync.text.amounts import byte_count, seconds, share
+from novelsync.text.spelling import SAME, meant
 
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+def _read_as(read: Callable[[str], object], words: str, least: float = 0) -> BeforeValidator:
+    """``words``: what a value has to be, where ``read`` does not understand it or it is below ``least``."""
+
+    def validate(written: object) -> object:
+        try:
+            value = read(str(written))
+        except ValueError:
+            value = None
+        if value is None or (isinstance(value, (int, float)) and value < least):
+            raise ValueError(f"it must be {words}")
+        return value
+
+    return BeforeValidator(validate)
+
+
+_DURATION: Final = "seconds, or a time like 90s, 5m, 1h30m or 2d"
+
+Positive = Annotated[int, _read_as(int, "a whole number above 0", 1)]
+Duration = Annotated[int, _read_as(seconds, f"above 0: {_DURATION}", 1)]
+Patience = Annotated[int, _read_as(seconds, _DURATION)]
+Size = Annotated[int, _read_as(byte_count, "above 0: bytes, or a size like 256MB or 1.5GiB", 1)]
+Share = Annotated[float, _read_as(share, "a share from 0 to 1, or from 0% to 100%")]
+Place = Annotated[str, _read_as(lambda written: written.strip() or None, "the name of a place, and it is blank")]
+LogFormat = Annotated[
+    Literal["json", "text"],
+    _read_as(lambda written: written if written in ("json", "text") else None, "json or text"),
+]
+
+DEFAULT_STORAGE: Final = "storage/novels"
+"""The only folder that is ever made where there is none: see `novelsync.wiring.make_default_storage`."""
+
+_ENV_FILE: Final = ".env"
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 
@@ -21,7 +57,7 @@ class FileSettings(BaseSettings):
     """The settings that are needed where only files are looked at. Read as `Settings` are."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=_ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -30,11 +66,11 @@ class FileSettings(BaseSettings):
     )
 
     storage: Place = Field(
-        "storage/novels",
+        DEFAULT_STORAGE,
         validation_alias="NOVELSYNC_STORAGE",
         description="Folder that holds `<slug>/book_info.json`, or a bucket: `gs://bucket/prefix`.",
     )
-    max_file_bytes: Positive = Field(
+    max_file_bytes: Size = Field(
         268_435_456, validation_alias="NOVELSYNC_MAX_FILE_BYTES", description="A larger file is refused."
     )
 
@@ -56,7 +92,7 @@ class Settings(FileSettings):
     supabase_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
-        description="The project's secret key (`sb_secret_…`), or the older service role key.",
+        description="The project's secret key (`sb_secret_…`); or the legacy service role key.",
     )
     database_url: SecretStr | None = Field(
         None,
@@ -71,7 +107,7 @@ class Settings(FileSettings):
     workers: Positive = Field(
         4, validation_alias="NOVELSYNC_WORKERS", description="Threads that read and write novels."
     )
-    time_budget: Positive | None = Field(
+    time_budget: Duration | None = Field(
         None,
         validation_alias="NOVELSYNC_TIME_BUDGET",
         description="Seconds after which a run starts no more novels; in Cloud Run 1500, elsewhere no limit.",
@@ -86,12 +122,12 @@ class Settings(FileSettings):
         validation_alias="NOVELSYNC_CHAPTER_REMOVAL_LIMIT",
         description="If more than this share of a novel's chapters is missing from its file, all of them stay.",
     )
-    removal_grace: Annotated[int, Field(ge=0)] = Field(
+    removal_grace: Patience = Field(
         5400,
         validation_alias="NOVELSYNC_REMOVAL_GRACE",
         description="Seconds that a novel has to be missing before it is removed.",
     )
-    stale_after: Positive = Field(
+    stale_after: Duration = Field(
         7800,
         validation_alias="NOVELSYNC_STALE_AFTER",
         description="Seconds without a finished run after which the status says `stale`.",
@@ -106,12 +142,20 @@ class Settings(FileSettings):
         validation_alias="NOVELSYNC_FANOUT_TOPIC",
         description="The Pub/Sub topic, `projects/…/topics/…`, by which a run gives its novels to others; unset: none.",
     )
-    database_limit: Positive | None = Field(
+    database_limit: Size | None = Field(
         None,
         validation_alias="NOVELSYNC_DATABASE_LIMIT",
         description="Bytes; when the database has over 90 % of them, the status says `attention`. Unset: not checked.",
     )
-    log_format: Literal["json", "text"] | None = Field(
+    alert_url: SecretStr | None = Field(
+        None,
+        validation_alias="NOVELSYNC_ALERT_URL",
+        description="A webhook, Slack's for instance, that is told of every change of the verdict. A secret.",
+    )
+    metrics: bool = Field(
+        False, validation_alias="NOVELSYNC_METRICS", description="`1`: `GET /metrics` answers, for Prometheus."
+    )
+    log_format: LogFormat | None = Field(
         None,
         validation_alias="NOVELSYNC_LOG_FORMAT",
         description="`json` or `text`; by itself `json` in Cloud Run and `text` elsewhere.",
@@ -173,6 +217,17 @@ class Settings(FileSettings):
             raise ValueError("it must be projects/<project>/topics/<topic>")
         return name
 
+    @field_validator("alert_url")
+    @classmethod
+    def _check_alert_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        plain = url.get_secret_value().strip()
+        local = r"http://(localhost|127\.0\.0\.1|\[::1\])"
+        if not re.fullmatch(rf"(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|{local})(:\d{{1,5}})?([/?][!-~]*)?", plain):
+            raise ValueError("it must be https://…, or http://localhost…")
+        return SecretStr(plain)
+
     @property
     def given(self) -> list[str]:
         """The names of the settings that were not left to their defaults."""
@@ -198,7 +253,9 @@ class Settings(FileSettings):
         return self.log_format or ("json" if self.in_cloud else "text")
 
 
-_NEVER_SHOWN = frozenset({"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"})
+_NEVER_SHOWN = frozenset(
+    {"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL", "NOVELSYNC_ALERT_URL"}
+)
 """Settings whose values no message shows. A wrong SUPABASE_URL may turn out to be a key."""
 
 
@@ -214,21 +271,73 @@ def load_file_settings() -> FileSettings:
 
 def _load(settings: type[_Settings]) -> _Settings:
     try:
-        return settings()  # filled from the environment
-    except ValidationError as error:
-        wrong = "; ".join(_message(details) for details in error.errors(include_url=False))
-        raise ConfigurationError(wrong, "fix it in the environment or in .env; README.md lists the settings") from None
+        loaded, wrong = _read(settings)
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError as error:
         # The position, and not the error itself, which quotes the file.
         reason = f"byte {error.start} is not UTF-8"
+    else:
+        if loaded and not wrong:
+            return loaded
+        hint = "fix it in the environment or in .env; README.md lists the settings"
+        raise ConfigurationError("; ".join(wrong), hint)
     raise ConfigurationError(f".env cannot be read: {reason}", "save it as UTF-8, readable for you")
+
+
+def _read(settings: type[_Settings]) -> tuple[_Settings | None, list[str]]:
+    """The settings, and all that is wrong with them. Raises `OSError`, `UnicodeDecodeError`."""
+    wrong = [*_wrong_names(settings, _bindings())]
+    try:
+        return settings(), wrong  # filled from the environment
+    except ValidationError as error:
+        return None, [*wrong, *(_message(details) for details in error.errors(include_url=False))]
+
+
+def _bindings() -> list[Binding]:
+    """What ``.env`` says, line by line. Raises `OSError`, `UnicodeDecodeError`."""
+    if not Path(_ENV_FILE).is_file():
+        return []
+    with Path(_ENV_FILE).open(encoding="utf-8") as file:
+        return list(parse_stream(file))
+
+
+def _names(settings: type[BaseSettings]) -> list[tuple[str, ...]]:
+    """The variables of the environment, those of one setting together."""
+    aliases = (field.validation_alias for field in settings.model_fields.values())
+    return [tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (str(alias),) for alias in aliases]
+
+
+def _wrong_names(settings: type[BaseSettings], bindings: list[Binding]) -> Iterator[str]:
+    """
+    Lines of ``.env`` that set nothing, and names that no setting has, but that look as if they should be one's.
+
+    Whoever needs only some settings is told of what may have been meant for one of those.
+    """
+    for line in bindings:
+        if line.error or (line.key and line.value is None):
+            yield f"line {line.original.line} of .env has no =, and so sets nothing"  # not quoted: it may be a key
+    values = {**os.environ, **{line.key: line.value for line in bindings if line.key}}
+    given = {name.upper() for name, value in values.items() if value}
+    known = {name: names for names in _names(Settings) for name in names}
+    mine = {name for names in _names(settings) for name in names}
+    for name in sorted(given - known.keys()):
+        ours = name.startswith("NOVELSYNC_")
+        near = meant(name, known) if ours else _misspelled(name, known.keys())
+        wrong = ours or (near and given.isdisjoint(known[near]))
+        if wrong and (settings is Settings or near in mine):
+            yield f"{name} is no setting" + (f", did you mean {near}?" if near else "")
+
+
+def _misspelled(name: str, known: Iterable[str]) -> str:
+    """What a name of any program is a misspelling of. A longer name that ends or begins like ours is not."""
+    near = meant(name, set(known) - {"K_SERVICE"}, SAME)
+    return "" if name.startswith(f"{near}_") or name.endswith(f"_{near}") else near
 
 
 def _message(details: ErrorDetails) -> str:
     name = str(details["loc"][0])
     # Where a setting is missing, pydantic names the field and not the variable of the environment.
     name = {"supabase_key": "SUPABASE_SECRET_KEY", "database_url": "DATABASE_URL"}.get(name, name)
-    message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = details["msg"].removeprefix("Value error, ")
     return f"{name}: {message}" if name in _NEVER_SHOWN else f"{name} is {details['input']!r}: {message}"

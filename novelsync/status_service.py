@@ -2,32 +2,41 @@
 
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
 
 from novelsync.contracts import StatusSource, Storage
-from novelsync.errors import ConfigurationError, SchedulerUnavailable, StorageUnavailable
-from novelsync.models.report import ReportedProblem, whole_seconds
-from novelsync.models.results import Outcome
+from novelsync.errors import ConfigurationError, NovelSyncError, SchedulerUnavailable, StorageUnavailable
+from novelsync.models.problems import SHOWN_PROBLEMS, ProblemKind
+from novelsync.models.report import NAMED_MISSING, MissingNovel, ReportedProblem, timestamp, whole_seconds
 from novelsync.models.status import (
     DatabaseStatus,
+    ListedProblem,
     Pending,
+    ProblemPage,
     SchedulerStatus,
     Status,
     StatusProblem,
     StorageLook,
-    Verdict,
 )
+from novelsync.planning.guards import DEFAULT_LIMITS
 from novelsync.planning.listing import Listing
-from novelsync.planning.run_plan import make_plan
+from novelsync.planning.run_plan import make_plan, missing_longest
 from novelsync.scheduler_service import SchedulerService
+from novelsync.verdict import age, judge, nothing_in
 
 CACHE_SECONDS: Final = 60
 """How long a look at the storage is reused, so that reloading the page costs storage and database next to nothing."""
 
-FULL: Final = 0.9
-"""The share of its limit above which a database needs attention, while there is still room to do something."""
+MISSING: Final = "missing"
+"""Beside the kinds of problems: novels that the storage no longer has and that readers still see."""
+
+
+LISTED_KINDS: Final = (*(kind.value for kind in ProblemKind if kind is not ProblemKind.UNAVAILABLE), MISSING)
+"""What `StatusService.problems` lists: all but what passes by itself, which is not kept."""
 
 
 class StatusService:
@@ -41,6 +50,7 @@ class StatusService:
         *,
         stale_after: int,
         database_limit: int | None = None,
+        grace: float = DEFAULT_LIMITS.grace,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,42 +58,43 @@ class StatusService:
         ``scheduler``: None if the status is to say nothing of one.
 
         ``stale_after``: seconds without a finished run until the verdict is ``stale``. ``database_limit``: in bytes.
+        ``grace``: seconds that a novel has to be missing before it is removed.
         """
         self._storage = storage
         self._database = database
         self._scheduler = scheduler
         self._stale_after = stale_after
         self._database_limit = database_limit
+        self._grace = grace
         self._now = now
         self._monotonic = monotonic
         self._look: StorageLook | None = None
         self._look_expires = 0.0
         self._lock = threading.Lock()
 
-    def status(self, *, look_at_storage: bool = True) -> Status:
+    def status(
+        self, *, look_at_storage: bool = True, named: int = NAMED_MISSING, stored: DatabaseStatus | None = None
+    ) -> Status:
         """
         If the storage or the scheduler is unavailable, the reason is part of it. Raises `DatabaseUnavailable`.
 
         ``look_at_storage``: False for a monitor that calls every minute; then the scheduler is not asked either, unless
-        the last run is so old that its answer decides the verdict.
+        the last run is so old that its answer decides the verdict. ``named``: how many missing novels to name.
+        ``stored``: what the database says, if the caller has asked it already.
         """
-        stored, now = self._database.status(), self._now()
-        ask = look_at_storage or _age(stored, now) > self._stale_after
+        stored, now = stored or self._database.status(), self._now()
+        ask = look_at_storage or age(stored, now) > self._stale_after
         schedule, no_schedule = self._ask_scheduler() if ask else (None, [])
+        look, error = self._try_to_look(stored) if look_at_storage else (None, None)
         judgement = judge(
             stored,
             stale_after=self._stale_after,
             now=now,
             stopped=schedule is not None and not schedule.is_running,
             database_limit=self._database_limit,
+            unreadable=error,
+            empty=nothing_in(self._storage.location) if look and not look.novels else "",
         )
-        reasons = judgement.reasons + no_schedule
-        look = None
-        if look_at_storage:
-            try:
-                look = self._look_at_storage(stored)
-            except (StorageUnavailable, ConfigurationError) as error:
-                reasons.append(error.message)
         return Status(
             novels_in_storage=look and look.novels,
             last_check=look and whole_seconds(look.at),
@@ -96,7 +107,7 @@ class StatusService:
             removed_novels=stored.removed_novels,
             pending=look and look.pending,
             verdict=judgement.verdict,
-            reasons=reasons,
+            reasons=[*judgement.reasons, *no_schedule],
             scheduler=schedule,
             last_run=stored.last_report,
             metrics=stored.metrics,
@@ -105,9 +116,41 @@ class StatusService:
                 for problem in stored.open_problems.problems
             ],
             problems_total=stored.open_problems.total,
+            problems_by_kind=stored.open_problems.counts,
+            missing=look and self._missing(look, stored, named),
             running=stored.running,
             runs=stored.runs,
+            cause=judgement.cause,
+            storage_error=error,
         )
+
+    def problems(self, kind: str, after: str | None = None, limit: int = SHOWN_PROBLEMS) -> ProblemPage:
+        """
+        A page of all the problems of a kind, or of the novels that are ``missing``; see `StatusSource.problems`.
+
+        Raises `DatabaseUnavailable`.
+        """
+        page = self._database.problems(kind, after, limit)
+        if kind != MISSING:
+            return page
+        # What is held of the library as a whole has no slug, and so comes first.
+        held = any(not each.slug for each in self._database.problems(ProblemKind.HELD, None, 1).problems)
+        said = [_said_of_missing(each, self._grace, held=held) for each in page.problems]
+        return msgspec.structs.replace(page, problems=said)
+
+    def every_problem(self, kind: str) -> Iterator[ListedProblem]:
+        """The same on all pages."""
+        after = None
+        while True:
+            page = self.problems(kind, after)
+            yield from page.problems
+            if page.next is None:
+                return
+            after = page.next
+
+    def _missing(self, look: StorageLook, stored: DatabaseStatus, named: int) -> list[MissingNovel]:
+        held = any(not problem.slug and problem.kind is ProblemKind.HELD for problem in stored.open_problems.problems)
+        return [MissingNovel.of(file, look.at, self._grace, held=held) for file in look.missing[:named]]
 
     def _ask_scheduler(self) -> tuple[SchedulerStatus | None, list[str]]:
         """What it says, and if it says nothing, why."""
@@ -117,6 +160,13 @@ class StatusService:
             return self._scheduler.get_scheduler_status(), []
         except (SchedulerUnavailable, ConfigurationError) as error:
             return None, [error.message]
+
+    def _try_to_look(self, stored: DatabaseStatus) -> tuple[StorageLook | None, NovelSyncError | None]:
+        """What the storage has; or why it could not be looked at."""
+        try:
+            return self._look_at_storage(stored), None
+        except (StorageUnavailable, ConfigurationError) as error:
+            return None, error
 
     def _look_at_storage(self, stored: DatabaseStatus) -> StorageLook:
         with self._lock:
@@ -131,46 +181,17 @@ class StatusService:
                 plan = make_plan(listing, self._database.known_files())
                 changed = len(plan.revisions)
                 pending = Pending(len(plan.to_read) - changed, changed, len(plan.missing))
-                look = self._look = StorageLook(at, len(listing), pending)
+                missing = missing_longest(plan.missing, len(plan.missing))
+                look = self._look = StorageLook(at, len(listing), pending, missing)
                 self._look_expires = self._monotonic() + CACHE_SECONDS
             return look
 
 
-class Judgement(NamedTuple):
-    """A verdict, and why."""
-
-    verdict: Verdict
-    reasons: list[str]
-
-
-def judge(
-    stored: DatabaseStatus, *, stale_after: int, now: datetime, stopped: bool = False, database_limit: int | None = None
-) -> Judgement:
-    """The first verdict that applies. ``stopped``: the scheduler is known to be stopped."""
-    runs = stored.last_runs
-    if not runs:
-        return Judgement(Verdict.NEVER_RUN, ["no run has finished yet"])
-    if len(runs) > 1 and all(run.outcome is Outcome.FAILED for run in runs):
-        why = [problem.message for problem in runs[0].report.problems[:1]] if runs[0].report else []
-        return Judgement(Verdict.FAILING, ["the last two runs failed", *why])
-    if (age := _age(stored, now)) > stale_after:
-        why = [f"the last run finished {age / 60:.0f} minutes ago, over the limit of {stale_after / 60:.0f}"]
-        if stopped:
-            return Judgement(Verdict.STOPPED, ["the scheduler is stopped", *why])
-        return Judgement(Verdict.STALE, why)
-    open_problems = {"refused": stored.open_problems.counts.get("refused", 0), "held": stored.open_problems.held}
-    reasons = [f"novels {kind}: {count}" for kind, count in open_problems.items() if count]
-    if blank := stored.open_problems.blank:
-        reasons.append(f"novels without any text: {blank}")
-    deferred = [run.report.novels.deferred if run.report else 0 for run in runs]
-    if len(deferred) > 1 and all(deferred):
-        reasons.append(f"runs end before they are done: novels deferred: {deferred[0]}, and {deferred[1]} before that")
-    if database_limit and stored.bytes > FULL * database_limit:
-        share = f"{stored.bytes / database_limit:.0%} of NOVELSYNC_DATABASE_LIMIT"
-        reasons.append(f"the database has {stored.bytes / 1e6:,.0f} MB, {share}")
-    return Judgement(Verdict.ATTENTION if reasons else Verdict.OK, reasons)
-
-
-def _age(stored: DatabaseStatus, now: datetime) -> float:
-    """Seconds since a run finished; 0 if none ever did."""
-    return (now - stored.last_runs[0].finished_at).total_seconds() if stored.last_runs else 0
+def _said_of_missing(novel: ListedProblem, grace: float, *, held: bool) -> ListedProblem:
+    if novel.since is None:
+        return novel
+    hint = "it stays until the removal of all that is missing is accepted, or its file is back"
+    if not held:
+        goes = timestamp(novel.since + timedelta(seconds=grace))
+        hint = f"the first run after {goes} hides it from readers, unless its file is back"
+    return msgspec.structs.replace(novel, message=f"missing from storage since {timestamp(novel.since)}", hint=hint)

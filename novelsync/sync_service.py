@@ -35,7 +35,7 @@ from novelsync.models.source import SourceFile, TextFile, texts_digest
 from novelsync.models.stored import KnownNovel
 from novelsync.planning.guards import DEFAULT_LIMITS, Limits
 from novelsync.planning.listing import Listing, remarks_on
-from novelsync.planning.run_plan import RunPlan, make_plan
+from novelsync.planning.run_plan import RunPlan, make_plan, rules_of
 from novelsync.running.dry_run import DryRunDatabase
 from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper, TimeLimit
 from novelsync.running.local_executor import LocalExecutor
@@ -114,11 +114,13 @@ class SyncService:
         executor: Executor | None = None,
         stopped: threading.Event | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        after_run: Callable[[], object] = lambda: None,
         dry_run: bool = False,
     ) -> None:
         """
         ``executor``: None for threads of this process. ``stopped``: the event that `stop` sets; others may wait for it.
 
+        ``after_run``: called once the report of a whole run is stored.
         ``dry_run``: the database writes nothing, and reports say so.
         """
         self._storage = storage
@@ -126,6 +128,7 @@ class SyncService:
         self._config = config
         self._stopped = stopped or threading.Event()
         self._monotonic = monotonic
+        self._after_run = after_run
         self._dry_run = dry_run
         self._syncer = NovelSyncer(storage, database, config.max_file_bytes, config.limits)
         self._executor = executor or LocalExecutor(self.sync_chapters, database, config.workers)
@@ -174,9 +177,9 @@ class SyncService:
                 return None
             self._stopped.wait(self._config.join_seconds)
             known, now = self._known(slug), self._present(slug)
-            if now.was_written_after(generation) or (known and known.version == now.state):
+            if now.was_written_after(generation) or (known and known.state == now.state):
                 return None
-        elif not is_book or (known and known.version.isdecimal() and int(known.version) >= generation):
+        elif not is_book or (known and known.state.isdecimal() and int(known.state) >= generation):
             return None
         return self._sync_one(slug, known, RunContext())
 
@@ -216,7 +219,7 @@ class SyncService:
 
     def sync_some_novels(self, slugs: Sequence[str], trigger: str, options: SyncOptions = DEFAULT_OPTIONS) -> Report:
         """Syncs these novels, each as `sync_novel_to_db` does, and reports on them alone. Removes none."""
-        slugs = list(dict.fromkeys([*slugs, *sorted(options.accept)]))
+        slugs = list(dict.fromkeys([*slugs, *sorted(options.acceptances)]))
         run = self._new_run(trigger)
         found = Findings(novels_in_storage=len(slugs), to_read=len(slugs))
         with _log_lines_of(run):
@@ -280,7 +283,9 @@ class SyncService:
             except NovelSyncError as error:
                 return self._report(run, Findings(error=error))
             started()
-            return self._run(run, state, options, progress)
+            report = self._run(run, state, options, progress)
+            self._after_run()
+            return report
 
     def _run(self, run: Run, state: RunState, options: SyncOptions, progress: Progress) -> Report:
         """The run that has the lease. Whatever ends it, what it found out before that is stored as its report."""
@@ -302,10 +307,10 @@ class SyncService:
         """Yields what is known after each step. Raises what ends the run."""
         time_limit = TimeLimit(self._config.time_budget, self._stopped, self._monotonic)
         # When a limit is raised, what it held has to be looked at again, although no file has changed.
-        depends_on = self._config.max_file_bytes, self._config.limits.removals, self._config.limits.grace
+        rules = rules_of(self._config.limits, self._config.max_file_bytes)
         with_texts = self._database.with_texts() if state.any_texts else frozenset()
         strays: dict[str, str] = {}
-        listing = Listing(self._storage.listing(with_texts, strays.__setitem__), *depends_on)
+        listing = Listing(self._storage.listing(with_texts, strays.__setitem__), rules)
         remarks = remarks_on(listing, strays)
         found = replace(Findings(resume_at=state.resume_at).listed(listing), remarks=remarks)
         yield found
@@ -313,14 +318,14 @@ class SyncService:
             yield found.nothing_new(listing, state)
             return
 
-        plan = make_plan(listing, self._database.known_files(), options.read_again).starting_at(state.resume_at)
+        plan = make_plan(listing, self._database.known_files(), options.read_again, rules).starting_at(state.resume_at)
         found = found.planned(plan)
         yield found
         mark_missing(self._database, run.run_id, plan)
         renames, plan = find_renames(self._database, plan)
         found = found.planned(plan)
 
-        context = RunContext(run.run_id, options, renames, any_missing=bool(plan.missing or plan.removed))
+        context = RunContext(run.run_id, options, renames, nothing_stored=not (plan.stored or plan.removed))
         execution = self._executor.execute(plan, context, time_limit, progress)
         resume_at = state.resume_at if execution.error else execution.resume_at
         found = replace(found, execution=execution, resume_at=resume_at)
@@ -329,7 +334,7 @@ class SyncService:
             raise execution.error
 
         removals = Removals(self._storage, self._database, self._config.limits)
-        removal = removals.remove(run.run_id, plan, execution, state, options.accept_removals)
+        removal = removals.remove(run.run_id, plan, execution, state, options)
         found = replace(found, removal=removal, remarks=[*remarks, *self._remarks_on_absent(options, plan)])
         yield found
         found = replace(found, open_problems=self._database.open_problems())
@@ -340,14 +345,15 @@ class SyncService:
         present = {novel.slug for novel in (plan.to_read if options.accept else ())}
         return [
             Problem.remark(slug, f"there is no {slug!r} in {self._storage.location}, so nothing was accepted")
-            for slug in sorted(options.accept - present)
+            for slug in sorted(options.acceptances.keys() - present)
         ]
 
     def _new_run(self, trigger: str) -> Run:
-        return Run(str(uuid4()), trigger, self._database.name, datetime.now(UTC), self._dry_run)
+        grace = self._config.limits.grace
+        return Run(str(uuid4()), trigger, self._database.name, datetime.now(UTC), self._dry_run, grace)
 
     def _report(self, run: Run, found: Findings) -> Report:
-        report = make_report(run, found, datetime.now(UTC))
+        report = make_report(run, replace(found, stopped=self._stopped.is_set()), datetime.now(UTC))
         level = {Outcome.OK: log.info, Outcome.FAILED: log.error}.get(report.outcome, log.warning)
         published = report.as_dict()
         level("run_ended", **{key: published[key] for key in _LOGGED}, reason=found.error and found.error.message)

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from novelsync.contracts import Database, Messages, Scheduler, Storage
+from novelsync.alert_service import AlertService
+from novelsync.contracts import AlertReceiver, Database, Messages, Scheduler, Storage
 from novelsync.database.client import SqlClient
 from novelsync.database.transports import Transport
-from novelsync.errors import ConfigurationError
+from novelsync.errors import ConfigurationError, StorageUnavailable
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.scheduler_service import SchedulerService
-from novelsync.settings import Settings, load_settings
+from novelsync.settings import DEFAULT_STORAGE, Settings, load_settings
 from novelsync.status_service import StatusService
 from novelsync.sync_service import Executor, SyncConfig, SyncService
 from novelsync.text.logs import configure_logs
@@ -31,6 +33,7 @@ class Parts:
     sync_service: SyncService
     status_service: StatusService
     scheduler_service: SchedulerService
+    alert_service: AlertService
 
 
 @contextmanager
@@ -53,6 +56,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
             SyncConfig(settings.workers, settings.max_file_bytes, settings.limits, settings.effective_time_budget),
             executor=open_executor(settings, database),
             stopped=stopped,
+            after_run=lambda: alerts.look(),  # noqa: PLW0108 — made further down
         )
         with open_scheduler(settings, service if serving else None) as scheduler:
             schedule = SchedulerService(scheduler, database)
@@ -63,8 +67,10 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 schedule if scheduler else None,
                 stale_after=settings.stale_after,
                 database_limit=settings.database_limit,
+                grace=settings.removal_grace,
             )
-            yield Parts(settings, storage, database, service, status, schedule)
+            alerts = AlertService(status, database, open_receiver(settings), storage=storage.location)
+            yield Parts(settings, storage, database, service, status, schedule, alerts)
 
 
 _of_this_process: Parts | None = None
@@ -110,6 +116,24 @@ def close_parts() -> None:
         _opened.close()
 
 
+def make_default_storage(settings: Settings) -> bool:
+    """
+    Makes `DEFAULT_STORAGE` if that is the storage and is not there, so that a first try needs no preparation.
+
+    Any other folder that is not there is mistyped, or its disk is not mounted. Returns whether it was made.
+    """
+    folder = Path(settings.storage)
+    if settings.storage != DEFAULT_STORAGE or folder.exists() or folder.is_symlink():
+        return False
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"the storage {settings.storage} could not be made: {error.strerror}", "make it, or set NOVELSYNC_STORAGE"
+        ) from error
+    return True
+
+
 def open_storage(location: str, *, patience: float = 120) -> Storage:
     """
     The storage at ``location``, without looking at it yet.
@@ -128,6 +152,19 @@ def open_storage(location: str, *, patience: float = 120) -> Storage:
     from novelsync.storage.local import LocalStorage
 
     return LocalStorage(location)
+
+
+def open_receiver(settings: Settings) -> AlertReceiver | None:
+    """Who is told of changes of the verdict; None: nobody."""
+    if not settings.alert_url:
+        return None
+    from novelsync.webhook import Webhook
+
+    url = settings.alert_url.get_secret_value()
+    register_secret(url)
+    register_secret(urlsplit(url).path)
+    register_secret(urlsplit(url).query)
+    return Webhook(url)
 
 
 def open_executor(settings: Settings, messages: Messages) -> Executor | None:

@@ -148,6 +148,7 @@ def _emptied(url: str) -> bool:
         connection.execute(
             "delete from chapters; delete from novels; delete from novelsync.files; delete from novelsync.runs;"
             " delete from novelsync.staging; delete from novelsync.messages; delete from novelsync.lease;"
+            " delete from novelsync.alerts;"
             " alter sequence novels_id_seq restart; alter sequence chapters_id_seq restart;"
             " alter sequence chapter_changes_id_seq restart;"
             " insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000')"
@@ -238,7 +239,7 @@ def prompt(library: Library, database: SqlClient) -> SyncService:
 
 def make_service(library: Library, database: SqlClient, **options: Any) -> SyncService:
     """``options``: those of `SyncConfig`, and of `SyncService` itself."""
-    own = {name: options.pop(name) for name in ("executor", "stopped", "monotonic") if name in options}
+    own = {n: options.pop(n) for n in ("executor", "stopped", "monotonic", "after_run") if n in options}
     config = SyncConfig(**{"workers": 4, "max_file_bytes": 100_000_000} | options)
     return SyncService(LocalStorage(str(library.folder)), database, config, **own)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from novelsync.errors import ConfigurationError
-from novelsync.settings import Settings, load_settings
+from novelsync.settings import Settings, load_file_settings, load_settings
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -15,7 +15,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError) as error:
         load_settings()
-    assert error.value.__suppress_context__, "pydantic's error shows values"
+    assert error.value.__context__ is None, "pydantic's error shows values"
     return error.value.message + error.value.hint
 
 
@@ -125,3 +125,97 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
             expected[name] = "" if field.default is None else str(field.default)
     del expected["K_SERVICE"]
     assert listed == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "means"),
+    [
+        ("NOVELSYNC_TIME_BUDGET", "5m", 300),
+        ("NOVELSYNC_TIME_BUDGET", "300", 300),
+        ("NOVELSYNC_STALE_AFTER", "2h10m", 7800),
+        ("NOVELSYNC_REMOVAL_GRACE", "1.5 hours", 5400),
+        ("NOVELSYNC_REMOVAL_GRACE", "0", 0),
+        ("NOVELSYNC_MAX_FILE_BYTES", "256MB", 256_000_000),
+        ("NOVELSYNC_MAX_FILE_BYTES", "256 MiB", 268_435_456),
+        ("NOVELSYNC_DATABASE_LIMIT", "500000000", 500_000_000),
+        ("NOVELSYNC_REMOVAL_LIMIT", "10%", 0.1),
+        ("NOVELSYNC_CHAPTER_REMOVAL_LIMIT", "0.25", 0.25),
+    ],
+)
+def test_durations_sizes_and_shares_are_read_as_people_write_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, written: str, means: float
+) -> None:
+    monkeypatch.setenv(name, written)
+    settings = load_settings()
+    assert getattr(settings, name.removeprefix("NOVELSYNC_").lower()) == means
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "words"),
+    [
+        ("NOVELSYNC_WORKERS", "many", "it must be a whole number above 0"),
+        ("NOVELSYNC_WORKERS", "0", "it must be a whole number above 0"),
+        ("NOVELSYNC_TIME_BUDGET", "5 minuets", "it must be above 0: seconds, or a time like 90s, 5m, 1h30m or 2d"),
+        ("NOVELSYNC_STALE_AFTER", "0", "it must be above 0: seconds"),
+        ("NOVELSYNC_REMOVAL_GRACE", "0.5", "it must be seconds, or a time like"),
+        ("NOVELSYNC_MAX_FILE_BYTES", "big", "it must be above 0: bytes, or a size like 256MB"),
+        ("NOVELSYNC_DATABASE_LIMIT", "-5", "it must be above 0: bytes"),
+        ("NOVELSYNC_REMOVAL_LIMIT", "110%", "it must be a share from 0 to 1, or from 0% to 100%"),
+        ("NOVELSYNC_REMOVAL_LIMIT", "nan", "it must be a share from 0 to 1"),
+        ("NOVELSYNC_LOG_FORMAT", "xml", "it must be json or text"),
+        ("NOVELSYNC_STORAGE", "  ", "it is blank"),
+    ],
+)
+def test_what_a_value_has_to_be_is_said_in_our_own_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, written: str, words: str
+) -> None:
+    assert f"{name} is {written!r}: " in (said := refused(monkeypatch, **{name: written}))
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("NOVELSYNC_WORKER", "NOVELSYNC_WORKERS"),
+        ("NOVELSYNC_STROAGE", "NOVELSYNC_STORAGE"),
+        ("DATABSE_URL", "DATABASE_URL"),
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("SUPABASE_SECRETKEY", "SUPABASE_SECRET_KEY"),
+    ],
+)
+def test_a_misspelled_setting_is_an_error_with_the_name_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, near: str
+) -> None:
+    assert f"{name} is no setting, did you mean {near}?" in refused(monkeypatch, **{name: "canary"})
+    monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text(f"{name}=canary\n")
+    assert f"{name} is no setting, did you mean {near}?" in (said := refused(monkeypatch))
+    assert "canary" not in said
+
+
+def test_names_of_other_programs_are_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_USER", "TEST_DATABASE_URL", "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_URL", "K_SERVICES"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@h/d")
+    monkeypatch.setenv("DATABASE_URI", "what DATABASE_URL is set beside is somebody else's")
+    assert load_settings().database_url
+
+
+def test_a_line_of_the_env_file_without_an_equals_sign_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("# settings\nNOVELSYNC_WORKERS=2\nNOVELSYNC_STORAGE canary\ncanary\n\n")
+    said = refused(monkeypatch, NOVELSYNC_WORKER="3", NOVELSYNC_LOG_FORMAT="xml")
+    assert "line 3 of .env has no =" in said
+    assert "line 4 of .env has no =" in said
+    assert "did you mean NOVELSYNC_WORKERS?" in said
+    assert "NOVELSYNC_LOG_FORMAT is 'xml'" in said, "all in one error"
+    assert "canary" not in said
+
+
+def test_where_only_files_are_looked_at_only_their_settings_have_to_be_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOVELSYNC_WORKER", "3")
+    assert load_file_settings().storage == "storage/novels"
+    monkeypatch.setenv("NOVELSYNC_STORAG", "elsewhere")
+    with pytest.raises(ConfigurationError, match="did you mean NOVELSYNC_STORAGE"):
+        load_file_settings()

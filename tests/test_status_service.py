@@ -5,14 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from novelsync.database.client import SqlClient
+from novelsync.errors import StorageUnavailable
 from novelsync.models.problems import OpenProblems
 from novelsync.models.report import NovelCounts
 from novelsync.models.results import Outcome
 from novelsync.models.source import SourceFile
-from novelsync.models.status import DatabaseStatus, FinishedRun, Pending
-from novelsync.status_service import StatusService, judge
+from novelsync.models.status import Cause, DatabaseStatus, FinishedRun, Pending, Verdict
+from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
+from novelsync.verdict import Judgement, judge
 from tests.conftest import RecordingTransport, Tables
 from tests.support.library import Library, chapters
 from tests.support.reports import NO_METRICS, NOON, a_report
@@ -21,15 +23,29 @@ LATER = datetime(2126, 1, 1, 12, tzinfo=UTC)
 """Than any run that really happened."""
 
 
-def run(outcome: str = "ok", minutes_ago: int = 10, deferred: int = 0, message: str = "") -> FinishedRun:
-    report = a_report(outcome, message, novels=NovelCounts(deferred=deferred))
+def run(
+    outcome: str = "ok", minutes_ago: int = 10, deferred: int = 0, message: str = "", *, interrupted: bool = False
+) -> FinishedRun:
+    report = a_report(outcome, message, novels=NovelCounts(deferred=deferred), interrupted=interrupted)
     return FinishedRun(report.outcome, NOON - timedelta(minutes=minutes_ago), report)
 
 
-def verdict(*runs: FinishedRun, stopped: bool = False, mb: int = 0, **counts: int) -> tuple[str, list[str]]:
+AWAY = StorageUnavailable("the disk is gone", "mount it")
+
+
+def judged(
+    *runs: FinishedRun, stopped: bool = False, mb: int = 0, away: bool = False, killed: bool = False, **counts: int
+) -> Judgement:
     problems = OpenProblems(counts, (), counts.get("held", 0))
-    said = DatabaseStatus(0, 0, 0, mb * 1_000_000, None, runs, NO_METRICS, problems)
-    return judge(said, stale_after=7800, now=NOON, stopped=stopped, database_limit=500_000_000)
+    killed_at = NOON if killed else None
+    said = DatabaseStatus(0, 0, 0, mb * 1_000_000, None, runs, NO_METRICS, problems, killed_at=killed_at)
+    unreadable = AWAY if away else None
+    return judge(said, stale_after=7800, now=NOON, stopped=stopped, database_limit=500_000_000, unreadable=unreadable)
+
+
+def verdict(*runs: FinishedRun, **said: Any) -> tuple[str, list[str]]:
+    found = judged(*runs, **said)
+    return found.verdict, found.reasons
 
 
 def test_all_is_well_when_the_last_run_is_and_nothing_stands() -> None:
@@ -48,9 +64,42 @@ def test_two_failures_in_a_row_are_failing_and_say_why() -> None:
     assert verdict(run("failed", minutes_ago=500), run("failed", minutes_ago=600))[0] == "failing"
 
 
+def test_the_first_failed_run_wants_attention_already() -> None:
+    assert verdict(run("failed", message="the disk is gone"), run()) == (
+        "attention",
+        ["the last run failed: the disk is gone"],
+    )
+    assert verdict(run("failed", message="no"))[0] == "attention"
+    assert judged(run("failed", message="no"), run(), held=1).cause is Cause.FAILED
+
+
+def test_a_storage_that_cannot_be_read_wants_attention_at_once_and_fails_after_two_runs() -> None:
+    assert judged(run(), away=True) == (Verdict.ATTENTION, ["the disk is gone; mount it"], Cause.STORAGE)
+    once = ["the disk is gone; mount it", "the last run failed"]
+    assert verdict(run("failed", message="the disk is gone"), run(), away=True) == ("attention", once)
+    twice = ["the last two runs failed", "the disk is gone; mount it"]
+    assert verdict(run("failed"), run("failed"), away=True) == ("failing", twice)
+    assert verdict(away=True) == ("never_run", ["no run has finished yet", "the disk is gone; mount it"])
+
+
+def test_a_run_that_was_interrupted_wants_attention_until_the_next_has_ended() -> None:
+    broken_off = run("partial", deferred=1507, interrupted=True)
+    why = ["the last run was interrupted; 1,507 novels are not in yet"]
+    assert judged(broken_off) == (Verdict.ATTENTION, why, Cause.INTERRUPTED)
+    assert verdict(run(), broken_off) == ("ok", [])
+
+
+def test_a_run_that_was_killed_is_told_before_the_next_one_finds_out() -> None:
+    why = ["a run began at 2026-01-01T12:00:00Z and was killed; the next one finishes it"]
+    assert judged(run(), killed=True) == (Verdict.ATTENTION, why, Cause.INTERRUPTED)
+    assert verdict(killed=True)[1] == ["no run has finished yet", "a run began at 2026-01-01T12:00:00Z and was killed"]
+
+
 def test_a_run_that_died_without_a_report_counts_as_failed() -> None:
     dead = FinishedRun(Outcome.FAILED, NOON, None)
-    assert verdict(dead, dead) == ("failing", ["the last two runs failed"])
+    why = "it was killed before it could report"
+    assert verdict(dead, dead) == ("failing", ["the last two runs failed", why])
+    assert verdict(dead, run()) == ("attention", [f"the last run failed: {why}"])
 
 
 def test_no_run_for_too_long_is_stale() -> None:
@@ -140,4 +189,28 @@ def test_the_days_runs_are_told_in_short_and_the_titles_of_novels_with_problems(
     assert runs == [("partial", "scheduler", 0, 0), ("ok", "cli", 1, 0), ("failed", "http", None, None)]
     assert said.last_run
     assert said.runs[0].end_time == said.last_run.end_time
-    assert [(problem.slug, problem.title) for problem in said.problems] == [("cut", None), ("emma", "Emma")]
+    assert [(problem.slug, problem.title) for problem in said.problems] == [("emma", "Emma"), ("cut", None)]
+
+
+def test_a_run_that_holds_the_lease_is_not_taken_for_a_killed_one(database: SqlClient, tables: Tables) -> None:
+    database.begin("00000000-0000-0000-0000-00000000000a", "cli", "me", 60)
+    assert database.status().killed_at is None
+    tables.connection.execute("update novelsync.lease set expires_at = now() - interval '1 second'")
+    assert database.status().killed_at is not None
+
+
+def test_the_verdict_knows_that_the_storage_cannot_be_read(
+    library: Library, service: SyncService, database: SqlClient
+) -> None:
+    library.write("emma", chapters(1))
+    service.sync_all_novels()
+    status = StatusService(LocalStorage(str(library.folder)), database, stale_after=7800)
+    assert status.status().verdict is Verdict.OK
+    library.folder.rename(library.folder.with_name("elsewhere"))
+    away = StatusService(LocalStorage(str(library.folder)), database, stale_after=7800).status()
+    assert (away.verdict, away.cause, away.novels_in_storage) == (Verdict.ATTENTION, Cause.STORAGE, None)
+    assert "is not there" in away.reasons[0]
+    assert "correct NOVELSYNC_STORAGE" in away.reasons[0]
+    for said in ("attention", "failing"):
+        assert service.sync_all_novels().outcome is Outcome.FAILED
+        assert status.status(look_at_storage=False).verdict == said

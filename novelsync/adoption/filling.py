@@ -76,5 +76,6 @@ def constraints(existing: Existing) -> Iterator[str]:
     )
     if not any(index.columns[:1] == ["novel_id"] for index in existing.chapters.indexes):
         yield "create index on public.chapters (novel_id)"
+    yield "create index on public.chapters (content_hash) where removed_at is null"
     if not existing.referencing or "novel_id" in existing.chapters.twins:
         yield "alter table public.chapters add foreign key (novel_id) references public.novels (id)"

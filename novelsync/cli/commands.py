@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +18,7 @@ from novelsync.adoption.site.columns import parse_names
 from novelsync.adoption.site.looking import opened
 from novelsync.adoption.takeover import adopt_tables
 from novelsync.cli.doctor import examine
+from novelsync.cli.living import Terminal
 from novelsync.cli.output import (
     err,
     explain,
@@ -31,15 +32,22 @@ from novelsync.cli.output import (
     print_json,
     print_migrated,
     print_removed,
+    print_validation,
+    print_verdict,
+)
+from novelsync.cli.reports import (
+    print_listed,
+    print_missing,
+    print_problems,
     print_report,
     print_status,
-    print_verdict,
     print_verification,
-    progress_bar,
 )
+from novelsync.cli.validate import Validation
 from novelsync.cli.validate import schema as file_schema
 from novelsync.cli.validate import validate as validate_path
 from novelsync.cli.verification import verification_of
+from novelsync.contracts import Storage
 from novelsync.convert.registry import FORMATS, Result
 from novelsync.convert.registry import convert as convert_novels
 from novelsync.database import migrations
@@ -53,15 +61,18 @@ from novelsync.errors import (
     Unavailable,
     WriteRejected,
 )
+from novelsync.models.report import NAMED_MISSING
 from novelsync.models.results import Outcome
-from novelsync.models.run import SyncOptions
+from novelsync.models.run import Progress, SyncOptions, accepted_twice, confirmed_removals
+from novelsync.models.source import BOOK_FILE
 from novelsync.models.status import Verdict
-from novelsync.settings import load_file_settings, load_settings
+from novelsync.settings import Settings, load_file_settings, load_settings
+from novelsync.status_service import LISTED_KINDS, MISSING
 from novelsync.sync_service import SyncService
 from novelsync.text.formatting import counted
 from novelsync.text.logs import configure_logs
 from novelsync.web import server
-from novelsync.wiring import connected, open_database, open_storage, postgres_url
+from novelsync.wiring import connected, make_default_storage, open_database, open_storage, postgres_url
 
 OK, PROBLEMS, USAGE, UNAVAILABLE, SKIPPED = range(5)
 """Exit codes; 2 is also what click uses for a wrong command line."""
@@ -121,27 +132,28 @@ def cli() -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--slug", "slugs", multiple=True, metavar="SLUG", help="Sync only this novel; can be repeated.")
 @click.option("--reread", is_flag=True, help="Read every file and check every stored text, even if nothing changed.")
-@click.option("--accept", multiple=True, metavar="SLUG", help="Apply what is held for this novel, as it was shown.")
 @click.option(
-    "--accept-removals",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Remove this many missing novels: the number that was shown.",
+    "--accept",
+    multiple=True,
+    metavar="SLUG[=ID]",
+    help="Apply what is held for this novel, as it was shown. =in-order keeps ids where the hint offers it.",
 )
+@click.option("--accept-removals", metavar="N[=ID]", help="Remove the missing novels that were shown: so many.")
 @json_option
 def sync(
-    dry_run: bool, slugs: Sequence[str], reread: bool, accept: Sequence[str], accept_removals: int | None, as_json: bool
+    dry_run: bool, slugs: Sequence[str], reread: bool, accept: Sequence[str], accept_removals: str | None, as_json: bool
 ) -> int:
     """Make the tables equal to the storage."""
-    if slugs and accept_removals is not None:
-        raise click.UsageError("--accept-removals cannot be used with --slug, because only a whole run removes novels.")
-    options = SyncOptions(reread, frozenset(accept), accept_removals)
+    options = _options(slugs, accept, accept_removals, reread=reread)
     settings = load_settings()
-    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    terminal = _configure_logs(settings)
+    if not dry_run:
+        _make_default_storage(settings)
     with connected(settings) as parts:
         print_direction(parts.storage.location, parts.database.name)
+        _check_slugs(parts.storage, [*slugs, *options.acceptances])
         service = parts.sync_service
-        with _signals_stop(service), progress_bar() as progress:
+        with _signals_stop(service), _bar(terminal) as progress:
             if dry_run:
                 report = service.dry_run(slugs, "cli", progress, options)
             elif slugs:
@@ -153,11 +165,61 @@ def sync(
             print_json(report.as_dict())
         elif report.error is None:
             print_changes(report.changes or ())
-            print_report(report)
+            print_report(report, parts.storage.location)
         if report.error is not None:
             explain(report.error)
             return _exit_code(report.error)
+    if report.interrupted:
+        return INTERRUPTED
+    if report.nothing_held:
+        return USAGE
     return OK if report.outcome is Outcome.OK else PROBLEMS
+
+
+def _configure_logs(settings: Settings) -> Terminal | None:
+    """For a person at a terminal, its lines; else events are lines on stderr."""
+    printed = ("run_ended", "novel_refused")
+    if not err.is_terminal or settings.effective_log_format == "json":
+        configure_logs(settings.effective_log_format, "stderr", printed=printed)
+        return None
+    terminal = Terminal()
+    click.get_current_context().call_on_close(terminal.clear)
+    configure_logs("text", "stderr", printed=printed, tell=terminal.event)
+    return terminal
+
+
+def _bar(terminal: Terminal | None) -> AbstractContextManager[Progress]:
+    """The bar of a run; without a terminal, what it would show goes nowhere."""
+    return terminal.bar() if terminal else nullcontext(lambda done, total: None)
+
+
+def _make_default_storage(settings: Settings) -> None:
+    """Does nothing for any other folder. Says so, because a person has to put novels there."""
+    if make_default_storage(settings):
+        err.print(f"made the folder {settings.storage}: put <slug>/{BOOK_FILE} there, or set NOVELSYNC_STORAGE")
+
+
+def _options(slugs: Sequence[str], accept: Sequence[str], accept_removals: str | None, *, reread: bool) -> SyncOptions:
+    """Raises `click.UsageError` for what cannot be meant."""
+    if twice := accepted_twice(accept):
+        raise click.UsageError(f"{twice!r} is to be accepted in two ways; give one of them.")
+    if accept_removals is None:
+        return SyncOptions(reread, frozenset(accept))
+    if slugs:
+        raise click.UsageError("--accept-removals cannot be used with --slug, because only a whole run removes novels.")
+    confirmed = confirmed_removals(accept_removals)
+    if confirmed is None:
+        raise click.UsageError(f"--accept-removals is {accept_removals!r}; it takes what was shown, as in 36=4f1c2a0b.")
+    return SyncOptions(reread, frozenset(accept), *confirmed)
+
+
+def _check_slugs(storage: Storage, slugs: Sequence[str]) -> None:
+    """Raises `click.UsageError` for a novel that is not there. Raises `StorageUnavailable`."""
+    for slug in dict.fromkeys(slugs):
+        if storage.find(slug) is None:
+            raise click.UsageError(
+                f"there is no {slug!r} in {storage.location}, so nothing was done; the folder's name is the slug."
+            )
 
 
 @contextmanager
@@ -182,17 +244,34 @@ def _signals_stop(service: SyncService) -> Iterator[None]:
 
 
 @cli.command()
+@click.option("--kind", type=click.Choice(LISTED_KINDS), help="List every problem of this kind, each for itself.")
+@click.option("--all", "everything", is_flag=True, help="List every problem and every missing novel.")
 @json_option
-def status(as_json: bool) -> int:
+def status(kind: str | None, everything: bool, as_json: bool) -> int:
     """Show whether all is well. Prints what is stored, what is pending and how the last run went."""
     settings = load_settings()
-    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    _configure_logs(settings)
+    kinds = [kind] if kind else list(LISTED_KINDS) if everything else []
     with connected(settings) as parts:
-        answer = parts.status_service.status()
+        service = parts.status_service
+        stored = parts.database.status()
+        parts.alert_service.look(stored)
+        answer = service.status(stored=stored, named=sys.maxsize if MISSING in kinds else NAMED_MISSING)
+        # What is missing is in the answer itself, unless the storage could not be looked at.
+        apart = [] if answer.missing is None else [MISSING]
+        listed = [problem for each in kinds if each not in apart for problem in service.every_problem(each)]
     if as_json:
-        print_json(answer.as_dict())
+        print_json(answer.as_dict() | ({"problems": listed} if kinds else {}))
     else:
         print_status(answer)
+        if kinds:
+            print_listed(listed)
+        else:
+            print_problems(answer.problems, answer.problems_total)
+        if not kinds or MISSING in kinds:
+            print_missing(answer.missing or (), answer.pending.missing if answer.pending else 0)
+    if answer.storage_error:
+        return _exit_code(answer.storage_error)
     return OK if answer.verdict is Verdict.OK else PROBLEMS
 
 
@@ -201,11 +280,11 @@ def status(as_json: bool) -> int:
 def verify(as_json: bool) -> int:
     """Compare storage and tables text by text. Lists every difference, and changes nothing."""
     settings = load_settings()
-    configure_logs(settings.effective_log_format, "stderr", printed=("run_ended", "novel_refused"))
+    terminal = _configure_logs(settings)
     with connected(settings) as parts:
         print_direction(parts.storage.location, parts.database.name)
         service = parts.sync_service
-        with _signals_stop(service), progress_bar() as progress:
+        with _signals_stop(service), _bar(terminal) as progress:
             report = service.dry_run(progress=progress, options=SyncOptions(reread=True))
         if report.error is not None:
             explain(report.error)
@@ -231,6 +310,7 @@ def verify(as_json: bool) -> int:
 def purge(slug: str | None, older_than: int | None, yes: bool) -> int:
     """Delete removed rows for good; nothing else does."""
     settings = load_settings()
+    _configure_logs(settings)
     with open_database(settings) as database:
         print_direction("removed rows", database.name)
         removed = database.removed(slug, older_than or 0)
@@ -309,16 +389,24 @@ def migrate(only_print: bool, readers: str, adopt: bool, adopt_columns: str, dry
 @click.option("--schedule/--no-schedule", default=True, show_default=True, help="Also sync every hour.")
 def serve(host: str, port: int, schedule: bool) -> int:
     """Answer over HTTP, and sync every hour. Does what the deployed functions do, in one process."""
-    job = load_settings().scheduler_job
+    settings = load_settings()
+    job = settings.scheduler_job
     host = host.strip("[]")
     _check_port(host, port)
+    _make_default_storage(settings)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     err.print(f"{url}/ — Ctrl-C ends it", markup=False)
     if job:
         err.print(f"Cloud Scheduler starts the hourly sync: {job}")
     elif schedule:
         err.print("syncs every hour, on the hour (--no-schedule: only when asked to)")
-    server.serve(host, port, schedule=schedule and not job, say=lambda why: err.print(why, markup=False))
+    server.serve(
+        host,
+        port,
+        schedule=schedule and not job,
+        watch_alerts=settings.alert_url is not None,
+        say=lambda why: err.print(why, markup=False),
+    )
     return OK
 
 
@@ -351,7 +439,9 @@ def doctor() -> int:
 @cli.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--schema", is_flag=True, help="Print the format as a JSON Schema, and look at nothing.")
-def validate(paths: Sequence[Path], schema: bool) -> int:
+@click.option("-q", "--quiet", is_flag=True, help="Print the summary alone.")
+@json_option
+def validate(paths: Sequence[Path], schema: bool, quiet: bool, as_json: bool) -> int:
     """
     Check novel files; needs no database.
 
@@ -360,18 +450,20 @@ def validate(paths: Sequence[Path], schema: bool) -> int:
     if schema:
         print_json(file_schema())
         return OK
-    files = refused = doubtful = 0
     settings = load_file_settings()
     if not paths and "://" in settings.storage:
         raise ConfigurationError(f"validate looks at files on this machine, not at {settings.storage}", "name a folder")
+    summary = Validation()
     for path in paths or [Path(settings.storage)]:
         for verdict in validate_path(path, settings.max_file_bytes):
-            files += 1
-            refused += bool(verdict.refused)
-            doubtful += bool(verdict.doubts)
-            print_verdict(verdict)
-    out.print(f"{counted(files, 'file')}, {refused} would be refused, {doubtful} doubtful")
-    return PROBLEMS if refused else OK
+            summary.add(verdict)
+            if not (verdict.is_fine or quiet or as_json):
+                print_verdict(verdict)
+    if as_json:
+        print_json(summary)
+    else:
+        print_validation(summary)
+    return PROBLEMS if summary.refused else OK
 
 
 @cli.command()

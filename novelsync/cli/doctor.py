@@ -14,8 +14,8 @@ from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncErro
 from novelsync.models.report import timestamp
 from novelsync.models.status import ServerInfo
 from novelsync.settings import Settings, load_file_settings, load_settings
-from novelsync.status_service import FULL
 from novelsync.text.formatting import counted
+from novelsync.verdict import FULL
 from novelsync.wiring import open_database, open_scheduler, open_storage, postgres_url
 
 CLOCK_SECONDS: Final = 60
@@ -49,6 +49,8 @@ def examine() -> Iterator[Finding]:
         return
     yield Finding("settings", f"{', '.join(settings.given) or 'none'} set; the others have their defaults")
     yield _storage(settings.storage)
+    if settings.supabase_key:
+        yield judge_key(settings.supabase_key.get_secret_value())
     yield from _database(settings)
     yield _scheduler(settings)
 
@@ -128,6 +130,20 @@ def _triggers_of_the_site(settings: Settings) -> Iterator[Finding]:
             names = ", ".join(trigger.unqualified)
             said = f"{trigger.name} calls {trigger.function}, which names {names} without a schema"
             yield Finding("triggers", said, f"alter function {trigger.function} set search_path = public")
+
+
+def judge_key(key: str) -> Finding:
+    """What kind of key it is; whether it is the right one, the database says."""
+    if key.startswith("sb_publishable_"):
+        message = "SUPABASE_SECRET_KEY has the publishable key, which is for readers"
+        return Finding.broken("key", ConfigurationError(message, "set it to the secret key (sb_secret_…)"))
+    if key.startswith("eyJ"):
+        hint = (
+            "Supabase switches legacy keys off, anon and service_role together: make a secret key (sb_secret_…) in the"
+            " project's settings, and give the site a publishable one"
+        )
+        return Finding("key", "a legacy key (service_role)", hint)
+    return Finding("key", "a secret key, sent as apikey and never as a token")
 
 
 def judge_schema(info: ServerInfo) -> Finding:

@@ -1,25 +1,19 @@
 """Everything that is printed for a person. Decides nothing, and escapes whatever comes from files."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 import msgspec
 from rich import markup
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from novelsync.adoption.proposal import Proposal
-from novelsync.cli.validate import FileVerdict
-from novelsync.cli.verification import Verification
+from novelsync.cli.validate import FileVerdict, Validation
 from novelsync.convert.registry import Conversion, Result
 from novelsync.errors import NovelSyncError
-from novelsync.models.report import ChapterDiff, NovelDiff, Report, ReportedProblem, timestamp
-from novelsync.models.results import Outcome
-from novelsync.models.status import Status, StatusProblem, Verdict
+from novelsync.models.report import ChapterDiff, NovelDiff
 from novelsync.models.stored import Removed
 from novelsync.planning.diff import ADDED, CHANGED
 from novelsync.text.formatting import counted, printable, quoted
@@ -38,11 +32,6 @@ READERS = {
     "anon": "everybody who has the site's key (anon, authenticated)",
     "authenticated": "users who are logged in (authenticated)",
     "none": "nobody yet; write your own policies",
-}
-
-_OUTCOMES = {
-    "ok": "[green]✓[/] everything in storage is in the tables",
-    "partial": "[yellow]![/] done, but not everything in storage is in the tables",
 }
 
 
@@ -123,6 +112,15 @@ def print_conversions(conversions: Sequence[Conversion]) -> None:
     out.print(f"{counted(sum(number for _, number in numbers), 'novel')}: {said}")
 
 
+def print_validation(summary: Validation) -> None:
+    """The last line, after the verdicts on the files that have something wrong."""
+    mark = "[red]✗[/]" if summary.refused else "[yellow]![/]" if summary.findings else "[green]✓[/]"
+    out.print(
+        f"{mark} {counted(summary.files, 'file')}, {summary.refused:,} would be refused,"
+        f" {summary.fixed:,} would be fixed, {summary.doubtful:,} doubtful"
+    )
+
+
 def print_migrated(database: str, applied: list[str], readers: str) -> None:
     """What a migration did."""
     if not applied:
@@ -160,25 +158,6 @@ def print_adopted(proposal: Proposal, remarks: Sequence[str], *, dry_run: bool) 
 
 def _row(id_: str, title: str) -> str:
     return escape(f"row {id_} {quoted(title)}")
-
-
-def progress_bar() -> AbstractContextManager[Callable[[int, int], None]]:
-    """Gives a function that is called with the novels done and the novels in all; shown on a terminal only."""
-    if not err.is_terminal:
-        return nullcontext(lambda done, total: None)
-    return _TerminalBar()
-
-
-class _TerminalBar:
-    def __enter__(self) -> Callable[[int, int], None]:
-        columns = (TextColumn("novels"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=err, transient=True)
-        task = self._progress.add_task("novels", total=None)
-        self._progress.start()
-        return lambda done, total: self._progress.update(task, completed=done, total=total)
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
 
 
 def print_json(document: Any) -> None:
@@ -219,69 +198,6 @@ def _chapter(line: ChapterDiff) -> str:
     return escape(f"{position}{quoted(line.title)}")
 
 
-def print_report(report: Report) -> None:
-    """``report``: of a run that neither failed nor was skipped."""
-    rows = {"novels": msgspec.structs.asdict(report.novels), "chapters": msgspec.structs.asdict(report.chapters)}
-    out.print(_counts(rows))
-    _print_problems(report.problems, report.problems_total)
-    if in_flight := report.novels.in_flight:
-        out.print(f"being written just now, will be read next time: {counted(in_flight, 'novel')}")
-    outcome = "a dry run: nothing was written" if report.dry_run else _OUTCOMES[report.outcome]
-    if report.outcome is Outcome.OK and (blank := report.novels.without_text) and not report.dry_run:
-        outcome = f"[yellow]![/] done, but readers see no text at all of {counted(blank, 'novel')}"
-    out.print(
-        f"{outcome}: {counted(report.novels_processed, 'novel')},"
-        f" {report.bytes_read / 1e6:.1f} MB read, {report.duration:.2f} s"
-    )
-
-
-def _counts(rows: Mapping[str, Mapping[str, int]]) -> Table:
-    """One column per word that has a number in any row."""
-    table = Table(box=None, pad_edge=False, show_edge=False)
-    words = [word for word in dict.fromkeys(word for row in rows.values() for word in row) if _any(rows, word)]
-    table.add_column("")
-    for word in words:
-        table.add_column(word.replace("_", " "), justify="right")
-    for name, row in rows.items():
-        if not any(row.values()):
-            continue
-        table.add_row(name, *(f"{row[word]:,}" if row.get(word) else "" for word in words))
-    return table
-
-
-def _any(rows: Mapping[str, Mapping[str, int]], word: str) -> bool:
-    return any(row.get(word) for row in rows.values())
-
-
-def _print_problems(problems: Sequence[ReportedProblem | StatusProblem], total: int) -> None:
-    for problem in problems:
-        colour = "yellow" if problem.kind in ("held", "warning") else "red"
-        slug = f" {escape(problem.slug)}" if problem.slug else ""
-        out.print(f"[{colour}]{problem.kind}[/]{slug}: {escape(problem.message)}")
-        if problem.hint:
-            out.print(f"    [dim]{escape(as_command_line(problem.hint))}[/]")
-    if total > len(problems):
-        out.print(f"and {counted(total - len(problems), 'more problem')}")
-
-
-def print_verification(found: Verification) -> None:
-    """What comparing storage and tables found, printed after the differences themselves."""
-    _print_problems(found.problems, found.problems_total)
-    words = {
-        "different": len(found.differences),
-        "held": found.held.novels,
-        "missing from storage": found.missing,
-        "refused": found.refused,
-        "not compared": found.not_compared,
-    }
-    said = ", ".join(f"{count:,} {word}" for word, count in words.items() if count)
-    mark = "[green]✓[/] equal" if found.equal else f"[yellow]![/] novels that are not equal: {said}"
-    novels, chapters = counted(found.novels, "novel"), counted(found.chapters, "chapter")
-    out.print(
-        f"{mark}; compared text by text: {novels}, {chapters}, {found.bytes_read / 1e6:.1f} MB, {found.duration:.2f} s"
-    )
-
-
 def print_removed(removed: Removed) -> None:
     """What purging would delete, and which rows of the site reference it."""
     if not removed.novels and not removed.chapters:
@@ -292,25 +208,3 @@ def print_removed(removed: Removed) -> None:
     for reference in removed.references:
         rows = "some referencing rows" if reference.rows is None else counted(reference.rows, "referencing row")
         out.print(f"    {escape(reference.table)}.{escape(reference.columns)}: {rows}; {reference.then}")
-
-
-def print_status(status: Status) -> None:
-    colour = "green" if status.verdict is Verdict.OK else "yellow"
-    out.print(f"[{colour}]{status.verdict}[/]" + "".join(f"\n    {escape(reason)}" for reason in status.reasons))
-    in_storage = "? novels" if status.novels_in_storage is None else counted(status.novels_in_storage, "novel")
-    out.print(f"storage   {escape(status.storage_path)}: {in_storage}")
-    novels, chapters = counted(status.novels_in_database, "novel"), counted(status.chapters_in_database, "chapter")
-    out.print(f"database  {escape(status.database)}: {novels}, {chapters}, {status.database_bytes / 1e6:,.0f} MB")
-    if pending := status.pending:
-        counts = msgspec.structs.asdict(pending)
-        words = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
-        out.print(f"pending   {words or 'nothing'}")
-    if run := status.running:
-        waiting = f", waiting for {counted(run.open_messages, 'novel')}" if run.open_messages else ""
-        out.print(f"running   {escape(run.holder)}, since {timestamp(run.since)}{waiting}")
-    if schedule := status.scheduler:
-        next_ = f", next at {timestamp(schedule.next_job)}" if schedule.next_job else ""
-        out.print(f"schedule  {f'runs every hour{next_}' if schedule.is_running else 'stopped'}")
-    if last := status.last_run:
-        out.print(f"last run  {last.outcome}, {timestamp(last.end_time)}, {last.duration:.2f} s ({last.trigger})")
-    _print_problems(status.problems, status.problems_total)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,32 @@ class FileVerdict:
     warnings: Sequence[str] = ()
     doubts: Sequence[str] = ()
     """What looks wrong in an accepted file but may be right."""
+
+    @property
+    def is_fine(self) -> bool:
+        """There is nothing to say about it."""
+        return not (self.refused or self.warnings or self.doubts)
+
+
+@dataclass(slots=True)
+class Validation:
+    """What became of all files. The JSON that ``validate --json`` prints."""
+
+    files: int = 0
+    refused: int = 0
+    fixed: int = 0
+    """Files that would be accepted with warnings."""
+    doubtful: int = 0
+    findings: list[FileVerdict] = field(default_factory=list)
+    """The verdicts on all files about which there is something to say."""
+
+    def add(self, verdict: FileVerdict) -> None:
+        self.files += 1
+        self.refused += bool(verdict.refused)
+        self.fixed += bool(verdict.warnings)
+        self.doubtful += bool(verdict.doubts)
+        if not verdict.is_fine:
+            self.findings.append(verdict)
 
 
 def schema() -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
@@ -17,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from novelsync.database.functions import (
+    ALERT_TOLD,
     ANSWER,
     ANSWERS,
     BEGIN,
@@ -26,9 +28,11 @@ from novelsync.database.functions import (
     KNOWN_FILES,
     KNOWN_NOVELS,
     MARK_MISSING,
+    NOTE_VERDICT,
     NOVELS_WITH_TEXTS,
     OPEN_PROBLEMS,
     PEEK,
+    PROBLEMS,
     PURGE,
     REMOVE,
     REMOVED,
@@ -56,8 +60,19 @@ from novelsync.models.report import Report, whole_seconds
 from novelsync.models.results import NovelResult, Outcome
 from novelsync.models.run import MessageState, RunState
 from novelsync.models.source import Fingerprint, NovelFields
-from novelsync.models.status import DatabaseStatus, FinishedRun, Metrics, RunInFlight, RunSummary, ServerInfo
-from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Reference, Removed
+from novelsync.models.status import (
+    Alert,
+    DatabaseStatus,
+    FinishedRun,
+    ListedProblem,
+    Metrics,
+    ProblemPage,
+    RunInFlight,
+    RunSummary,
+    ServerInfo,
+    Verdict,
+)
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, MissingFile, Reference, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
@@ -81,6 +96,9 @@ PURGED_CHAPTERS: Final = 2_000
 
 PAGE: Final = 20_000
 """Rows of the bookkeeping per call: about 1.5 MB."""
+
+ASKED_NOVELS: Final = 100
+"""Novels per search for renames: within the second that each may take, all of them are looked for."""
 
 ANSWERS_PER_PAGE: Final = 5_000
 """Answers to a run's messages per call: about 1.5 MB."""
@@ -207,16 +225,16 @@ class SqlClient:
         for page in _pages(chapters):
             yield from self._call(TEXTS, {"ids": page})
 
-    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
+    def find_renames(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+    ) -> Sequence[tuple[str, str]]:
         given = novels and [
             {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
             for slug, novel in novels.items()
         ]
-        former: dict[str, str] = {}
-        for pair in self._call(FIND_RENAMES, {"novels": given, "missing": missing}):
-            if pair["slug"] not in former and pair["former"] not in former.values():
-                former[pair["slug"]] = pair["former"]
-        return former
+        parts = [given[n : n + ASKED_NOVELS] for n in range(0, len(given), ASKED_NOVELS)] if given else [None]
+        found = [self._call(FIND_RENAMES, {"novels": part, "missing": missing}) for part in parts]
+        return [(pair["slug"], pair["former"]) for pairs in found for pair in pairs]
 
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
@@ -226,10 +244,36 @@ class SqlClient:
     def status(self) -> DatabaseStatus:
         return _database_status(self._checked(self._call(STATUS, {})))
 
+    def problems(self, kind: str, after: str | None, limit: int) -> ProblemPage:
+        answer = self._call(PROBLEMS, {"kind": kind, "after": after, "limit": limit})
+        problems = [
+            ListedProblem(
+                p["slug"] or None,
+                kind,
+                p["message"],
+                p["hint"],
+                p["title"],
+                whole_seconds(datetime.fromisoformat(p["since"])) if p["since"] else None,
+            )
+            for p in answer["problems"]
+        ]
+        return ProblemPage(kind, answer["total"], problems, problems[-1].slug if len(problems) == limit else None)
+
     def server_info(self) -> ServerInfo:
         answer = self._call(SERVER_INFO, {})
         now = datetime.fromisoformat(answer["now"])
         return ServerInfo(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
+
+    # Alerts -----------------------------------------------------------------------
+
+    def note_verdict(
+        self, verdict: Verdict, reasons: Sequence[str], at: datetime, claim: str, seconds: int
+    ) -> Alert | None:
+        request = {"verdict": verdict, "reasons": reasons, "at": at, "claim": claim, "seconds": seconds}
+        return msgspec.convert(self._call(NOTE_VERDICT, request)["alert"], Alert | None)
+
+    def alert_told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
+        self._call(ALERT_TOLD, {"id": alert.id, "claim": claim, "told": told, "pause": pause})
 
     # Writing --------------------------------------------------------------------
 
@@ -315,7 +359,7 @@ class SqlClient:
     def remove(
         self, run_id: str, novels: Mapping[str, int], *, accepted: bool, held: HeldRemovals | None
     ) -> Sequence[str]:
-        held_removals = held and {"novels": held.novels, "message": held.message, "hint": held.hint}
+        held_removals = held and asdict(held)
         request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
         answer = self._call(REMOVE, request | {"accepted": accepted, "held_removals": held_removals})
         return [str(slug) for slug in answer["removed"]]
@@ -375,7 +419,8 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         shown_as=answer["shown_as"],
         version=answer["version"],
         removed=answer["removed"],
-        held=answer["held"],
+        held_id=answer["held"],
+        held_changed=answer["held_changed"],
         held_in_a_row=answer["held_in_a_row"],
         has_texts=answer["has_texts"],
     )
@@ -385,6 +430,7 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
     removed_lately = frozenset(answer["removed_lately"])
     columns = ("id", "volume", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
     rows = zip(*(answer[column] for column in columns), strict=True)
+    fresh = frozenset(answer["fresh"])
     for k, (id_, volume, position, number, title, url, content_hash, size) in enumerate(rows):
         file, file_version = answer["files"].get(id_, ("", ""))
         yield KnownChapter(
@@ -401,11 +447,14 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
             file_version=file_version,
             removed_lately=id_ in removed_lately,
             peak_letters=answer["peaks"].get(id_, 0),
+            fresh=id_ in fresh,
         )
 
 
 def _open_problems(answer: Mapping[str, Any]) -> OpenProblems:
-    problems = [Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"]) for p in answer["problems"]]
+    problems = [
+        Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"], p["alike"]) for p in answer["problems"]
+    ]
     return OpenProblems(answer["counts"], problems, answer["held"], answer["blank"])
 
 
@@ -420,6 +469,7 @@ def _run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
         held,
         open_problems,
         any_texts=left["any_texts"],
+        missing_longest=[MissingFile(*file) for file in left["missing_longest"]],
     )
 
 
@@ -439,6 +489,8 @@ def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
         open_problems=_open_problems(answer["open_problems"]),
         runs=[_run_summary(run) for run in answer["runs"]],
         titles=answer["titles"],
+        killed_at=whole_seconds(datetime.fromisoformat(killed)) if (killed := answer["killed_at"]) else None,
+        at=datetime.fromisoformat(answer["at"]),
     )
 
 

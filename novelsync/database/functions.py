@@ -47,7 +47,12 @@ ANSWERS: Final = SqlFunction("novelsync_answers")
 
 # Whoever asks for these wants to know how things are now, an outage included.
 STATUS: Final = SqlFunction("novelsync_status", repeated=False)
+PROBLEMS: Final = SqlFunction("novelsync_problems", repeated=False)
 SERVER_INFO: Final = SqlFunction("novelsync_server_info", repeated=False)
+
+# Noted again at the next look anyway. But what was told and is not recorded would be told twice.
+NOTE_VERDICT: Final = SqlFunction("novelsync_note_verdict", repeated=False)
+ALERT_TOLD: Final = SqlFunction("novelsync_alert_told")
 
 REMOVED: Final = SqlFunction("novelsync_removed")
 # If the answer was lost, what that call deleted would be missing from the numbers that a person is shown.

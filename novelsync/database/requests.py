@@ -138,6 +138,8 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "problems_stay": write.problems is None,
         "held_in_a_row": write.held_in_a_row,
         "accepted": write.accepted,
+        "held": write.held_id,
+        "told": write.told,
         "has_texts": write.has_texts,
         "blank": write.blank,
         "result": write.result,

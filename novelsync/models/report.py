@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import msgspec
 
 from novelsync.errors import NovelSyncError
 from novelsync.models.problems import Problem
 from novelsync.models.results import Outcome
+from novelsync.models.stored import MissingFile
+
+_FATES: Final = (
+    *("created", "updated", "renamed", "restored", "unchanged"),
+    *("refused", "unavailable", "deferred", "in_flight"),
+)
 
 
 class NovelCounts(msgspec.Struct, frozen=True):
@@ -23,11 +29,19 @@ class NovelCounts(msgspec.Struct, frozen=True):
     unchanged: int = 0
     refused: int = 0
     held: int = 0
+    """Something of them is held. Each is counted above as well, and so are those without text."""
     deferred: int = 0
     in_flight: int = 0
     missing: int = 0
+    """The storage no longer has them, so that they are in no other count; neither are those that were removed."""
     without_text: int = 0
     """Readers see nothing of them, although their files have something."""
+    unavailable: int = 0
+    """Transient trouble; the next run tries them again."""
+
+    def by_fate(self) -> dict[str, int]:
+        """Each novel of the storage once, so that these add up to all of them."""
+        return {name: getattr(self, name) for name in _FATES}
 
 
 class ReportedChapters(msgspec.Struct, frozen=True):
@@ -50,10 +64,32 @@ class ReportedProblem(msgspec.Struct, frozen=True):
     kind: str
     message: str
     hint: str
+    alike: int = 1
+    """How many open problems say the same but for numbers, this one included."""
 
     @classmethod
     def of(cls, problem: Problem) -> "ReportedProblem":
-        return cls(problem.slug or None, problem.kind.value, problem.message, problem.hint)
+        return cls(problem.slug or None, problem.kind.value, problem.message, problem.hint, problem.alike)
+
+
+class MissingNovel(msgspec.Struct, frozen=True):
+    """A novel that readers see and that the storage no longer has."""
+
+    slug: str
+    since: datetime
+    """The first complete listing that did not have it."""
+    goes: datetime | None
+    """The first run after that hides it from readers; None: that is held."""
+
+    @classmethod
+    def of(cls, file: MissingFile, now: datetime, grace: float, *, held: bool) -> "MissingNovel":
+        """``grace``: in seconds. ``held``: its removal is."""
+        since = whole_seconds(now - timedelta(seconds=file.seconds))
+        return cls(file.slug, since, None if held else since + timedelta(seconds=grace))
+
+
+NAMED_MISSING: Final = 10
+"""A report and the status name at most this many missing novels, those that are missing for longest."""
 
 
 class ChapterDiff(msgspec.Struct, frozen=True):
@@ -79,6 +115,9 @@ class NovelDiff(msgspec.Struct, frozen=True):
     """The new count."""
     chapters: Sequence[ChapterDiff] = ()
     """Empty for a new novel, because all of its chapters are new."""
+
+
+_UNPUBLISHED = ("error", "nothing_held")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +146,20 @@ class Report:
     start_time: datetime
     """UTC, in whole seconds, like every published time."""
     end_time: datetime
+    interrupted: bool = False
+    """A signal, or the end of its process, broke it off before it had come to all novels."""
+    missing: Sequence[MissingNovel] = ()
+    """At most `NAMED_MISSING`; ``novels`` counts all."""
     changes: Sequence[NovelDiff] | None = None
     """What a dry run would have done. None for any other run, and then the key is left out."""
     error: NovelSyncError | None = None
     """Why the run failed or was skipped. It is published as the first of the problems."""
+    nothing_held: bool = False
+    """It was asked to accept something of which nothing is held. Not published, because a problem says so."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object that is published."""
-        document = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "error"}
+        document = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _UNPUBLISHED}
         if self.changes is None:
             del document["changes"]
         published: dict[str, Any] = msgspec.to_builtins(document)
@@ -122,7 +167,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Report":
-        """The inverse of `as_dict`; ``error`` is lost."""
+        """The inverse of `as_dict`; what is not published is lost."""
         return msgspec.convert(document, cls)
 
 

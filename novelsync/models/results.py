@@ -8,6 +8,7 @@ from typing import Final
 
 from novelsync.errors import NovelSyncError
 from novelsync.models.problems import Problem
+from novelsync.models.stored import MissingFile
 
 
 class Outcome(StrEnum):
@@ -77,8 +78,10 @@ class NovelResult:
     """False: the next run must look at it again, even if its file does not change."""
     former: str = ""
     """The slug it had before its folder was renamed."""
-    remark: str = ""
-    """Why something that was asked for, like accepting a held change, was not done. Empty: nothing to say."""
+    remark: Problem | None = None
+    """Why something that was asked for, like accepting a held change, was not done."""
+    nothing_held: bool = False
+    """It was asked to accept what is held of it, and nothing is."""
 
     def __bool__(self) -> bool:
         return self.status in (*CHANGED, NovelStatus.UNCHANGED)
@@ -93,6 +96,8 @@ class Tally:
     """Keyed by the fields of `ChapterCounts`."""
     bytes_read: int = 0
     settled: bool = True
+    nothing_held: bool = False
+    """See `NovelResult`: so it was for any of them."""
     problems: Sequence[Problem] = ()
     """Transient failures and remarks. Refusals are not here: the database records them as open problems."""
     renamed_from: frozenset[str] = frozenset()
@@ -105,20 +110,21 @@ class Tally:
         chapters: Counter[str] = Counter()
         problems: list[Problem] = []
         renamed_from: set[str] = set()
-        bytes_read, settled = 0, True
+        bytes_read, settled, nothing_held = 0, True, False
         for result in results:
             novels[result.status] += 1
             for name in _CHAPTER_COUNTS:
                 chapters[name] += getattr(result.chapters, name)
             bytes_read += result.bytes_read
             settled &= result.settled
+            nothing_held |= result.nothing_held
             if result.problem and result.status is NovelStatus.UNAVAILABLE:
                 problems.append(result.problem)
             if result.remark:
-                problems.append(Problem.remark(result.slug, result.remark))
+                problems.append(result.remark)
             if result.former:
                 renamed_from.add(result.former)
-        return cls(novels, chapters, bytes_read, settled, problems, frozenset(renamed_from))
+        return cls(novels, chapters, bytes_read, settled, nothing_held, problems, frozenset(renamed_from))
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -126,6 +132,7 @@ class Tally:
             Counter(self.chapters) + Counter(other.chapters),
             self.bytes_read + other.bytes_read,
             self.settled and other.settled,
+            self.nothing_held or other.nothing_held,
             [*self.problems, *other.problems],
             self.renamed_from | other.renamed_from,
         )
@@ -156,6 +163,12 @@ class Removal:
     removed: int = 0
     missing: int = 0
     """How many of them readers still see."""
+    longest: Sequence[MissingFile] = ()
+    """Those of them that are missing for longest, as many as are named."""
+    held: bool = False
+    """All of them stay until somebody confirms their removal."""
     settled: bool = True
     """False: the next run must look at some of them again, even if no file changes."""
     remarks: Sequence[Problem] = ()
+    nothing_held: bool = False
+    """It was asked to accept the removal of missing novels, and none is held."""

@@ -1,6 +1,7 @@
 """What a run is asked to do, what it starts from, and what it tells others that sync its novels."""
 
-from collections.abc import Callable, Container, Mapping
+import re
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 import msgspec
 
 from novelsync.models.problems import HeldRemovals, OpenProblems
+from novelsync.models.stored import MissingFile
 
 
 class Everything:
@@ -17,6 +19,50 @@ class Everything:
         return True
 
 
+_REMOVALS: Final = re.compile(r"([1-9][0-9]{0,8})(?:=([0-9a-f]{8}))?", re.ASCII)
+_CONFIRMED: Final = re.compile(r"(.+)=([0-9a-f]{8}|in-order)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Somebody has confirmed what is held of a novel."""
+
+    slug: str
+    shown: str = ""
+    """The id of what was shown; empty: that which is recorded. See `novelsync.planning.acceptance`."""
+    in_order: bool = False
+    """What the file and the tables have left over is the same chapters, in the same order."""
+
+    @classmethod
+    def of(cls, words: str) -> "Acceptance":
+        """
+        As it is written: ``SLUG``, ``SLUG=ID`` or ``SLUG=in-order``.
+
+        A slug may have "=" in it: only the last one counts, and only if one of the two forms follows.
+        """
+        found = _CONFIRMED.fullmatch(words)
+        if found is None:
+            return cls(words)
+        slug, form = found.groups()
+        return cls(slug, in_order=True) if form == "in-order" else cls(slug, form)
+
+
+def confirmed_removals(words: str) -> tuple[int, str] | None:
+    """How many missing novels may go, and the id of what was shown or nothing: ``N`` or ``N=ID``; None: neither."""
+    found = _REMOVALS.fullmatch(words)
+    return (int(found[1]), found[2] or "") if found else None
+
+
+def accepted_twice(words: Iterable[str]) -> str:
+    """A slug that is to be accepted in several ways, which no run can do; empty if there is none."""
+    seen: set[str] = set()
+    for slug in (Acceptance.of(each).slug for each in sorted(set(words))):
+        if slug in seen:
+            return slug
+        seen.add(slug)
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
     """What the caller of a run asks for beyond an ordinary run."""
@@ -24,14 +70,26 @@ class SyncOptions:
     reread: bool = False
     """Read every file and hash every stored text, whatever versions and checksums say."""
     accept: frozenset[str] = frozenset()
-    """Slugs whose held changes somebody has confirmed."""
+    """Novels whose held changes somebody has confirmed, each as `Acceptance.of` reads it."""
     accept_removals: int | None = None
     """Somebody has confirmed the removal of exactly this many missing novels."""
+    removals_shown: str = ""
+    """The id of the held removals that were shown; empty: those that are recorded."""
+
+    @property
+    def acceptances(self) -> Mapping[str, Acceptance]:
+        """By slug."""
+        return {each.slug: each for each in map(Acceptance.of, self.accept)}
 
     @property
     def read_again(self) -> Container[str]:
         """Slugs whose files are read even if they have not changed."""
-        return Everything() if self.reread else self.accept
+        return Everything() if self.reread else self.acceptances.keys()
+
+    def only_for(self, slug: str) -> "SyncOptions":
+        """As much as concerns this novel."""
+        mine = frozenset(words for words in self.accept if Acceptance.of(words).slug == slug)
+        return replace(self, accept=mine, accept_removals=None, removals_shown="")
 
     @property
     def is_default(self) -> bool:
@@ -53,8 +111,8 @@ class RunContext:
     options: SyncOptions = DEFAULT_OPTIONS
     renames: Mapping[str, str] = field(default_factory=dict)
     """Slug to former slug, for renames that the run found before it read any file."""
-    any_missing: bool = False
-    """The storage no longer has some stored novels, so a new one may be one of them under another name."""
+    nothing_stored: bool = False
+    """The tables were empty when the run began, so no file is a novel that was stored under another name."""
     taken: frozenset[str] = frozenset()
     """Former slugs that the run has already found the novels of, so that no other novel gets them."""
     by_message: bool = False
@@ -66,7 +124,7 @@ class RunContext:
             slug,
             replace(
                 self,
-                options=replace(self.options, accept=self.options.accept & {slug}, accept_removals=None),
+                options=self.options.only_for(slug),
                 renames={slug: self.renames[slug]} if slug in self.renames else {},
                 taken=frozenset(self.renames.values()),
                 by_message=True,
@@ -76,7 +134,7 @@ class RunContext:
     @property
     def match_again(self) -> Container[str]:
         """Slugs whose chapters are matched again even if the bytes of their files have not changed."""
-        return Everything() if self.options.reread else self.options.accept | self.renames.keys()
+        return Everything() if self.options.reread else self.options.acceptances.keys() | self.renames.keys()
 
 
 class NovelMessage(msgspec.Struct, frozen=True):
@@ -112,3 +170,5 @@ class RunState:
     open_problems: OpenProblems
     any_texts: bool
     """There are novels whose texts are files of their own; see `novelsync.contracts.Novels.with_texts`."""
+    missing_longest: Sequence[MissingFile] = ()
+    """At most `novelsync.models.report.NAMED_MISSING` of the ``missing``."""

@@ -158,5 +158,5 @@ class Fingerprint(NamedTuple):
     """What a novel is recognised by, whatever its folder is called."""
 
     checksum: str
-    texts: frozenset[bytes]
-    """Hashes of the texts of all chapters that have one."""
+    texts: tuple[bytes, ...]
+    """Hashes of some of its telling texts: see `novelsync.planning.recognition.renames`."""

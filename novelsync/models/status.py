@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from novelsync.errors import NovelSyncError
 from novelsync.models.problems import OpenProblems
-from novelsync.models.report import Report, ReportedProblem
+from novelsync.models.report import MissingNovel, Report, ReportedProblem
 from novelsync.models.results import Outcome
+from novelsync.models.stored import MissingFile
 
 # From the database -------------------------------------------------------------------
 
@@ -80,6 +82,10 @@ class DatabaseStatus:
     """The runs of the last 24 hours, the newest first; at most 200."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Slug to title, for the stored novels among those that have open problems."""
+    killed_at: datetime | None = None
+    """When a run began that has neither ended nor the lease any more; None if there is none."""
+    at: datetime | None = None
+    """By the database's clock: nothing that came later is part of this."""
 
     @property
     def last_report(self) -> Report | None:
@@ -135,8 +141,34 @@ class Verdict(StrEnum):
     STALE = "stale"
     """No run has finished for too long."""
     ATTENTION = "attention"
-    """A person should look at something."""
+    """A person should look at something: see `Cause`."""
     OK = "ok"
+
+
+class Cause(StrEnum):
+    """What the first reason for a verdict is about, where a headline should say it."""
+
+    STORAGE = "storage"
+    """It cannot be read just now."""
+    FAILED = "failed"
+    """The last run failed."""
+    INTERRUPTED = "interrupted"
+    """The last run was broken off before it came to its end."""
+    EMPTY = "empty"
+    """The storage is there, and has no novel."""
+    OTHER = "other"
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """A change of the verdict that somebody is to be told of."""
+
+    id: int
+    """Later changes have higher ones. If a change is ever told twice, it has the same one."""
+    verdict: Verdict
+    former: Verdict
+    reasons: Sequence[str]
+    changed_at: datetime
+    """When it was noticed."""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -155,10 +187,34 @@ class StatusProblem(msgspec.Struct, frozen=True):
     message: str
     hint: str
     title: str | None
+    alike: int = 1
 
     @classmethod
     def of(cls, problem: ReportedProblem, title: str | None) -> "StatusProblem":
-        return cls(problem.slug, problem.kind, problem.message, problem.hint, title)
+        return cls(problem.slug, problem.kind, problem.message, problem.hint, title, problem.alike)
+
+
+class ListedProblem(msgspec.Struct, frozen=True):
+    """One of all the problems of a kind, or a missing novel."""
+
+    slug: str | None
+    kind: str
+    message: str
+    hint: str
+    title: str | None
+    since: datetime | None
+    """None if that is not known."""
+
+
+class ProblemPage(msgspec.Struct, frozen=True):
+    """Some of all the problems of a kind."""
+
+    kind: str
+    total: int
+    """Of the kind, on all pages."""
+    problems: Sequence[ListedProblem]
+    next: str | None
+    """The slug after which the next page begins; None: this is the last."""
 
 
 class StorageLook(NamedTuple):
@@ -167,6 +223,8 @@ class StorageLook(NamedTuple):
     at: datetime
     novels: int
     pending: Pending
+    missing: Sequence[MissingFile]
+    """Those that are missing for longest come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,10 +250,18 @@ class Status:
     problems_total: int
     running: RunInFlight | None
     runs: Sequence[RunSummary]
+    problems_by_kind: Mapping[str, int] = field(default_factory=dict)
+    missing: Sequence[MissingNovel] | None = None
+    """At most `novelsync.models.report.NAMED_MISSING`, unless more were asked for; ``pending`` counts all."""
+    cause: Cause = Cause.OTHER
+    """Not published: ``reasons`` says it in words."""
+    storage_error: NovelSyncError | None = None
+    """Why the storage could not be looked at. Not published: ``reasons`` has its message and its hint."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object that is published."""
-        document = {each.name: getattr(self, each.name) for each in fields(self)}
+        unpublished = ("cause", "storage_error")
+        document = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in unpublished}
         document["last_run"] = self.last_run and self.last_run.as_dict()
         published: dict[str, Any] = msgspec.to_builtins(document)
         return published

@@ -13,7 +13,7 @@ class KnownFile(NamedTuple):
 
     slug: str
     version: str
-    """That of the file when it was last dealt with; empty if it must be read again in any case."""
+    """That of the file when it was last dealt with (see `version_by`); empty if it must be read again in any case."""
     revision: int
     """Counts the writes. A write names the revision it was planned on, and is stale if there is a newer one."""
     stored: bool
@@ -24,6 +24,28 @@ class KnownFile(NamedTuple):
     """Seconds since the first complete listing that did not have it; None if the last one had it."""
     refused: bool
     """That version of the file was refused."""
+
+
+class MissingFile(NamedTuple):
+    """A novel that readers see and that a complete listing lacked."""
+
+    slug: str
+    seconds: float
+    """Since the first complete listing that did not have it."""
+
+
+def version_by(state: str, rules: str) -> str:
+    """
+    What is remembered of a file that was held or refused: it is read again when it changes, or when the rules do.
+
+    ``state``: see `novelsync.models.source.SourceFile`. ``rules``: see `novelsync.planning.run_plan.rules_of`.
+    """
+    return f"{state} by {rules}"
+
+
+def state_of(version: str) -> str:
+    """The file's own part of what is remembered of it."""
+    return version.partition(" by ")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +70,8 @@ class KnownChapter:
     """Within the last 24 hours, and nobody has confirmed it."""
     peak_letters: int = 0
     """The most letters that its text showed within the last 24 hours, if it has fewer now."""
+    fresh: bool = False
+    """It came in since something of the novel has been held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +92,21 @@ class KnownNovel:
     """The slug that readers see; empty: the same as ``slug``."""
     removed: bool = False
     """Readers no longer see it."""
-    held: bool = False
-    """Something of it is held."""
+    held_id: str = ""
+    """Of what is held of it, see `novelsync.planning.acceptance`; empty: nothing is."""
+    held_changed: bool = False
+    """That took the place of something else that was held, and nobody who wanted to accept it has been told."""
     held_in_a_row: int = 0
     """How many versions of the file in a row lacked chapters that were held."""
     version: str = ""
     """See `KnownFile`."""
     has_texts: bool = False
     """Texts are files of their own, so that they may change although ``book_info.json`` does not."""
+
+    @property
+    def state(self) -> str:
+        """The file's own part of ``version``."""
+        return state_of(self.version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,16 @@ class ChapterChanges:
     texts: Sequence[RememberedText] = ()
     """Where what is remembered of a text changes."""
     shrunk: Sequence[ShrunkText] = ()
+    newcomers: int = 0
+    """How many chapters of the file are new, or came in since something of the novel has been held."""
+    worse_texts: Sequence[str] = ()
+    """The ids of the rows of ``held_texts``, each with the hash of the text that does not replace theirs."""
+
+    @property
+    def pairable(self) -> int:
+        """How many held chapters the file's newcomers may be, because there are as many; 0: there are more or fewer."""
+        older = sum(not row.fresh for row in self.held)
+        return older if older == self.newcomers else 0
 
     @property
     def visible(self) -> bool:
@@ -117,6 +127,10 @@ class NovelWrite:
     """The novel that was removed under this slug is another one, and stays removed."""
     held_in_a_row: int | None = None
     """See `KnownNovel`; None: unchanged."""
+    held_id: str | None = None
+    """See `KnownNovel`; None: as before."""
+    told: bool = False
+    """Somebody who wanted to accept what is held is told by this write's result what that is now."""
     has_texts: bool | None = None
     """See `KnownNovel`; None: as before."""
     without_text: int = 0

@@ -1,8 +1,9 @@
 """What a planned write will do: its result for the report, and the diff that a dry run shows. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from decimal import Decimal
+from itertools import pairwise
 
 from novelsync.models.problems import ProblemKind
 from novelsync.models.report import ChapterDiff, NovelDiff
@@ -70,7 +71,7 @@ def _statements(write: NovelWrite) -> Iterator[str]:
     if write.restored:
         yield "is back"
     if write.afresh:
-        yield "another novel than the one removed under this name"
+        yield "another novel than the one stored under this name"
     for field in fields(write.fields) if write.fields and write.stored else ():
         old, new = getattr(write.stored, field.name), getattr(write.fields, field.name)
         if old != new:
@@ -93,6 +94,26 @@ def _chapter_diffs(changes: ChapterChanges) -> list[ChapterDiff]:
     ]
 
 
+FEWEST_TURNED = 5
+"""Chapters. Fewer are easily put into another order on purpose."""
+
+
+def turned_round(rows: Sequence[KnownChapter], changes: ChapterChanges) -> str:
+    """A warning if most chapters that stay now stand before those that they stood after; empty if not."""
+    gone = {row.id for row in (*changes.removed, *changes.held)}
+    after = {row.id: row.position for row in rows if not row.removed and row.id not in gone}
+    moves = [(c.row.id, c.position) for c in changes.changed] + [(m.row.id, m.position) for m in changes.moved]
+    after.update((id_, position) for id_, position in moves if id_ in after)
+    stay = [after[row.id] for row in sorted(rows, key=lambda row: row.position) if row.id in after]
+    turned = sum(right < left for left, right in pairwise(stay))
+    if len(stay) < FEWEST_TURNED or 2 * turned <= len(stay):
+        return ""
+    return (
+        f"the order of its chapters is turned round: {turned + 1:,} of {len(stay):,} stand the other way;"
+        " does the crawler list the newest first?"
+    )
+
+
 def _line(mark: str, position: int | None, chapter: BookChapter | KnownChapter, said: str = "") -> ChapterDiff:
     return ChapterDiff(mark, position, shortened(chapter.title, SHOWN_TITLE), _number(chapter.number), said)
 
@@ -108,7 +129,7 @@ def _changed(row: KnownChapter, position: int, chapter: BookChapter, *, new_text
     if row.title != chapter.title:
         said.append(f"title: {_value(row.title)} → {_value(chapter.title)}")
     if row.number != chapter.number:
-        said.append(f"number: {_number(row.number)} → {_number(chapter.number)}")
+        said.append(f"number: {_number_said(row.number)} → {_number_said(chapter.number)}")
     if row.url_hash != url_hash(chapter.url):
         said.append("url")
     if new_text:
@@ -118,6 +139,10 @@ def _changed(row: KnownChapter, position: int, chapter: BookChapter, *, new_text
 
 def _number(number: Decimal | None) -> str | None:
     return None if number is None else str(number)
+
+
+def _number_said(number: Decimal | None) -> str:
+    return "none given" if number is None else str(number)
 
 
 def _value(text: str | None) -> str:

@@ -7,19 +7,16 @@ that is not mounted lists as an empty folder. Only the amount that would go tell
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shlex import quote
 from typing import Final
 
 from novelsync.models.problems import HeldRemovals
 from novelsync.models.stored import KnownChapter
+from novelsync.planning.acceptance import named, removals_id
 from novelsync.text.formatting import counted, quoted
 
 FEWEST_NOVELS: Final = 2
 FEWEST_CHAPTERS: Final = 5
 """Fewer may always go, unless they are all: a share of a small number says nothing."""
-
-_FILES_BEFORE_HINT: Final = 3
-"""So many files in a row that lack chapters look like a crawler that writes only the new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +51,25 @@ def guard_chapters(published: int, gone: Sequence[KnownChapter], lately: int, li
     )
 
 
-def guard_removals(missing: int, stored: int, removed_lately: int, limit: float) -> HeldRemovals | None:
+def guard_removals(slugs: Sequence[str], stored: int, removed_lately: int, limit: float) -> HeldRemovals | None:
     """
-    Why none of the ``missing`` novels may be removed; None if all may.
+    Why none of the missing novels may be removed; None if all may.
 
-    ``stored``: published novels, the missing ones included. ``removed_lately``: novels removed in the last 24 hours.
+    ``slugs``: the missing ones. ``stored``: published novels, those included. ``removed_lately``: novels removed in the
+    last 24 hours.
     """
+    missing = len(slugs)
     gone, all_ = missing + removed_lately, stored + removed_lately
     if not missing or not (missing == stored or (gone >= FEWEST_NOVELS and gone > limit * all_)):
         return None
     share = f"{missing:,} of {counted(stored, 'novel')} {'are' if missing > 1 else 'is'}"
     lately = f", after {removed_lately:,} that were removed in the last 24 hours" if removed_lately else ""
     over = "" if missing == stored else f", over the limit of {limit:.0%}"
+    id_ = removals_id(slugs)
     return HeldRemovals(
         missing,
         f"{share} no longer in storage{lately}{over}; none is removed",
-        "is NOVELSYNC_STORAGE right, mounted and complete? If they are meant to go:"
-        f" `novelsync sync --accept-removals {missing}`",
+        f"is NOVELSYNC_STORAGE right, mounted and complete? Missing: {named(slugs)}. If they are meant to go:"
+        f" `novelsync sync --accept-removals {missing}={id_}`",
+        id_,
     )
-
-
-def accept_hint(slug: str, held_in_a_row: int) -> str:
-    """What to do about a held novel. ``held_in_a_row``: see `KnownNovel`."""
-    hint = f"if this is meant: `novelsync sync --accept {quote(slug)}`"
-    if held_in_a_row >= _FILES_BEFORE_HINT:
-        hint += (
-            "; a file is taken as the whole novel, so a crawler that writes only new chapters must write all of them"
-        )
-    return hint

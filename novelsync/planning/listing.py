@@ -24,7 +24,7 @@ class Listing:
     It stores one line of bytes per novel, because a library may have 100,000 of them.
     """
 
-    def __init__(self, novels: Iterable[SourceFile], *settings: float) -> None:
+    def __init__(self, novels: Iterable[SourceFile], *settings: object) -> None:
         """``settings``: part of the digest, because they too decide what a run does with these novels."""
         # What is known of texts stands at the end, if anything is: writing that there is nothing takes time.
         self._lines = [

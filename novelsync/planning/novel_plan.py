@@ -3,7 +3,7 @@ What must change in one novel. Pure: matched chapters become the smallest write 
 except for what the guards hold back.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from novelsync.evidence.seen import Seen
 from novelsync.evidence.texts import Texts
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.source import Book, BookChapter, SourceFile
-from novelsync.models.stored import KnownChapter, KnownNovel
+from novelsync.models.stored import KnownChapter, KnownNovel, version_by
 from novelsync.models.writing import (
     ChangedChapter,
     ChapterChanges,
@@ -25,16 +25,20 @@ from novelsync.models.writing import (
     Rename,
     ShrunkText,
 )
-from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, accept_hint, guard_chapters
-from novelsync.planning.matching import are_strangers, pair_chapters
+from novelsync.planning.acceptance import accept_hint, held_id
+from novelsync.planning.diff import turned_round
+from novelsync.planning.guards import DEFAULT_LIMITS, FEWEST_CHAPTERS, Limits, guard_chapters
+from novelsync.planning.recognition.matching import are_strangers, pair_chapters
+from novelsync.planning.recognition.renames import is_another
 from novelsync.planning.text_guards import guard_labels, guard_novel, guard_texts
 from novelsync.text.formatting import counted, quoted
 
 
-def stored_chapters(known: KnownNovel | None, book: Book, former: KnownNovel | None = None) -> Sequence[KnownChapter]:
-    """The rows that the chapters of ``book`` are compared with. See `plan_novel`."""
-    base = former or (None if known is None or (known.removed and not is_same_novel(known, book)) else known)
-    return base.chapters if base else ()
+def base_of(known: KnownNovel | None, book: Book, former: KnownNovel | None, *, another: bool) -> KnownNovel | None:
+    """What is stored that ``book`` goes on with. See `plan_novel`."""
+    if former is not None or known is None:
+        return former
+    return None if another or (known.removed and not is_same_novel(known, book)) else known
 
 
 def plan_novel(
@@ -45,37 +49,45 @@ def plan_novel(
     *,
     request_id: str,
     former: KnownNovel | None = None,
+    another: bool = False,
     seen: Mapping[str, Seen] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
+    in_order: bool = False,
     settled: bool = True,
+    rules: str = "",
 ) -> NovelWrite:
     """
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
 
     ``checksum``: of the file's bytes. ``request_id``: see `NovelWrite`. ``former``: what is stored under the name that
-    the novel's folder had before. ``seen``: what the stored texts say, by the rows' ids, of those rows that
-    `rows_to_see` names for the chapters of `stored_chapters`. ``accepted``: somebody was shown what the guards hold,
-    and confirmed it. ``settled``: it need not be read again until it changes.
+    the novel's folder had before. ``another``: what is stored under this name is another novel. ``seen``: what the
+    stored texts say, by the rows' ids, of those rows of `base_of` that `rows_to_see` names. ``accepted``: somebody was
+    shown what the guards hold, and confirmed it. ``in_order``: what is left over on both sides is paired in order, if
+    it is equally many. ``settled``: it need not be read again until it changes, or, if something is held, until the
+    ``rules`` do.
     """
-    afresh = former is None and known is not None and known.removed and not is_same_novel(known, book)
-    base = former or (None if afresh else known)
+    base = base_of(known, book, former, another=another)
+    if known is not None and known.removed:
+        another = base is not known
     texts = Texts(base.chapters if base else (), book.chapters, seen)
-    plan = _plan_chapters(base, book, texts, limits, accepted=accepted)
+    plan = _plan_chapters(base, book, texts, limits, accepted=accepted, in_order=in_order)
     chapters = plan.changes
-    blank = "" if plan.any_text else why_blank(book)
+    held = held_id(checksum, [row.id for row in chapters.held], chapters.worse_texts) if plan.held_because else ""
     stored = base.fields if base else None
     fields = stored if plan.broken and stored else book.fields_over(stored)
     restored = base is not None and base.removed
     outdated = base is not None and (base.chapter_count != plan.chapter_count or base.shown_as not in ("", novel.slug))
-    held_in_a_row = (base.held_in_a_row if base else 0) + 1 if chapters.held else 0
+    # The same file, judged again by other rules, is not one more.
+    held_in_a_row = max(1, (base.held_in_a_row if base else 0) + (not (base and base.same))) if chapters.held else 0
     lint = lint_book(book, texts)
-    warnings = [*([blank] if blank else []), *book.warnings, *lint.doubts]
+    blank = "" if plan.any_text else why_blank(book)
+    turned = turned_round(base.chapters, chapters) if base else ""
     return NovelWrite(
         slug=novel.slug,
         request_id=request_id,
         revision=known.revision if known else 0,
-        version=novel.state if settled else "",
+        version=(version_by(novel.state, rules) if held else novel.state) if settled else "",
         checksum=checksum,
         visible=bool(fields != stored or chapters.visible or outdated or former or restored),
         stored=stored,
@@ -84,13 +96,19 @@ def plan_novel(
         chapters=chapters,
         rename=Rename(former.slug, former.revision) if former else None,
         restored=restored,
-        afresh=afresh,
+        afresh=another,
         held_in_a_row=held_in_a_row,
+        held_id=held,
         has_texts=any(chapter.filename for chapter in book.chapters),
         without_text=lint.without_text,
         accepted=accepted,
         blank=bool(blank),
-        problems=_problems(novel.slug, plan.held_because, held_in_a_row, warnings),
+        problems=_problems(
+            novel.slug,
+            plan.held_because,
+            accept_hint(novel.slug, held, held_in_a_row, chapters.pairable),
+            [each for each in (blank, turned, *book.warnings, *lint.doubts) if each],
+        ),
     )
 
 
@@ -118,17 +136,23 @@ class _Guarded(NamedTuple):
 
 
 def _plan_chapters(
-    base: KnownNovel | None, book: Book, texts: Texts, limits: Limits, *, accepted: bool
+    base: KnownNovel | None, book: Book, texts: Texts, limits: Limits, *, accepted: bool, in_order: bool
 ) -> _ChapterPlan:
     """What becomes of the chapters of the file and of the rows."""
     rows, chapters = base.chapters if base else (), book.chapters
     pairs = _pair_cautiously(
         rows, chapters, texts, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0
     )
+    newcomers = [f for f, k in enumerate(pairs) if k is None or rows[k].fresh]
+    if in_order:
+        pairs = _paired_in_order(rows, pairs, newcomers)
     if base and not accepted and (reason := guard_novel(base.fields, book, rows, pairs, texts)):
         held = [row for row in rows if not row.removed]
-        return _ChapterPlan(ChapterChanges(held=held), len(held), [reason], any_text=True, broken=True)
-    guarded = _guard(rows, book, pairs, texts, limits.chapter_removals, accepted=accepted)
+        changes = ChapterChanges(held=held, newcomers=len(newcomers))
+        return _ChapterPlan(changes, len(held), [reason], any_text=True, broken=True)
+    # What this very file has added makes no loss smaller, only because it is judged again.
+    added = {row.id for row in rows if row.fresh} if base and base.same else set()
+    guarded = _guard(rows, book, pairs, texts, limits.chapter_removals, added, accepted=accepted)
 
     created: list[PlacedChapter] = []
     changed: list[ChangedChapter] = []
@@ -167,6 +191,12 @@ def _plan_chapters(
         [rows[k] for k in guarded.texts],
         remembered,
         shrunk,
+        len(newcomers),
+        [
+            f"{rows[k].id} {chapters[f].content_hash.hex()}"
+            for f, k in enumerate(pairs)
+            if k is not None and k in guarded.texts
+        ],
     )
     return _ChapterPlan(changes, len(placed), guarded.because, any_text, guarded.broken)
 
@@ -177,6 +207,7 @@ def _guard(
     pairs: Sequence[int | None],
     texts: Texts,
     limit: float,
+    added: Collection[str],
     *,
     accepted: bool,
 ) -> _Guarded:
@@ -186,7 +217,7 @@ def _guard(
     if accepted:
         return _Guarded([], removed, {}, [], broken=False)
     kept = {row.content_hash for k, row in enumerate(rows) if k in paired}
-    worth_keeping = _worth_keeping([row for row in rows if not row.removed])
+    worth_keeping = _worth_keeping([row for row in rows if not row.removed and row.id not in added])
     missed = [row for row in _worth_keeping(removed) if row.content_hash not in kept or not row.content_bytes]
     if worth_keeping and worth_keeping[0].content_bytes:
         missed = [row for row in missed if row.content_bytes]
@@ -245,28 +276,26 @@ def why_blank(book: Book) -> str:
     return f"{has}: {book.overlooked}" if book.overlooked else has
 
 
-def shares_text(known: KnownNovel, book: Book) -> bool:
-    """Whether the file is the one last dealt with, or any of its texts is stored."""
-    texts = {row.content_hash for row in known.chapters if row.content_bytes}
-    return known.same or any(chapter.fetched and chapter.content_hash in texts for chapter in book.chapters)
-
-
 def is_same_novel(known: KnownNovel, book: Book) -> bool:
     """
     Whether what comes back under the slug of a removed novel is that novel: it has a text, or a number with its title,
-    in common with it.
+    in common with it, and is not plainly another.
 
     Where there is nothing to compare (a crawler that writes the chapters later), it is.
     """
+    if known.same:
+        return True
+    texts = {row.content_hash for row in known.chapters if row.content_bytes}
     names = {(row.number, row.title) for row in known.chapters if row.number is not None and row.title}
     telling = [c for c in book.chapters if c.fetched or (c.number is not None and c.title)]
-    same_name = any((chapter.number, chapter.title) in names for chapter in telling)
-    return not telling or not known.chapters or same_name or shares_text(known, book)
+    alike = any((c.number, c.title) in names or (c.fetched and c.content_hash in texts) for c in telling)
+    return (not telling or not known.chapters or alike) and not is_another(book, known)
 
 
-def plan_same_bytes(novel: SourceFile, checksum: str, revision: int, *, request_id: str) -> NovelWrite:
+def plan_same_bytes(novel: SourceFile, checksum: str, known: KnownNovel | None, *, request_id: str) -> NovelWrite:
     """The write for a file with a new version and the same bytes: only the bookkeeping moves, problems stay."""
-    return _bookkeeping(novel, novel.state, checksum, revision, request_id, None)
+    rules = known.version.removeprefix(known.state) if known else ""
+    return _bookkeeping(novel, novel.state + rules, checksum, known.revision if known else 0, request_id, None)
 
 
 def plan_refusal(novel: SourceFile, revision: int, problem: Problem, version: str, *, request_id: str) -> NovelWrite:
@@ -316,6 +345,19 @@ def _pair_cautiously(
     return [None if k in strange else k for k in pairs]
 
 
+def _paired_in_order(
+    rows: Sequence[KnownChapter], pairs: Sequence[int | None], newcomers: Sequence[int]
+) -> list[int | None]:
+    """With the older rows that the file lacks paired with its newcomers in order, if there are as many of both."""
+    new = set(newcomers)
+    paired = {k for f, k in enumerate(pairs) if f not in new}
+    left = [k for k, row in enumerate(rows) if k not in paired and not row.removed and not row.fresh]
+    if len(left) != len(new):
+        return list(pairs)
+    following = iter(left)
+    return [next(following) if f in new else k for f, k in enumerate(pairs)]
+
+
 def _order(
     rows: Sequence[KnownChapter], held: Sequence[KnownChapter], pairs: Sequence[int | None]
 ) -> Iterator[tuple[int | None, int | None]]:
@@ -335,10 +377,10 @@ def _order(
             yield None, k
 
 
-def _problems(slug: str, held_because: Sequence[str], held_in_a_row: int, warnings: Sequence[str]) -> list[Problem]:
+def _problems(slug: str, held_because: Sequence[str], hint: str, warnings: Sequence[str]) -> list[Problem]:
     problems = []
     if held_because:
-        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held_because), accept_hint(slug, held_in_a_row)))
+        problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held_because), hint))
     if warnings:
         problems.append(Problem(slug, ProblemKind.WARNING, "; ".join(warnings)))
     return problems

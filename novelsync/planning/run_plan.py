@@ -6,10 +6,23 @@ A storage's listing and the bookkeeping are two streams in one order, so plannin
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Final
 
+from novelsync import __version__
+from novelsync.models.report import NAMED_MISSING
 from novelsync.models.source import SourceFile
-from novelsync.models.stored import KnownFile
+from novelsync.models.stored import KnownFile, MissingFile, state_of, version_by
+from novelsync.planning.guards import Limits
 from novelsync.planning.listing import Listing, Selection, listing_order
+
+RULES: Final = 1
+"""To be raised with every change to what is refused or held that comes between two versions of the package."""
+
+
+def rules_of(limits: Limits, max_file_bytes: int) -> str:
+    """Another one whenever a file may be judged otherwise although it is the same."""
+    return sha256(repr((__version__, RULES, limits, max_file_bytes)).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +71,20 @@ class RunPlan:
         return [file.slug for file in self.missing if file.missing_for is None]
 
 
-def make_plan(listing: Listing, known: Iterable[KnownFile], read_again: Container[str] = ()) -> RunPlan:
-    """``known`` is in `listing_order`, as the listing is. ``read_again``: slugs to read though unchanged."""
+def missing_longest(files: Iterable[KnownFile], most: int = NAMED_MISSING) -> list[MissingFile]:
+    """Of missing novels those that are missing for longest; those that are missing for the first time come last."""
+    missing = [MissingFile(file.slug, file.missing_for or 0) for file in files]
+    return sorted(missing, key=lambda file: (-file.seconds, file.slug.encode()))[:most]
+
+
+def make_plan(
+    listing: Listing, known: Iterable[KnownFile], read_again: Container[str] = (), rules: str | None = None
+) -> RunPlan:
+    """
+    ``known`` is in `listing_order`, as the listing is. ``read_again``: slugs to read though unchanged.
+
+    ``rules``: what was held or refused by others is read again too; None: whatever the rules are.
+    """
     to_read: list[int] = []
     revisions: dict[str, int] = {}
     missing: list[KnownFile] = []
@@ -80,8 +105,8 @@ def make_plan(listing: Listing, known: Iterable[KnownFile], read_again: Containe
             continue
         if file.missing_for is not None:
             returned.append(novel.slug)
-        dealt_with = novel.state == file.version and (file.stored or file.refused)
-        if dealt_with and novel.slug not in read_again:
+        dealt_with = file.stored or file.refused
+        if dealt_with and _is_dealt_with(novel.state, file.version, rules) and novel.slug not in read_again:
             refused += file.refused
         else:
             to_read.append(place)
@@ -97,6 +122,11 @@ def make_plan(listing: Listing, known: Iterable[KnownFile], read_again: Containe
         refused=refused,
         returned=returned,
     )
+
+
+def _is_dealt_with(state: str, version: str, rules: str | None) -> bool:
+    """Whether a file in this ``state`` is the one that is remembered as ``version``, judged by the same rules."""
+    return version == state or (state_of(version) == state and (rules is None or version == version_by(state, rules)))
 
 
 def _merged(listing: Listing, known: Iterable[KnownFile]) -> Iterator[tuple[int, SourceFile | None, KnownFile | None]]:

@@ -3,9 +3,10 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from novelsync.contracts import SyncDatabase
-from novelsync.models.problems import SHOWN_PROBLEMS, HeldRemovals, OpenProblems, Problem, ProblemKind
+from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind, most_urgent
 from novelsync.models.report import NovelDiff, Report
 from novelsync.models.run import RunState
 from novelsync.models.source import Fingerprint
@@ -72,10 +73,13 @@ class DryRunDatabase:
     def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
         return self._database.texts(chapters)
 
-    def find_renames(self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()) -> Mapping[str, str]:
-        renames = self._database.find_renames(novels, [*self._missing, *missing])
+    def find_renames(
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+    ) -> Sequence[tuple[str, str]]:
+        found = self._database.find_renames(novels, [*self._missing, *missing])
         with self._lock:
-            return {slug: name for slug, name in renames.items() if name not in self._renamed_from | self._returned}
+            gone = self._renamed_from if novels else self._renamed_from | self._returned
+            return [(slug, name) for slug, name in found if name not in gone]
 
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
@@ -93,12 +97,9 @@ class DryRunDatabase:
             new += [Problem("", ProblemKind.HELD, self._held.message, self._held.hint)] if self._held else []
         counts.update(problem.kind.value for problem in new)
         held += sum(bool(problem.slug) and problem.kind is ProblemKind.HELD for problem in new)
-        kinds = list(ProblemKind)
-        shown = sorted([*old, *new], key=lambda problem: (kinds.index(problem.kind), problem.slug.encode()))
+        shown = most_urgent(sorted(_recounted(old, new), key=lambda problem: problem.slug.encode()))
         blank = before.blank + sum(bool(write.blank) for write in writes)
-        return OpenProblems(
-            {kind: count for kind, count in counts.items() if count}, shown[:SHOWN_PROBLEMS], held, blank
-        )
+        return OpenProblems({kind: count for kind, count in counts.items() if count}, shown, held, blank)
 
     # What would be written ------------------------------------------------------
 
@@ -145,3 +146,10 @@ class DryRunDatabase:
         self._held = held
         self._changes |= {slug: NovelDiff(REMOVED, slug, "missing from storage") for slug in novels}
         return list(novels)
+
+
+def _recounted(old: Sequence[Problem], new: Sequence[Problem]) -> list[Problem]:
+    """All of them, each with how many are alike. ``old``: as the database counted them."""
+    alike = Counter({problem.pattern: problem.alike for problem in old})
+    alike.update(problem.pattern for problem in new)
+    return [replace(problem, alike=alike[problem.pattern]) for problem in (*old, *new)]

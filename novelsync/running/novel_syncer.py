@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -23,19 +24,15 @@ from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext
 from novelsync.models.source import Book, SourceFile
-from novelsync.models.stored import KnownNovel
+from novelsync.models.stored import KnownChapter, KnownNovel, version_by
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
+from novelsync.planning.acceptance import why_not_accepted
 from novelsync.planning.diff import result_of
 from novelsync.planning.guards import Limits
-from novelsync.planning.matching import fingerprint
-from novelsync.planning.novel_plan import (
-    plan_novel,
-    plan_refusal,
-    plan_same_bytes,
-    shares_text,
-    stored_chapters,
-)
+from novelsync.planning.novel_plan import base_of, plan_novel, plan_refusal, plan_same_bytes
+from novelsync.planning.run_plan import rules_of
+from novelsync.running.renames import Moves, Renames
 
 ATTEMPTS: Final = 3
 """How often a novel is planned, if somebody else writes it each time in between."""
@@ -98,7 +95,9 @@ class NovelSyncer:
         self._storage = storage
         self._database = database
         self._reader = NovelReader(storage, max_file_bytes)
+        self._renames = Renames(storage, database, self._reader)
         self._limits = limits
+        self._rules = rules_of(limits, max_file_bytes)
         self._large = threading.Lock()
 
     def sync_batch(
@@ -136,7 +135,7 @@ class NovelSyncer:
             waiting = self._look_again(stale, results)
         for novel, _revision in waiting:
             results.setdefault(novel.slug, _unavailable(novel, f"others wrote it {ATTEMPTS} times meanwhile"))
-        return [results[novel.slug] for novel in novels]
+        return [_with_remark(results[novel.slug], context) for novel in novels]
 
     def _read(self, novel: SourceFile) -> ReadFile | NovelResult:
         try:
@@ -213,7 +212,9 @@ class NovelSyncer:
     def _look_into(self, file: ReadFile, known: KnownNovel | None, context: RunContext) -> _Waiting:
         """With its book, or why it has none, where one is needed. Raises `StorageUnavailable`."""
         same = known is not None and known.same and not known.removed and not known.has_texts
-        if same and not file.book and file.novel.slug not in context.match_again:
+        # What is held is judged again once the rules are others.
+        judged = known is not None and (not known.held_id or known.version == version_by(known.state, self._rules))
+        if same and judged and not file.book and file.novel.slug not in context.match_again:
             return _Waiting(file, known, TextFiles())
         file, texts = self._reader.look_for_texts(self._reader.parse(file), None if context.options.reread else known)
         return _Waiting(file, known, texts)
@@ -229,12 +230,15 @@ class NovelSyncer:
                 files.append((self._reader.read_texts(each.file, each.texts), each.known))
             except StorageUnavailable as error:
                 results.append(_unavailable(each.file.novel, error.message, error.hint))
-        former = self._former(files, context)
-        seen = self._see_stored([(file, known, former.get(file.novel.slug)) for file, known in files])
+        moves = self._renames.find(files, context)
+        seen = self._see_stored(files, moves)
         planned: list[_Planned] = []
         for file, known in files:
+            if trouble := moves.undecided.get(file.novel.slug):
+                results.append(_unavailable(file.novel, trouble.message, trouble.hint))
+                continue
             try:
-                plan = self._plan(file, known, former.get(file.novel.slug), seen, context)
+                plan = self._plan(file, known, moves, seen, context)
             except StorageUnavailable as error:
                 plan = _unavailable(file.novel, error.message, error.hint)
             if isinstance(plan, NovelResult):
@@ -247,72 +251,82 @@ class NovelSyncer:
             return [], results + [_unavailable(plan.file.novel, error.message, error.hint) for plan in planned]
         return stale, results + written
 
-    def _former(
-        self, files: Sequence[tuple[ReadFile, KnownNovel | None]], context: RunContext
-    ) -> Mapping[str, KnownNovel]:
-        """What is stored of these novels under the names their folders had before."""
-        slugs = {file.novel.slug for file, _ in files}
-        names = {slug: name for slug, name in context.renames.items() if slug in slugs}
-        new = {
-            file.novel.slug: fingerprint(file.checksum or "", file.book)
-            for file, known in (files if context.any_missing else ())
-            if isinstance(file.book, Book) and _may_be_renamed(known, file.book)
-        }
-        if new:
-            taken = context.taken | set(context.renames.values())
-            names |= {slug: name for slug, name in self._database.find_renames(new).items() if name not in taken}
-        # Only what is gone from its old place goes on in the new one; a listing may have missed it.
-        names = {slug: name for slug, name in names.items() if self._storage.find(name) is None}
-        stored = self._database.known_novels(dict.fromkeys(names.values()), whole=frozenset(names.values()))
-        return {slug: stored[name] for slug, name in names.items() if name in stored and stored[name].fields}
-
-    def _see_stored(self, files: Sequence[tuple[ReadFile, KnownNovel | None, KnownNovel | None]]) -> Mapping[str, Seen]:
+    def _see_stored(self, files: Sequence[tuple[ReadFile, KnownNovel | None]], moves: Moves) -> Mapping[str, Seen]:
         """What the stored texts say that have to be compared with these files, by the ids of their rows."""
-        rows = {
-            row.id: row
-            for file, known, former in files
-            if isinstance(file.book, Book)
-            for row in rows_to_see(stored_chapters(known, file.book, former), file.book.chapters)
-        }
+        rows: dict[str, KnownChapter] = {}
+        for file, known in files:
+            if isinstance(file.book, Book):
+                slug = file.novel.slug
+                base = base_of(known, file.book, moves.former.get(slug), another=slug in moves.left)
+                rows |= {row.id: row for row in rows_to_see(base.chapters if base else (), file.book.chapters)}
         return {id_: see(text, rows[id_].title) for id_, text in self._database.texts(rows.values())}
 
     def _plan(
         self,
         file: ReadFile,
         known: KnownNovel | None,
-        former: KnownNovel | None,
+        moves: Moves,
         seen: Mapping[str, Seen],
         context: RunContext,
     ) -> _Planned | NovelResult:
         """What to write for one file; a result alone if that is nothing."""
         novel, revision, size = file.novel, known.revision if known else 0, file.bytes_read
         if file.book is None:
-            write = plan_same_bytes(novel, file.checksum or "", revision, request_id=request_id())
+            write = plan_same_bytes(novel, file.checksum or "", known, request_id=request_id())
             result = NovelResult(novel.slug, NovelStatus.UNCHANGED, bytes_read=size)
         elif isinstance(file.book, BookRefused):
             if file.data and self._storage.settling(novel):
                 return _in_flight(novel)
             problem = Problem(novel.slug, ProblemKind.REFUSED, file.book.message, file.book.hint)
             log.warning("novel_refused", slug=novel.slug, reason=problem.message)
-            write = plan_refusal(novel, revision, problem, file.version, request_id=request_id())
-            result = _refused(novel.slug, problem, size, settled=bool(file.version))
+            # A version of another form says that the file is to be read again in any case, see `NovelReader.read`.
+            version = version_by(novel.state, self._rules) if file.version == novel.state else file.version
+            write = plan_refusal(novel, revision, problem, version, request_id=request_id())
+            result = _refused(novel.slug, problem, size, settled=bool(version))
         else:
-            accept = novel.slug in context.options.accept
-            remark = _why_not_accepted(known) if accept else ""
-            write = plan_novel(
-                novel,
-                file.checksum or "",
-                file.book,
-                known,
-                request_id=request_id(),
-                former=former,
-                seen=seen,
-                limits=self._limits,
-                accepted=accept and not remark,
-                settled=bool(file.version),
-            )
-            result = replace(result_of(write, file.book), bytes_read=size, remark=remark, settled=bool(file.version))
+            write, result = self._plan_book(file, file.book, known, moves, seen, context)
         return _Planned(file, _with_result(write, result, context), result)
+
+    def _plan_book(
+        self,
+        file: ReadFile,
+        book: Book,
+        known: KnownNovel | None,
+        moves: Moves,
+        seen: Mapping[str, Seen],
+        context: RunContext,
+    ) -> tuple[NovelWrite, NovelResult]:
+        """What to write for one book: with what is held of it, if that is what somebody was shown and accepts."""
+        slug = file.novel.slug
+        former = moves.former.get(slug)
+        plan = partial(
+            plan_novel,
+            file.novel,
+            file.checksum or "",
+            book,
+            known,
+            request_id=request_id(),
+            former=former,
+            another=slug in moves.left,
+            seen=seen,
+            limits=self._limits,
+            settled=bool(file.version),
+            rules=self._rules,
+        )
+        write, remark, nothing_held = plan(), None, False
+        if acceptance := context.options.acceptances.get(slug):
+            nothing_held = not write.held_id
+            remark = why_not_accepted(acceptance, former or known, write)
+            write = write if remark else plan(accepted=True, in_order=acceptance.in_order)
+            write = replace(write, told=True)
+        result = replace(
+            result_of(write, book),
+            bytes_read=file.bytes_read,
+            remark=remark,
+            nothing_held=nothing_held,
+            settled=bool(file.version) and slug not in moves.unsettled,
+        )
+        return write, result
 
     def _write_planned(
         self, planned: Sequence[_Planned], context: RunContext, out_of_time: Callable[[], bool]
@@ -378,15 +392,10 @@ def _with_result(write: NovelWrite, result: NovelResult, context: RunContext) ->
     return replace(write, result=result) if context.by_message else write
 
 
-def _why_not_accepted(known: KnownNovel | None) -> str:
-    if known is None or not known.held:
-        return "nothing was held of it, so nothing was accepted"
-    return "" if known.same else "its file has changed since it was shown, so nothing was accepted"
-
-
-def _may_be_renamed(known: KnownNovel | None, book: Book) -> bool:
-    """Readers see no novel under its slug, and none that was removed there shares a text with it."""
-    return known is None or known.fields is None or (known.removed and not shares_text(known, book))
+def _with_remark(result: NovelResult, context: RunContext) -> NovelResult:
+    if result or result.slug not in context.options.acceptances:
+        return result
+    return replace(result, remark=Problem.remark(result.slug, "it was not synced, so nothing was accepted"))
 
 
 def _problem_of(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | None:

@@ -4,16 +4,17 @@ Novels that a complete listing no longer has: marked, looked for under another s
 Only what is absent from the listing is missing. A novel that cannot be read, or is being written, is present.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import structlog
 
 from novelsync.contracts import Novels, Storage
 from novelsync.models.problems import Problem
-from novelsync.models.results import Execution, Removal
-from novelsync.models.run import RunState
+from novelsync.models.results import Execution, NovelStatus, Removal
+from novelsync.models.run import RunState, SyncOptions
+from novelsync.planning.acceptance import in_place_of, why_no_removal
 from novelsync.planning.guards import Limits, guard_removals
-from novelsync.planning.run_plan import RunPlan
+from novelsync.planning.run_plan import RunPlan, missing_longest
 
 log = structlog.get_logger()
 
@@ -32,7 +33,10 @@ def find_renames(novels: Novels, plan: RunPlan) -> tuple[Mapping[str, str], RunP
     """
     if not plan.missing:
         return {}, plan
-    renames = novels.find_renames(None)
+    renames: dict[str, str] = {}
+    for slug, name in novels.find_renames(None):
+        if slug not in renames and name not in renames.values():
+            renames[slug] = name
     unread = renames.keys() - {novel.slug for novel in plan.to_read}
     known = novels.known_novels(dict.fromkeys(unread))
     return renames, plan.reading_too(unread, {slug: novel.revision for slug, novel in known.items()})
@@ -47,40 +51,45 @@ class Removals:
         self._limits = limits
 
     def remove(
-        self, run_id: str, plan: RunPlan, execution: Execution, state: RunState, accepted: int | None
+        self, run_id: str, plan: RunPlan, execution: Execution, state: RunState, options: SyncOptions
     ) -> Removal:
         """
-        ``execution``: what became of the novels that are there. ``accepted``: the number whose removal was confirmed.
+        ``execution``: what became of the novels that are there. ``options``: they may confirm what is held.
 
         Raises `DatabaseUnavailable`, `LeaseLost`, `StorageUnavailable`.
         """
         missing = [file for file in plan.missing if file.slug not in execution.tally.renamed_from]
-        confirmed = accepted is not None and accepted == len(missing)
-        remarks: list[Problem] = []
-        if accepted is not None and not confirmed:
-            message = f"{len(missing)} novels are missing, not {accepted}, so no removal was accepted"
-            remarks.append(Problem.remark("", message))
+        asked = options.accept_removals is not None
         if execution.tally.finished < len(plan.to_read):
             # A novel that was not read may be a missing one under another slug.
-            if confirmed:
-                message = "some novels were deferred, so no removal was accepted; run it again"
-                remarks.append(Problem.remark("", message))
-            return Removal(missing=len(missing), remarks=remarks)
-        held = None
-        if not confirmed:
-            held = guard_removals(len(missing), plan.stored, state.removed_lately, self._limits.removals)
+            message = "some novels were deferred, so no removal was accepted; run it again"
+            remarks = [Problem.remark("", message)] if asked else []
+            return Removal(missing=len(missing), longest=missing_longest(missing), remarks=remarks)
+        slugs = [file.slug for file in missing]
+        stored = plan.stored + _added(execution)
+        held = guard_removals(slugs, stored, state.removed_lately, self._limits.removals)
+        nothing_held = asked and not held
+        why_not = why_no_removal(options, slugs, held, state.held_removals) if asked else ""
+        remarks = [Problem.remark("", why_not, held.hint if held else "")] if why_not else []
+        confirmed = asked and not why_not
+        held = None if confirmed or not held else in_place_of(state.held_removals, held, told=asked)
         due = {
             file.slug: file.revision
             for file in (() if held else missing)
             if confirmed or (file.missing_for or 0) >= self._limits.grace
         }
         gone = {slug: revision for slug, revision in due.items() if self._storage.find(slug) is None}
-        removed: Sequence[str] = ()
+        removed: frozenset[str] = frozenset()
         if gone or held != state.held_removals:
-            removed = self._novels.remove(run_id, gone, accepted=confirmed, held=held)
-        for slug in removed:
+            removed = frozenset(self._novels.remove(run_id, gone, accepted=confirmed, held=held))
+        for slug in sorted(removed):
             log.info("novel_removed", slug=slug)
-        left = len(missing) - len(removed)
+        left = [file for file in missing if file.slug not in removed]
         # What was removed in the last 24 hours counts towards the limit, so what is held now may be allowed tomorrow.
         settled = not left or (held is not None and not state.removed_lately)
-        return Removal(len(removed), left, settled, remarks)
+        return Removal(len(removed), len(left), missing_longest(left), held is not None, settled, remarks, nothing_held)
+
+
+def _added(execution: Execution) -> int:
+    """How many novels readers see since this run that they did not see before."""
+    return sum(execution.tally.novels.get(status, 0) for status in (NovelStatus.CREATED, NovelStatus.RESTORED))

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from novelsync.errors import NovelSyncError, RunInProgress
-from novelsync.models.problems import SHOWN_PROBLEMS, OpenProblems, Problem, ProblemKind
-from novelsync.models.report import NovelCounts, Report, ReportedChapters, ReportedProblem, whole_seconds
+from novelsync.models.problems import SHOWN_PROBLEMS, OpenProblems, Problem, ProblemKind, most_urgent
+from novelsync.models.report import MissingNovel, NovelCounts, Report, ReportedChapters, ReportedProblem, whole_seconds
 from novelsync.models.results import CHANGED, Execution, NovelStatus, Outcome, Removal
 from novelsync.models.run import RunState
+from novelsync.planning.guards import DEFAULT_LIMITS
 from novelsync.planning.listing import Listing
-from novelsync.planning.run_plan import RunPlan
+from novelsync.planning.run_plan import RunPlan, missing_longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Run:
     database: str
     start_time: datetime
     dry_run: bool = False
+    grace: float = DEFAULT_LIMITS.grace
+    """Seconds that a novel has to be missing before it is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Findings:
     """The listing's, if nothing in it has to be looked at again; else None."""
     quiet: bool = False
     """The listing is the last run's, so nothing was read."""
+    stopped: bool = False
+    """The run was told to stop."""
 
     @property
     def deferred(self) -> int:
@@ -65,7 +70,7 @@ class Findings:
             self.listed(listing),
             to_read=0,
             refused_before=state.open_problems.counts.get(ProblemKind.REFUSED, 0),
-            removal=Removal(missing=state.missing),
+            removal=Removal(0, state.missing, state.missing_longest, held=state.held_removals is not None),
             open_problems=state.open_problems,
             resume_at=None,
             digest=listing.digest,
@@ -74,7 +79,7 @@ class Findings:
 
     def planned(self, plan: RunPlan) -> "Findings":
         """After planning: it is known what has to be read."""
-        missing = Removal(missing=len(plan.missing))
+        missing = Removal(missing=len(plan.missing), longest=missing_longest(plan.missing))
         return replace(self, to_read=len(plan.to_read), refused_before=plan.refused, removal=missing)
 
 
@@ -86,8 +91,10 @@ def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
     in_flight = tally.novels.get(NovelStatus.IN_FLIGHT, 0)
     succeeded = found.novels_in_storage - errors - found.deferred - in_flight
     outcome = _outcome(found, errors)
-    own = [*_failure(found.error), *tally.problems, *found.execution.remarks, *found.removal.remarks, *found.remarks]
-    problems = [*own, *found.open_problems.problems][:SHOWN_PROBLEMS]
+    failure = _failure(found.error)
+    own = [*tally.problems, *found.execution.remarks, *found.removal.remarks, *found.remarks]
+    # Why it failed always comes first.
+    problems = [*failure, *most_urgent([*own, *found.open_problems.problems], SHOWN_PROBLEMS - len(failure))]
     return Report(
         run_id=None if run.dry_run or outcome is Outcome.SKIPPED else run.run_id,
         trigger=run.trigger,
@@ -102,12 +109,17 @@ def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
         novels=_novel_counts(found, tally.novels, refused, succeeded),
         chapters=ReportedChapters(**{name: count for name, count in tally.chapters.items() if name != "processed"}),
         problems=[ReportedProblem.of(problem) for problem in problems],
-        problems_total=len(own) + found.open_problems.total,
+        problems_total=len(failure) + len(own) + found.open_problems.total,
         bytes_read=tally.bytes_read,
         duration=round((end_time - run.start_time).total_seconds(), 2),
         start_time=whole_seconds(run.start_time),
         end_time=whole_seconds(end_time),
+        interrupted=found.stopped and found.deferred > 0,
+        missing=[
+            MissingNovel.of(file, run.start_time, run.grace, held=found.removal.held) for file in found.removal.longest
+        ],
         error=found.error,
+        nothing_held=tally.nothing_held or found.removal.nothing_held,
     )
 
 
@@ -131,6 +143,7 @@ def _novel_counts(found: Findings, novels: Mapping[NovelStatus, int], refused: i
         in_flight=novels.get(NovelStatus.IN_FLIGHT, 0),
         missing=found.removal.missing,
         without_text=found.open_problems.blank,
+        unavailable=novels.get(NovelStatus.UNAVAILABLE, 0),
     )
 
 

@@ -1,4 +1,4 @@
-"""A folder of novels on this machine. Reads, and writes nothing: at most it creates the folder itself."""
+"""A folder of novels on this machine. Reads, and writes nothing."""
 
 import errno
 import os
@@ -7,8 +7,6 @@ import stat
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
-
-import structlog
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
 from novelsync.models.source import BOOK_FILE, SourceFile, TextFile, texts_digest
@@ -21,8 +19,6 @@ SETTLING_SECONDS = 2
 LEADS_OUT = "it is a link that leads out of the storage folder"
 
 _SEPARATORS = re.escape(os.sep + (os.altsep or ""))
-
-log = structlog.get_logger()
 
 
 class LocalStorage:
@@ -81,7 +77,17 @@ class LocalStorage:
         # Slugs come from callers too, and none may reach outside the folder.
         if not slug or slug.startswith(".") or re.search(rf"[{_SEPARATORS}\0\ud800-\udfff]", slug):
             return None
-        return self._look_at(slug, slug, (self._root / slug).is_symlink())
+        novel = self._look_at(slug, slug, (self._root / slug).is_symlink())
+        if novel is None and not self._root.exists():
+            raise self._away()  # whoever asks may be about to remove the novel
+        return novel
+
+    def _away(self) -> StorageUnavailable:
+        """There is no folder: its disk may not be mounted, or the setting may be mistyped."""
+        if self._root.is_symlink():
+            return StorageUnavailable(f"the storage {self.location} is a link to nothing", "is the disk mounted?")
+        hint = "mount its disk, make the folder if it is to be a new one, or correct NOVELSYNC_STORAGE"
+        return StorageUnavailable(f"the storage {self.location} is not there: no such folder", hint)
 
     def read(self, novel: SourceFile) -> bytes | None:
         if novel.unreadable:
@@ -163,11 +169,6 @@ class LocalStorage:
         unusual: dict[str, tuple[str, bool]] = {}
         undecodable: list[tuple[str, str, bool]] = []
         try:
-            if self._root.is_symlink() and not self._root.exists():
-                raise StorageUnavailable(f"the storage {self.location} is a link to nothing", "is the disk mounted?")
-            if not self._root.exists():
-                self._root.mkdir(parents=True)
-                log.warning("storage_created", path=self.location, hint="it did not exist; put novels into it")
             with os.scandir(self._root) as entries:
                 for entry in entries:
                     name, linked = entry.name, entry.is_symlink()
@@ -180,7 +181,9 @@ class LocalStorage:
                     folders.append(f"{slug}/")
                     if linked:
                         unusual[slug] = name, True
-        except (NotADirectoryError, FileExistsError) as error:
+        except FileNotFoundError as error:
+            raise self._away() from error
+        except NotADirectoryError as error:
             raise ConfigurationError(
                 f"the storage {self.location} is a file, not a folder",
                 "set NOVELSYNC_STORAGE to the folder that holds <slug>/book_info.json",

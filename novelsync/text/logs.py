@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Container, Mapping, MutableMapping
+from collections.abc import Callable, Container, Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
@@ -13,17 +13,23 @@ from novelsync.text.redaction import redacted
 MOST = 10_000
 """Characters of one field. Google Cloud splits lines of more than 256 kB into pieces that are no longer JSON."""
 
+TOLD_ANYWAY = ("database_call_succeeded",)
+"""Events of no importance that a living line needs, because they end it."""
+
 _SEVERITY = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "critical": "CRITICAL"}
 
 
 def configure_logs(
-    log_format: Literal["json", "text"], stream: Literal["stdout", "stderr"], printed: Container[str] = ()
+    log_format: Literal["json", "text"],
+    stream: Literal["stdout", "stderr"],
+    printed: Container[str] = (),
+    tell: Callable[[str, Mapping[str, Any]], object] | None = None,
 ) -> None:
     """
     From now on, each event is a line on that stream of ``sys``: the event's name and its fields.
 
     As text, only warnings and worse are shown, and not the events in ``printed``, which the caller prints itself. As
-    JSON, everything from INFO on is.
+    JSON, everything from INFO on is. ``tell``: takes each event instead, from INFO on, as text that can be printed.
     """
     as_json = log_format == "json"
     processors: list[Any]
@@ -37,11 +43,19 @@ def configure_logs(
                 raise structlog.DropEvent
             return event
 
+        def told(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+            if tell is None:
+                return event
+            if method != "info" or event["event"] in TOLD_ANYWAY:
+                tell(event["event"], event)
+            raise structlog.DropEvent
+
         processors = [
             without_printed,
             _without_secrets,
             _bounded,
             _printable,
+            told,
             structlog.dev.ConsoleRenderer(
                 colors=getattr(sys, stream).isatty(),
                 # The default shows local variables, and a key may be one.
@@ -56,7 +70,7 @@ def configure_logs(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *processors,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if as_json else logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if as_json or tell else logging.WARNING),
         # The stream is looked up for every line, because functions-framework replaces it while it serves.
         logger_factory=lambda *_: structlog.PrintLogger(getattr(sys, stream)),
         cache_logger_on_first_use=False,

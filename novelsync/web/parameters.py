@@ -1,6 +1,5 @@
 """What a request may contain: its size and its parameters. Anything else is refused before anything is done."""
 
-import re
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Final
@@ -9,7 +8,8 @@ from flask import Request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from novelsync.models.run import SyncOptions
+from novelsync.models.run import Acceptance, SyncOptions, accepted_twice, confirmed_removals
+from novelsync.status_service import LISTED_KINDS
 
 MAX_BODY_BYTES: Final = 65_536
 """No request needs a body; it is only searched for parameters that belong in the address."""
@@ -78,17 +78,36 @@ def parameters(request: Request, *allowed: str) -> MultiDict[str, str]:
 def sync_parameters(request: Request) -> tuple[Sequence[str], SyncOptions, bool]:
     """The slugs (none: all novels), the options, and whether it is a dry run."""
     given = parameters(request, *SYNC_PARAMETERS)
-    slugs, removals = given.getlist("slug"), given.get("accept_removals")
-    if not all(
-        0 < len(slug.encode()) <= MAX_NAME_BYTES and "\0" not in slug for slug in (*slugs, *given.getlist("accept"))
-    ):
+    slugs, accept, removals = given.getlist("slug"), given.getlist("accept"), given.get("accept_removals")
+    named = [*slugs, *(Acceptance.of(words).slug for words in accept)]
+    if not all(0 < len(slug.encode()) <= MAX_NAME_BYTES and "\0" not in slug for slug in named):
         raise Refused(400, "a slug is empty, too long, or holds a NUL", "it is the name of the novel's folder")
-    if removals is not None and (slugs or not re.fullmatch("[1-9][0-9]{0,8}", removals)):
+    if twice := accepted_twice(accept):
+        raise Refused(400, f"{twice!r} is to be accepted in two ways", "give one of them")
+    confirmed = None if removals is None else confirmed_removals(removals)
+    if removals is not None and (slugs or confirmed is None):
         hint = "give the number that was shown, and no slug, because only a whole run removes novels"
         raise Refused(400, f"accept_removals is {removals!r}" + (" together with a slug" if slugs else ""), hint)
-    accept_removals = int(removals) if removals else None
-    options = SyncOptions(_flag(given, "reread"), frozenset(given.getlist("accept")), accept_removals)
+    options = SyncOptions(_flag(given, "reread"), frozenset(accept), *(confirmed or ()))
     return slugs, options, _flag(given, "dry_run")
+
+
+LISTING: Final = ("problems", "after")
+"""The parameters of a page of all the problems of a kind."""
+
+
+def listing_parameters(given: MultiDict[str, str]) -> tuple[str, str | None] | None:
+    """The kind of problems that is asked for, and the slug after which the page begins; None if none is asked for."""
+    kind, after = given.get("problems"), given.get("after")
+    if kind is None and after is None:
+        return None
+    if kind not in LISTED_KINDS:
+        raise Refused(400, f"problems is {kind!r}", f"it can be {', '.join(LISTED_KINDS[:-1])} or {LISTED_KINDS[-1]}")
+    if "check" in given:
+        raise Refused(400, "problems together with check", "ask for one of them")
+    if after is not None and (len(after.encode()) > MAX_NAME_BYTES or "\0" in after):
+        raise Refused(400, "after is too long, or holds a NUL", "it is the next of the page before")
+    return kind, after
 
 
 def _flag(given: MultiDict[str, str], name: str) -> bool:

@@ -28,16 +28,19 @@ from novelsync.models.results import Outcome
 from novelsync.models.status import Status, Verdict
 from novelsync.text.formatting import shortened
 from novelsync.text.hints import Say, as_command_line, as_request, said
+from novelsync.web.metrics import Exposition, exposition
 from novelsync.web.page.notice import notice
 from novelsync.web.page.render import headers, notice_page, status_page
 from novelsync.web.page.view import Action, Actions, text, view
-from novelsync.web.parameters import Refused, check_size, parameters, sync_parameters
+from novelsync.web.parameters import LISTING, Refused, check_size, listing_parameters, parameters, sync_parameters
 from novelsync.web.same_origin import is_from_elsewhere, may_be_sent_a_token
 from novelsync.wiring import Parts, parts_of_this_process
 
 NOVELS: Final = "/api/v1/sync/novels"
 BACKGROUND: Final = "/api/v1/sync/novels/background"
 STATUS: Final = "/api/v1/sync/novels/status"
+HEALTH: Final = "/healthz"
+METRICS: Final = "/metrics"
 SCHEDULER_START: Final = "/api/v1/sync/scheduler/start"
 SCHEDULER_STOP: Final = "/api/v1/sync/scheduler/stop"
 SCHEDULER_STATUS: Final = "/api/v1/sync/scheduler/status"
@@ -74,7 +77,7 @@ class Acknowledgement(NamedTuple):
         return document | {"data": self.report.as_dict()} if self.report else document
 
 
-Body = Status | Acknowledgement | Mapping[str, Any]
+Body = Status | Acknowledgement | Exposition | Mapping[str, Any]
 Answer = tuple[int, Body]
 Handler = Callable[[Parts, Request], Answer]
 
@@ -104,6 +107,8 @@ def answer(request: Request, function: Function, find_parts: Callable[..., Parts
     say: Say = as_command_line
     try:
         check_size(request)
+        if request.path == HEALTH and request.method in ("GET", "HEAD"):
+            return _respond(request, function, 200, {"status": "ok"})
         handler = _route(request, function)
         parts = find_parts(acts=any(route.method == "POST" for route in function.routes))
         structlog.contextvars.bind_contextvars(**_trace(request, parts.settings.cloud_project))
@@ -192,11 +197,26 @@ def _scheduler(parts: Parts, request: Request) -> Answer:
 
 
 def _status(parts: Parts, request: Request) -> Answer:
-    check = parameters(request, "check").get("check")
+    given = parameters(request, "check", *LISTING)
+    check = given.get("check")
     if check is not None and check not in _ALARMING:
         raise Refused(400, f"check is {check!r}", "it can be 1 or strict")
-    status = parts.status_service.status(look_at_storage=check is None)
+    if listing := listing_parameters(given):
+        page = parts.status_service.problems(*listing)
+        return 200, {name: getattr(page, name) for name in page.__struct_fields__}
+    stored = parts.database.status()
+    parts.alert_service.look(stored)
+    status = parts.status_service.status(look_at_storage=check is None, stored=stored)
     return 503 if check and status.verdict in _ALARMING[check] else 200, status
+
+
+def _metrics(parts: Parts, request: Request) -> Answer:
+    parameters(request)
+    if not parts.settings.metrics:
+        raise Refused(404, "/metrics was not asked for here", "set NOVELSYNC_METRICS=1")
+    stored = parts.database.status()
+    parts.alert_service.look(stored)
+    return 200, exposition(stored, parts.status_service.status(look_at_storage=False, stored=stored), datetime.now(UTC))
 
 
 _POSTS: Final = (
@@ -205,7 +225,11 @@ _POSTS: Final = (
     Route("POST", SCHEDULER_START, _start),
     Route("POST", SCHEDULER_STOP, _stop),
 )
-_GETS: Final = (Route("GET", STATUS, _status), Route("GET", SCHEDULER_STATUS, _scheduler))
+_GETS: Final = (
+    Route("GET", STATUS, _status),
+    Route("GET", SCHEDULER_STATUS, _scheduler),
+    Route("GET", METRICS, _metrics),
+)
 
 SYNC: Final = Function("sync", _POSTS)
 STATUS_FUNCTION: Final = Function("status", _GETS)
@@ -290,6 +314,8 @@ def _respond(
             status, body.message, say(hint), body.report, say, back=STATUS if function.has(STATUS) else "", again=again
         )
         return _page(status, notice_page(words), more)
+    if isinstance(body, Exposition):
+        return Response(body.text, status, _ALWAYS, content_type=body.content_type)
     document = body if isinstance(body, Mapping) else body.as_dict()
     content = msgspec.json.encode(said(msgspec.to_builtins(document), say))
     return Response(content, status, _ALWAYS | dict(more or {}), content_type="application/json; charset=utf-8")

@@ -17,15 +17,18 @@ SOURCE: Final = Path(__file__).with_name("functions.py")
 PAUSE: Final = 5.0
 """Seconds between two attempts to start the schedule, because the database may be unavailable for a while."""
 
+WATCH_SECONDS: Final = 300.0
+"""Between two looks at the verdict, for alerts."""
+
 log = structlog.get_logger()
 
 
-def serve(host: str, port: int, *, schedule: bool, say: Callable[[str], object]) -> None:
+def serve(host: str, port: int, *, schedule: bool, watch_alerts: bool, say: Callable[[str], object]) -> None:
     """
     Answers until a signal ends it.
 
-    ``host``: a name or an address, IPv6 without brackets. ``schedule``: also sync every hour. ``say``: is told, for a
-    person, why that is not possible.
+    ``host``: a name or an address, IPv6 without brackets. ``schedule``: also sync every hour. ``watch_alerts``: also
+    look at the verdict every few minutes. ``say``: is told, for a person, why there is no hourly sync.
     """
     # Imported here, because no other command needs them, and they take a third of a second.
     from functions_framework import create_app  # noqa: PLC0415
@@ -38,6 +41,8 @@ def serve(host: str, port: int, *, schedule: bool, say: Callable[[str], object])
 
     def begin(worker: Any) -> None:
         _take_signals(worker)
+        if watch_alerts:
+            _start_watch_thread()
         if schedule:
             _start_schedule_thread(say)
 
@@ -45,6 +50,8 @@ def serve(host: str, port: int, *, schedule: bool, say: Callable[[str], object])
     server = create_server(app, debug=False, **hooks)  # type: ignore[no-untyped-call]
     if schedule and not forks:
         _start_schedule_thread(say)
+    if watch_alerts and not forks:
+        _start_watch_thread()
     server.run(f"[{host}]" if forks and ":" in host else host, port)
     _shut_down()
 
@@ -73,6 +80,23 @@ def start_schedule(
             return
         else:
             return
+
+
+def _start_watch_thread() -> None:
+    threading.Thread(target=watch, args=(WATCH_SECONDS,), name="alerts", daemon=True).start()
+
+
+def watch(
+    every: float,
+    find_parts: Callable[..., wiring.Parts] = wiring.parts_of_this_process,
+    stopping: Callable[[float], bool] = wiring.stopping,
+) -> None:
+    """Looks at the verdict every so many seconds until the process ends: it also changes while nothing runs."""
+    while not stopping(every):
+        try:
+            find_parts(acts=True).alert_service.look()
+        except NovelSyncError as error:
+            log.warning("alerts_not_looked_at", reason=error.message)
 
 
 def _take_signals(worker: Any) -> None:

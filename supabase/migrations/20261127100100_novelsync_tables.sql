@@ -55,6 +55,7 @@ begin
       where (removed_at is null) deferrable initially deferred
   );
   create index chapters_novel_id on public.chapters (novel_id);
+  create index chapters_content_hash on public.chapters (content_hash) where removed_at is null;
 
   -- lz4 compresses about five times as fast as pglz; not every build has it.
   if exists (select from pg_catalog.pg_settings where name = 'default_toast_compression' and 'lz4' = any (enumvals)) then
@@ -86,6 +87,7 @@ $$;
 -- Bookkeeping ---------------------------------------------------------------
 
 -- What was last seen of each slug. revision counts the writes: one that was planned on another revision is stale.
+-- A novel whose slug went to another one waits under its own with "/" and its id behind, which no folder can be called.
 create table if not exists novelsync.files (
   slug text collate "C" primary key check (slug <> ''),
   novel_id novelsync.novel_id unique references public.novels (id) on delete set null,
@@ -101,10 +103,14 @@ create table if not exists novelsync.files (
   removal_accepted boolean not null default false,
   held_in_a_row integer not null default 0,
   accepted_at timestamptz,
+  held text not null default '',
+  held_changed boolean not null default false,
+  held_since timestamptz,
   has_texts boolean not null default false,
   blank boolean not null default false
 );
-comment on column novelsync.files.version is 'of the file that was processed last; empty: read it again in any case';
+comment on column novelsync.files.version is
+  'of the file that was processed last, and if it was held or refused, by which rules; empty: read it again in any case';
 comment on column novelsync.files.outside_at is 'when it was last written, if that was not by a run';
 comment on column novelsync.files.removed_at is 'when its novel was taken from the readers because the storage lost it';
 comment on column novelsync.files.removal_accepted is 'a person asked for the removal: the guard does not count it';
@@ -112,11 +118,16 @@ comment on column novelsync.files.accepted_at is 'a person confirmed what was he
 comment on column novelsync.files.has_texts is 'texts are files of their own, so that the version covers those too';
 comment on column novelsync.files.blank is 'its novel came in without any text, though something was there';
 comment on column novelsync.files.held_in_a_row is 'how many files in a row lacked chapters that were held';
+comment on column novelsync.files.held is 'the id of what is held, which whoever accepts it names; empty: nothing is';
+comment on column novelsync.files.held_changed is
+  'what is held took the place of something else, and nobody who wanted to accept that was told';
+comment on column novelsync.files.held_since is 'since when something of it has been held, though not always the same';
 create index if not exists files_has_texts on novelsync.files (slug) where has_texts;
 create index if not exists files_blank on novelsync.files (slug) where blank;
 create index if not exists files_unsettled on novelsync.files (slug) where version = '' or novel_id is null;
 create index if not exists files_outside_at on novelsync.files (outside_at) where outside_at is not null;
 create index if not exists files_missing_since on novelsync.files (missing_since) where missing_since is not null;
+create index if not exists files_checksum on novelsync.files (checksum) where checksum <> '';
 create index if not exists files_removed_at on novelsync.files (removed_at) where removed_at is not null;
 -- Cloud Storage lists whole object names, so "a-b/..." comes before "a/...".
 create index if not exists files_listing_order on novelsync.files ((slug || '/'));
@@ -172,7 +183,8 @@ create table if not exists novelsync.lease (
   held_removals json
 );
 comment on column novelsync.lease.digest_since is 'start of the run that made the digest; quiet runs leave it alone';
-comment on column novelsync.lease.held_removals is 'removals that would be too many at once: {novels, message, hint}';
+comment on column novelsync.lease.held_removals is
+  'removals that would be too many at once: {novels, message, hint, id, changed}';
 insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000') on conflict do nothing;
 
 -- Large novels that come in by parts: new chapters wait unpublished in public.chapters, replaced texts in staged_texts.
@@ -188,6 +200,12 @@ create table if not exists novelsync.staged_parts (
   slug text collate "C" not null references novelsync.staging (slug) on delete cascade,
   part integer not null,
   primary key (slug, part)
+);
+-- Which chapters those are: another staging may bring some into the same novel.
+create table if not exists novelsync.staged_chapters (
+  slug text collate "C" not null references novelsync.staging (slug) on delete cascade,
+  chapter_id novelsync.chapter_id not null,
+  primary key (slug, chapter_id)
 );
 create table if not exists novelsync.staged_texts (
   slug text collate "C" not null references novelsync.staging (slug) on delete cascade,

@@ -23,9 +23,11 @@ $$;
 
 -- The open problems. In: slugs (only theirs; null: all, and the held removals), without (not theirs),
 -- present (theirs too, although they are marked as missing).
--- Out: problems (at most 100, the gravest first), counts (by kind), held (how many novels are held: those that keep
--- something their file no longer has, and those whose removal would have been too much at once), blank (how many came
--- in without any text).
+-- Out: problems (at most 100, by who has to act: what is held, then what is refused, then the rest; each kind has a share,
+-- and what one does not need of it goes to the others; of those that are alike up to what is quoted and but for digits,
+-- one comes before all others of its kind; alike: how many of them there are), counts (by kind), held (how many novels
+-- are held: those that keep something their file no longer has, and those whose removal would have been too much at
+-- once), blank (how many came in without any text).
 create or replace function public.novelsync_open_problems(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -40,34 +42,54 @@ begin
     v_removals := (select l.held_removals from novelsync.lease l where l.singleton);
   end if;
   return (
+    -- Without the messages, so that 100,000 fit into memory.
     with listed as materialized (
-      select p.slug, p.kind, p.message, p.hint, 1 as novels
+      select p.slug, p.kind, hashtext(translate(
+               split_part(split_part(p.message, '"', 1), ', near ', 1), '0123456789', '')) as says
       from novelsync.problems p join novelsync.files f on f.slug = p.slug
       where (f.missing_since is null or p.slug = any (v_present))
         and (v_slugs is null or p.slug = any (v_slugs)) and p.slug <> all (v_without)
       union all
-      select '', 'held', v_removals ->> 'message', v_removals ->> 'hint', (v_removals ->> 'novels')::integer
-      where v_removals is not null)
+      select '', 'held', 0 where v_removals is not null
+    ), said as materialized (
+      select l.kind, l.says, count(*) as alike, min(l.slug) as slug from listed l group by l.kind, l.says
+    ), kinds as materialized (
+      select s.kind, sum(s.alike) as n, coalesce(array_position(array['held', 'refused'], s.kind), 3) as gravity
+      from said s group by s.kind
+    ), few as (
+      select l.kind, l.slug, l.says
+      from kinds k cross join lateral (select * from listed l where l.kind = k.kind order by l.slug limit 100) l
+      union
+      select s.kind, s.slug, s.says
+      from kinds k cross join lateral (select * from said s where s.kind = k.kind order by s.slug limit 100) s
+    ), chosen as (
+      select p.*
+      from (
+        select e.kind, e.slug, s.alike, k.gravity,
+               row_number() over (partition by e.kind order by s.slug <> e.slug, e.slug) as place
+        from few e join said s on s.kind = e.kind and s.says = e.says join kinds k on k.kind = e.kind) p
+      order by p.place > (array[40, 40, 20])[p.gravity], p.gravity, p.place
+      limit 100
+    )
     select json_build_object(
-      'counts', (
-        select coalesce(json_object_agg(k.kind, k.n), '{}')
-        from (select o.kind, count(*) as n from listed o group by o.kind) k),
-      'held', (select coalesce(sum(o.novels), 0) from listed o where o.kind = 'held'),
+      'counts', (select coalesce(json_object_agg(k.kind, k.n), '{}') from kinds k),
+      'held', (select coalesce(sum(k.n), 0) from kinds k where k.kind = 'held')
+              + coalesce((v_removals ->> 'novels')::integer - 1, 0),
       'blank', (
         select count(*) from novelsync.files f
         where f.blank and f.novel_id is not null and (f.missing_since is null or f.slug = any (v_present))
           and (v_slugs is null or f.slug = any (v_slugs)) and f.slug <> all (v_without)),
       'problems', (
         select coalesce(json_agg(json_build_object(
-          'slug', o.slug, 'kind', o.kind, 'message', o.message, 'hint', o.hint)), '[]')
-        from (
-          select * from listed o
-          order by array_position(array['refused', 'held'], o.kind) nulls last, o.slug
-          limit 100) o)));
+          'slug', c.slug, 'kind', c.kind, 'alike', c.alike,
+          'message', case when c.slug = '' then v_removals ->> 'message' else p.message end,
+          'hint', case when c.slug = '' then v_removals ->> 'hint' else p.hint end) order by c.gravity, c.slug), '[]')
+        from chosen c left join novelsync.problems p on p.slug = c.slug and p.kind = c.kind)));
 end
 $$;
 
 -- What earlier runs have left for the next one, except for the digest. Changes nothing.
+-- Out, among others: missing (how many novels), missing_longest (ten of them, as [slug, seconds]).
 create or replace function public.novelsync_peek(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 begin
@@ -75,6 +97,11 @@ begin
     'schema', novelsync.version(),
     'resume_at', (select resume_at from novelsync.lease where singleton),
     'missing', (select count(*) from novelsync.files where missing_since is not null and removed_at is null),
+    'missing_longest', (
+      select coalesce(json_agg(json_build_array(f.slug, extract(epoch from now() - f.missing_since))), '[]')
+      from (
+        select slug, missing_since from novelsync.files where missing_since is not null and removed_at is null
+        order by missing_since, slug limit 10) f),
     'removed_lately', (
       select count(*) from novelsync.files where removed_at > now() - interval '24 hours' and not removal_accepted),
     -- In the order of its index: without statistics the planner takes half of all for such, and reads the whole table.

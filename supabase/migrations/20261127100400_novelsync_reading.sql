@@ -44,10 +44,11 @@ $$;
 
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
 -- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
--- is given and it is not the known one, or texts are files of their own, or the novel is removed. chapters: arrays by
--- column, first the published ones (published: how many those are); removed_lately, the ids of those removed within 24
--- hours and since the last confirmation; and by id files, the file that a text is and its version, and peaks, the most
--- letters that a text showed within 24 hours, where it has fewer now.
+-- is given and it is not the known one, or texts are files of their own, or the novel is removed, or something of it is
+-- held. chapters: arrays by column, first the published ones (published: how many those are); removed_lately, the ids of
+-- those removed within 24 hours and since the last confirmation; fresh, the ids of those that came in since something of
+-- the novel has been held; and by id files, the file that a text is and its version, and peaks, the most letters that a
+-- text showed within 24 hours, where it has fewer now.
 -- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
 -- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
 -- the table for empty while its statistics are older than a first import.
@@ -66,7 +67,8 @@ begin
       'removed', coalesce(n.removed_at is not null, false),
       'held_in_a_row', f.held_in_a_row,
       'has_texts', f.has_texts,
-      'held', exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'held'),
+      'held', f.held,
+      'held_changed', f.held_changed,
       'chapter_count', coalesce(n.chapter_count, 0),
       'shown_as', coalesce(n.slug, f.slug),
       'novel', case when w.whole and n.id is not null then
@@ -93,6 +95,7 @@ begin
             from novelsync.shrunk s where s.novel_id = f.novel_id and s.since > now() - interval '24 hours'),
           'files', coalesce(json_object_agg(c.id::text, json_build_array(c.file, c.version))
                             filter (where c.file is not null), '{}'),
+          'fresh', coalesce(json_agg(c.id::text) filter (where c.created_at >= f.held_since), '[]'),
           'published', count(*) filter (where c.removed_at is null))
         from (
           select c.*, t.file, t.version
@@ -105,7 +108,7 @@ begin
     left join public.novels n on n.id = f.novel_id
     cross join lateral (
       select coalesce(r.whole or f.checksum <> r.checksum
-                      or (r.checksum is not null and (f.has_texts or n.removed_at is not null)), false)
+                      or (r.checksum is not null and (f.has_texts or n.removed_at is not null or f.held <> '')), false)
     ) as w(whole));
 end
 $$;
@@ -121,62 +124,109 @@ begin
 end
 $$;
 
--- Finds novels that are missing under their old slug and are there under another: the same bytes, or more than half of
--- the texts. A missing novel that was removed still counts for 7 days, because both slugs may be missing for a while.
--- In: novels, the candidates as read, a list of {slug, checksum, texts (hashes in hex)}; null: those stored novels that
--- were first seen in the last 7 days and by a later run than the missing one.
+-- The stored novels that have the same bytes as those asked for, or some of the same texts.
+-- p_asked: slug, checksum, texts (hashes in hex). Of a text that stands in very many novels, 20 rows are looked at.
+-- Out: asked (its slug), slug, same (the bytes), texts (how many of them).
+-- Looked up one by one, because a join would be planned for tables of the size that they had long ago.
+create or replace function novelsync.find_alike(p_asked jsonb) returns jsonb
+language plpgsql stable security invoker set search_path = '' set enable_seqscan = off as $$
+begin
+  return (
+    select coalesce(jsonb_agg(to_jsonb(l)), '[]')
+    from (
+      select a.slug as asked, f.slug, bool_or(h.same) as same, count(distinct h.content_hash) as texts
+      from jsonb_to_recordset(p_asked) as a(slug text, checksum text, texts text[])
+      cross join lateral (
+        select c.novel_id, c.content_hash, false as same
+        from unnest(a.texts) as t(hash)
+        cross join lateral (
+          select c.novel_id, c.content_hash from public.chapters c
+          where c.content_hash = decode(t.hash, 'hex') and c.removed_at is null limit 20) c
+        union all
+        select s.novel_id, null, true
+        from novelsync.files s where s.checksum = a.checksum and s.checksum <> '' and s.novel_id is not null) h
+      cross join lateral (select f.slug from novelsync.files f where f.novel_id = h.novel_id limit 1) f
+      where f.slug <> a.slug
+      group by a.slug, f.slug) l);
+end
+$$;
+
+-- Which stored novels some files may be under another slug: those with the same bytes, or with some of the same texts.
+-- It only suggests: whoever asks compares the whole novels, and looks whether the other slug still has its own.
+-- A novel that was removed counts for 7 days, because both slugs may be missing for a while.
+-- In: novels, a list of {slug, checksum, texts (hashes in hex, a few that tell)}; null: those stored novels that were
+-- first seen in the last 7 days, later than one that is missing now and by a later run.
 -- missing: slugs that count as missing besides those that are marked.
--- Out: a list of {slug, former}, the surest first; a slug may come more than once.
+-- Out: a list of {slug, former}, the likeliest first; of each novel that is asked for, up to three.
+-- However large the tables are, it looks at 20 rows per text, at 1,000 missing novels and 32 rows of each. What it has
+-- not come to within a second is left undecided, and so is all of it while the tables are locked. Without sequential
+-- scans for the reason given above.
 create or replace function public.novelsync_find_renames(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker
+set search_path = '' set statement_timeout = '55s' set lock_timeout = '1s' set enable_seqscan = off as $$
 declare
+  v_until constant timestamptz := clock_timestamp() + interval '900 milliseconds';
   v_since constant timestamptz := now() - interval '7 days';
   v_given constant boolean := $1 ->> 'novels' is not null;
   v_missing constant text[] := array(select json_array_elements_text($1 -> 'missing'));
+  v_some jsonb;
+  v_pairs jsonb := '[]';
 begin
-  return (
-    with gone as materialized (
-      select f.slug, f.novel_id, f.checksum, f.first_seen, f.first_run
+  for v_some in
+    select jsonb_agg(a.novel)
+    from json_array_elements(case when v_given then $1 -> 'novels' else '[]' end) with ordinality as a(novel, place)
+    group by a.place / 32 order by a.place / 32
+  loop
+    v_pairs := v_pairs || (
+      select coalesce(jsonb_agg(to_jsonb(l)) filter (where l.place <= 3), '[]')
+      from (
+        select a.asked as slug, a.slug as former, a.same, m.missing, a.texts,
+               row_number() over (partition by a.asked order by a.same desc, m.missing desc, a.texts desc, a.slug) as place
+        from jsonb_to_recordset(novelsync.find_alike(v_some)) as a(asked text, slug text, same boolean, texts bigint)
+        join jsonb_to_recordset(v_some) as s(slug text, texts text[]) on s.slug = a.asked
+        join novelsync.files f on f.slug = a.slug
+        cross join lateral (select f.missing_since is not null or f.slug = any (v_missing)) as m(missing)
+        where (f.removed_at is null or f.removed_at > v_since)
+          and (a.same or 4 * a.texts >= cardinality(s.texts))) l);
+    exit when clock_timestamp() > v_until;
+  end loop;
+
+  for v_some in
+    select jsonb_agg(g.slug)
+    from (
+      select f.slug, row_number() over (order by f.removed_at is not null, f.missing_since desc nulls first) as place
       from novelsync.files f
-      where f.novel_id is not null and (f.missing_since is not null or f.slug = any (v_missing))
+      where not v_given and f.novel_id is not null and (f.missing_since is not null or f.slug = any (v_missing))
         and (f.removed_at is null or f.removed_at > v_since)
-    ), heirs as materialized (
-      select h.slug, h.checksum, null::novelsync.novel_id as novel_id, 'infinity'::timestamptz as first_seen,
-             null::uuid as first_run
-      from json_to_recordset(case when v_given then $1 -> 'novels' else '[]' end) as h(slug text, checksum text)
-      union all
-      select f.slug, f.checksum, f.novel_id, f.first_seen, f.first_run
-      from novelsync.files f
-      where not v_given and f.novel_id is not null and f.removed_at is null
-        and f.missing_since is null and f.slug <> all (v_missing)
-        and f.first_seen > greatest(v_since, (select min(g.first_seen) from gone g))
-        and not exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')
-    ), gone_texts as materialized (
-      select distinct g.slug, c.content_hash
-      from gone g join public.chapters c on c.novel_id = g.novel_id
-      where exists (select from heirs) and c.removed_at is null and octet_length(c.content) > 0
-    ), totals as (
-      select t.slug, count(*) as texts from gone_texts t group by t.slug
-    ), heir_texts as (
-      select distinct h.slug, decode(t.hash, 'hex') as content_hash
-      from json_to_recordset(case when v_given then $1 -> 'novels' else '[]' end) as h(slug text, texts json),
-           json_array_elements_text(h.texts) as t(hash)
-      union all
-      select distinct h.slug, c.content_hash
-      from heirs h join public.chapters c on c.novel_id = h.novel_id
-      where c.removed_at is null and octet_length(c.content) > 0
-    ), alike as (
-      select h.slug, g.slug as former, false as same, count(*) as texts
-      from gone_texts g join heir_texts h on h.content_hash = g.content_hash join totals t on t.slug = g.slug
-      group by h.slug, g.slug, t.texts
-      having 2 * count(*) > t.texts
-      union all
-      select h.slug, g.slug, true, 0 from gone g join heirs h on h.checksum = g.checksum where g.checksum <> ''
-    )
-    select coalesce(json_agg(json_build_object('slug', a.slug, 'former', a.former)
-                             order by a.same desc, a.texts desc, a.former, a.slug), '[]')
-    from alike a join gone g on g.slug = a.former join heirs h on h.slug = a.slug
-    where a.slug <> a.former and g.first_seen < h.first_seen
-      and (g.first_run is null or h.first_run is null or g.first_run <> h.first_run));
+      order by place limit 1000) g
+    group by g.place / 32 order by g.place / 32
+  loop
+    v_some := (
+      select jsonb_agg(jsonb_build_object('slug', f.slug, 'checksum', f.checksum, 'texts', array(
+        select distinct encode(c.content_hash, 'hex')
+        from (
+          select t.content_hash, octet_length(t.content) as bytes
+          from public.chapters t where t.novel_id = f.novel_id and t.removed_at is null limit 32) c
+        where c.bytes >= 200 order by 1 limit 8)))
+      from novelsync.files f where f.slug in (select jsonb_array_elements_text(v_some)));
+    v_pairs := v_pairs || (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'slug', f.slug, 'former', g.slug, 'same', a.same, 'missing', true, 'texts', a.texts)), '[]')
+      from jsonb_to_recordset(novelsync.find_alike(v_some)) as a(asked text, slug text, same boolean, texts bigint)
+      join novelsync.files g on g.slug = a.asked
+      join novelsync.files f on f.slug = a.slug
+      where f.removed_at is null and f.missing_since is null and f.slug <> all (v_missing)
+        and f.first_seen > greatest(v_since, g.first_seen)
+        and (f.first_run is null or g.first_run is null or f.first_run <> g.first_run)
+        and not exists (select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused'));
+    exit when clock_timestamp() > v_until;
+  end loop;
+
+  return (
+    select coalesce(json_agg(json_build_object('slug', p.slug, 'former', p.former)
+                             order by p.same desc, p.missing desc, p.texts desc, p.former, p.slug), '[]')
+    from jsonb_to_recordset(v_pairs) as p(slug text, former text, missing boolean, same boolean, texts bigint));
+exception when lock_not_available then
+  return '[]';
 end
 $$;

@@ -4,8 +4,8 @@
 create or replace function novelsync.discard_staging(p_slugs text[]) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
-  delete from public.chapters c using novelsync.staging s
-    where s.slug = any (p_slugs) and c.novel_id = s.novel_id and c.removed_at = 'infinity';
+  delete from public.chapters c using novelsync.staged_chapters s
+    where s.slug = any (p_slugs) and c.id = s.chapter_id and c.removed_at = 'infinity';
   delete from public.novels n using novelsync.staging s
     where s.slug = any (p_slugs) and n.id = s.novel_id and n.removed_at = 'infinity';
   delete from novelsync.staging where slug = any (p_slugs);
@@ -120,11 +120,14 @@ begin
     return json_build_object('outcome', 'staged');
   end if;
 
-  insert into public.chapters (novel_id, volume, position, number, title, content, url, content_hash, removed_at)
-  select v_staging.novel_id, c.volume, c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex'),
-         'infinity'
-  from json_to_recordset(v_request.created) as c(
-    volume text, position integer, number numeric, title text, content text, url text, content_hash text);
+  with made as (
+    insert into public.chapters (novel_id, volume, position, number, title, content, url, content_hash, removed_at)
+    select v_staging.novel_id, c.volume, c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex'),
+           'infinity'
+    from json_to_recordset(v_request.created) as c(
+      volume text, position integer, number numeric, title text, content text, url text, content_hash text)
+    returning id)
+  insert into novelsync.staged_chapters (slug, chapter_id) select v_request.slug, m.id from made m;
 
   insert into novelsync.staged_texts (slug, chapter_id, content, content_hash)
   select v_request.slug, t.id, t.content, decode(t.content_hash, 'hex')

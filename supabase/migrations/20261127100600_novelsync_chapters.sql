@@ -28,7 +28,8 @@ begin
 end
 $$;
 
--- Publishes the new chapters of those large novels that are to be written.
+-- Publishes the new chapters of those large novels that are to be written: each its own, though others may be staged
+-- into the same row.
 create or replace function novelsync.publish_staged_chapters(
   p_ids novelsync.novel_id[], p_known novelsync.novel_id[], p_slugs text[]
 ) returns novelsync.chapter_change[]
@@ -37,9 +38,9 @@ declare
   v_changes novelsync.chapter_change[];
 begin
   with published as (
-    update public.chapters c set removed_at = null
-    from novelsync.staging s
-    where s.slug = any (p_slugs) and c.novel_id = s.novel_id and c.removed_at = 'infinity' and s.novel_id = any (p_ids)
+    update public.chapters c set removed_at = null, created_at = now()
+    from novelsync.staged_chapters s
+    where s.slug = any (p_slugs) and c.id = s.chapter_id and c.novel_id = any (p_ids) and c.removed_at = 'infinity'
     returning c.novel_id, c.id, c.position)
   select array_agg(row(p.novel_id, p.id, 'added', '{}', null)::novelsync.chapter_change order by p.position)
   into v_changes

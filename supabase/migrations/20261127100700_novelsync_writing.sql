@@ -13,25 +13,30 @@ begin
     create type novelsync.novel_write as (
       place integer, slug text, request_id uuid, revision bigint, version text, checksum text, visible boolean,
       staged integer, fields novelsync.novel_fields, is_new boolean, chapter_count integer, chapters_added integer,
-      problems_stay boolean, held_in_a_row integer, accepted boolean, has_texts boolean, blank boolean, result json, former text,
-      former_revision bigint, afresh boolean
+      problems_stay boolean, held_in_a_row integer, held text, told boolean, accepted boolean, has_texts boolean,
+      blank boolean, result json, former text, former_revision bigint, afresh boolean
     );
   end if;
 end
 $$;
 
 -- Makes the rows that are missing and locks all, always in the same order, so that two writers never deadlock.
+-- Again, if a novel moved to another slug while this waited for its row, which is gone then.
 create or replace function novelsync.lock_files(p_novels novelsync.novel_write[]) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
-  insert into novelsync.files (slug)
-  select n.slug from unnest(p_novels) n
-  where not exists (select from novelsync.files f where f.slug = n.slug)
-  order by n.slug collate "C"
-  on conflict do nothing;
-  perform from novelsync.files f
-  where f.slug in (select unnest(array[n.slug, n.former]) from unnest(p_novels) n)
-  order by f.slug for update;
+  loop
+    insert into novelsync.files (slug)
+    select n.slug from unnest(p_novels) n
+    where not exists (select from novelsync.files f where f.slug = n.slug)
+    order by n.slug collate "C"
+    on conflict do nothing;
+    perform from novelsync.files f
+    where f.slug in (select unnest(array[n.slug, n.former]) from unnest(p_novels) n)
+    order by f.slug for update;
+    exit when not exists (
+      select from unnest(p_novels) n where not exists (select from novelsync.files f where f.slug = n.slug));
+  end loop;
 end
 $$;
 
@@ -72,25 +77,61 @@ begin
 end
 $$;
 
--- For renamed folders: the rows under the former slug go on under the new one. Rows of a copy that came in under the
--- new one in the meantime are removed.
-create or replace function novelsync.take_over_former(p_due novelsync.novel_write[]) returns novelsync.chapter_change[]
+-- Lets novels move from slug to slug, all of this call at once, because one may take the slug that another leaves.
+-- What goes on under the new slug is the novel that was stored under the former one. What was stored under the new one
+-- is a copy that came in meanwhile, and is removed; or, where its file is another novel's now (afresh), it waits for its
+-- own to be found, as missing and under a slug that no folder can have.
+create or replace function novelsync.move_novels(p_due novelsync.novel_write[]) returns novelsync.chapter_change[]
 language plpgsql security invoker set search_path = '' as $$
 declare
+  v_slugs constant text[] := array(select n.slug from unnest(p_due) n);
+  v_moving constant text[] := array(select n.slug from unnest(p_due) n where n.former is not null or n.afresh);
+  v_formers constant text[] := array(select n.former from unnest(p_due) n where n.former is not null);
+  v_taken novelsync.files[];   -- under the former slugs
+  v_copies novelsync.files[];  -- under the new ones, and so are these
+  v_others novelsync.files[];
   v_changes novelsync.chapter_change[];
 begin
+  if cardinality(v_moving) = 0 then
+    return null;
+  end if;
+  v_taken := array(select f from novelsync.files f where f.slug = any (v_formers));
+  select array_agg(f) filter (where not n.afresh), array_agg(f) filter (where n.afresh) into v_copies, v_others
+  from unnest(p_due) n join novelsync.files f on f.slug = n.slug
+  where f.slug = any (v_moving) and f.novel_id is not null
+    and f.novel_id not in (select t.novel_id from unnest(v_taken) t);
+
   with gone as (
     update public.novels t set removed_at = now(), updated_at = now()
-    from unnest(p_due) n join novelsync.files f on f.slug = n.slug
-    where n.former is not null and t.id = f.novel_id and t.removed_at is null
+    from unnest(v_copies) f where t.id = f.novel_id and t.removed_at is null
+    returning t.id
+  ), renamed as (
+    update public.novels t set slug = t.slug || '/' || t.id, updated_at = now()
+    where t.id in (select f.novel_id from unnest(v_taken || v_others) f) and t.removed_at is null
+      and t.slug = any (v_slugs)
     returning t.id)
-  select array_agg(row(g.id, null, 'removed', '{}', null)::novelsync.chapter_change) into v_changes from gone g;
-  with left_behind as (
-    delete from novelsync.files f using unnest(p_due) n
-    where f.slug = n.former
-    returning f.slug, f.novel_id, f.first_seen, f.first_run)
-  update novelsync.files f set novel_id = o.novel_id, first_seen = o.first_seen, first_run = o.first_run
-  from unnest(p_due) n join left_behind o on o.slug = n.former
+  select array_agg(c.entry) into v_changes
+  from (
+    select row(g.id, null, 'removed', '{}', null)::novelsync.chapter_change as entry from gone g
+    union all
+    select row(r.id, null, 'changed', array['slug'], null)::novelsync.chapter_change
+    from renamed r where r.id in (select f.novel_id from unnest(v_others) f)) c;
+
+  -- In this order, because no two slugs may have one novel.
+  delete from novelsync.files f where f.slug = any (v_formers) and f.slug <> all (v_slugs);
+  update novelsync.files f set novel_id = null where f.slug = any (v_moving || v_formers);
+  insert into novelsync.files (slug, novel_id, checksum, revision, missing_since, first_seen, first_run, removed_at,
+                               removal_accepted, held, held_since, held_changed, has_texts)
+  select f.slug || '/' || f.novel_id, f.novel_id,
+         -- What is held is none of its bytes.
+         case when f.held = '' then f.checksum else '' end,
+         f.revision, coalesce(f.missing_since, now()), f.first_seen, f.first_run, f.removed_at, f.removal_accepted,
+         f.held, f.held_since, f.held_changed, f.has_texts
+  from unnest(v_others) f;
+  update novelsync.files f
+  set novel_id = t.novel_id, first_seen = t.first_seen, first_run = t.first_run,
+      held = t.held, held_since = t.held_since, held_changed = t.held_changed
+  from unnest(p_due) n join unnest(v_taken) t on t.slug = n.former
   where f.slug = n.slug;
   return v_changes;
 end
@@ -109,15 +150,14 @@ begin
     insert into public.novels (slug, title, author, description, cover_url, status, chapter_count, last_chapter_at)
     select n.slug, (n.fields).*, n.chapter_count, case when n.chapter_count > 0 then now() end
     from unnest(p_novels) n join novelsync.files f on f.slug = n.slug
-    where (f.novel_id is null or n.afresh) and n.visible and n.staged = 0 and p_outcomes[n.place] is null
+    where f.novel_id is null and n.visible and n.staged = 0 and p_outcomes[n.place] is null
     on conflict (slug) where removed_at is null do nothing
     returning id, slug)
   -- Looked up by key: a join with what was inserted would be planned for a handful of rows, and there may be hundreds.
   select jsonb_object_agg(m.slug, m.id) into v_made from made m;
   return array(
     select case when n.visible and p_outcomes[n.place] is null then
-             coalesce(case when not n.afresh then f.novel_id end,
-                      (v_made ->> n.slug)::novelsync.novel_id, s.novel_id) end
+             coalesce(f.novel_id, (v_made ->> n.slug)::novelsync.novel_id, s.novel_id) end
     from unnest(p_novels) n
     join novelsync.files f on f.slug = n.slug
     left join novelsync.staging s on n.staged > 0 and s.slug = n.slug
@@ -181,10 +221,13 @@ begin
       removal_accepted = f.removal_accepted and p_ids[n.place] is null,
       held_in_a_row = coalesce(n.held_in_a_row, f.held_in_a_row),
       accepted_at = case when n.accepted then now() else f.accepted_at end,
+      held = coalesce(n.held, f.held),
+      held_since = case when n.held is null then f.held_since when n.held <> '' then coalesce(f.held_since, now()) end,
+      held_changed = case when n.held is null then f.held_changed when n.held = '' or n.told then false
+                          else f.held_changed or f.held not in ('', n.held) end,
       has_texts = coalesce(n.has_texts, f.has_texts), blank = coalesce(n.blank, f.blank),
-      first_seen = case when n.afresh and p_ids[n.place] is not null then now() else f.first_seen end,
-      first_run = case when f.revision = 0 and n.former is null or n.afresh and p_ids[n.place] is not null
-                       then p_run else f.first_run end,
+      first_seen = case when n.afresh and n.former is null then now() else f.first_seen end,
+      first_run = case when (f.revision = 0 or n.afresh) and n.former is null then p_run else f.first_run end,
       outside_at = case when p_run is null then clock_timestamp() end
   from unnest(p_due) n
   where f.slug = n.slug;
@@ -222,11 +265,12 @@ $$;
 --             staged (parts that novelsync_stage brought in; 0: none),
 --             fields (null: unchanged, else title, author, description, cover_url, status),
 --             is_new, chapter_count, chapters_added, problems_stay,
---             held_in_a_row, has_texts, blank (null: as before), accepted (what was held was confirmed),
+--             held_in_a_row, held (the id of what is held; empty: nothing), has_texts, blank (null: as before),
+--             told (somebody who wanted to accept what was held is told what is held now),
+--             accepted (what was held was confirmed),
 --             result (what is answered to the run's message about this novel; null: there is none),
---             former, former_revision: the slug under which it was stored before its folder was renamed; its rows go on
---             under the new one, and those of a copy that came in under the new one are removed from the readers' view,
---             afresh: what was removed under this slug was another novel, and is left
+--             former, former_revision: the slug under which it was stored before its folder was renamed,
+--             afresh: what was stored under this slug is another novel (see move_novels for these three)
 --   created   chapters that are new
 --   changed   chapters whose volume, title, number, url or text changed; content null: the text stays
 --   moved     ids and their new positions, where nothing else changed
@@ -266,7 +310,7 @@ begin
   end if;
 
   v_due := array(select n from unnest(v_novels) n where v_outcomes[n.place] is null);
-  v_changes := novelsync.take_over_former(v_due);
+  v_changes := novelsync.move_novels(v_due);
   v_ids := novelsync.create_novels(v_novels, v_outcomes);
   v_outcomes := array(
     select case when n.visible and v_ids[n.place] is null then coalesce(v_outcomes[n.place], 'taken')

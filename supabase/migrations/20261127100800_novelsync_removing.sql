@@ -25,7 +25,8 @@ $$;
 
 -- Removes missing novels from the readers' view; their rows and texts stay.
 -- In: run_id, slugs and their revisions (a novel with another one is left as it is), accepted (a person asked for it),
--- held_removals (what would have been too much at once and so is not among them: {novels, message, hint}; null: nothing).
+-- held_removals (what would have been too much at once and so is not among them: {novels, message, hint, id, changed};
+-- null: nothing).
 -- Out: removed, the slugs.
 create or replace function public.novelsync_remove(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$

@@ -58,7 +58,8 @@ end
 $$;
 
 -- What a person wants to know. Counts come from the bookkeeping and never from counting chapters.
--- Out: besides the counts, runs (those of a day, the newest first, without their reports) and titles (of the novels that
+-- Out: besides the counts, at (nothing that came later is part of it), killed_at (the start of a run that did not end and
+-- has lost the lease), runs (those of a day, the newest first, without their reports) and titles (of the novels that
 -- problems speak of, as far as they are stored).
 create or replace function public.novelsync_status(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
@@ -67,6 +68,7 @@ declare
 begin
   return json_build_object(
     'schema', novelsync.version(),
+    'at', now(),
     'novels', (select count(*) from public.novels where removed_at is null),
     'removed_novels', (select count(*) from public.novels where removed_at < 'infinity'),
     'chapters', (select coalesce(sum(chapter_count), 0) from public.novels where removed_at is null),
@@ -74,6 +76,10 @@ begin
     'running', (select json_build_object('holder', l.holder, 'since', l.acquired_at, 'open_messages', (
                   select count(*) from novelsync.messages m where m.run_id = l.run_id and m.result is null))
                 from novelsync.lease l where l.expires_at > clock_timestamp()),
+    'killed_at', (select max(r.started_at) from novelsync.runs r
+                  where r.finished_at is null
+                    and not exists (select from novelsync.lease l
+                                    where l.run_id = r.run_id and l.expires_at > clock_timestamp())),
     'last_runs', (
       select coalesce(json_agg(json_build_object(
         'outcome', r.outcome, 'finished_at', r.finished_at, 'report', r.report) order by r.finished_at desc), '[]')
@@ -103,6 +109,43 @@ begin
       from public.novels n
       where n.removed_at is null
         and n.slug in (select p.slug from json_to_recordset(v_problems -> 'problems') as p(slug text))));
+end
+$$;
+
+-- A page of all that a person should look at, of one kind, by slug. In: kind (of a problem, or "missing"), after (a slug;
+-- null: from the start), limit.
+-- Out: total (of the kind), problems: a list of {slug, message, hint, since, title}; a missing novel has no message.
+create or replace function public.novelsync_problems(json) returns json
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+declare
+  v_request record;
+begin
+  select * into v_request from json_to_record($1) as r(kind text, "after" text, "limit" integer);
+  return (
+    with listed as materialized (
+      select p.slug, p.message, p.hint, p.since
+      from novelsync.problems p join novelsync.files f on f.slug = p.slug
+      where p.kind = v_request.kind and f.missing_since is null
+      union all
+      select '', l.held_removals ->> 'message', l.held_removals ->> 'hint', null
+      from novelsync.lease l
+      where v_request.kind = 'held' and l.held_removals is not null
+      union all
+      select f.slug, '', '', f.missing_since
+      from novelsync.files f
+      where v_request.kind = 'missing' and f.missing_since is not null and f.removed_at is null and f.novel_id is not null)
+    select json_build_object(
+      'total', (select count(*) from listed),
+      'problems', (
+        select coalesce(json_agg(json_build_object(
+          'slug', o.slug, 'message', o.message, 'hint', o.hint, 'since', o.since, 'title', left(n.title, 200))
+          order by o.slug), '[]')
+        from (
+          select * from listed l
+          where v_request."after" is null or l.slug > v_request."after" collate "C"
+          order by l.slug
+          limit v_request."limit") o
+        left join public.novels n on n.slug = o.slug and n.removed_at is null)));
 end
 $$;
 

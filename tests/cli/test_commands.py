@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -64,7 +65,7 @@ def test_json_is_one_document_with_the_published_keys(run: Run, settled: Library
     assert list(report) == [
         *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
         *("novels_error", "chapters_processed", "novels", "chapters", "problems", "problems_total", "bytes_read"),
-        *("duration", "start_time", "end_time"),
+        *("duration", "start_time", "end_time", "interrupted", "missing"),
     ]
     assert (report["trigger"], report["outcome"], report["chapters_processed"]) == ("cli", "ok", 2)
 
@@ -102,8 +103,7 @@ def test_one_slug_is_synced_alone(run: Run, settled: Library, tables: Tables) ->
     assert run("sync", "--slug", "emma").code == 0
     assert tables.rows("select slug from novels") == [("emma",)]
     nobody = run("sync", "--slug", "nobody")
-    assert nobody.code == 1
-    assert "there is no 'nobody' in" in nobody.out
+    assert (nobody.code, "there is no 'nobody' in" in nobody.err) == (2, True)
 
 
 def test_status_before_the_first_run_says_so(run: Run, settled: Library) -> None:
@@ -139,7 +139,7 @@ def test_a_running_sync_is_skipped_with_4(run: Run, settled: Library, tables: Ta
     assert "another run is in progress: me, since" in result.err
 
 
-def test_the_first_signal_ends_a_run_in_good_order(settled: Library, database_url: str, tables: Tables) -> None:
+def test_the_first_signal_ends_a_run_in_good_order(run: Run, settled: Library, tables: Tables) -> None:
     for n in range(40):
         settled.write(f"novel-{n}", [chapter(c, content=f"{c:08d}" * 12_500) for c in range(40)])
     command = [sys.executable, "-m", "novelsync", "sync", "--json"]
@@ -151,11 +151,14 @@ def test_the_first_signal_ends_a_run_in_good_order(settled: Library, database_ur
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate()
     report = json.loads(out)
-    assert process.returncode == 1, err
-    assert report["outcome"] == "partial"
-    assert report["novels"]["deferred"] > 0
+    assert process.returncode == 130, err
+    assert (report["outcome"], report["interrupted"]) == ("partial", True)
+    assert (left := report["novels"]["deferred"]) > 0
     assert report["novels"]["created"] + report["novels"]["deferred"] == 40
     assert tables.rows("select from novelsync.lease where expires_at > now()") == []
+    status = run("status")
+    assert status.code == 1
+    assert status.out.startswith(f"attention\n    the last run was interrupted; {left} novel")
 
 
 def test_the_second_signal_ends_a_run_at_once(settled: Library, tables: Tables) -> None:
@@ -371,14 +374,32 @@ def test_what_is_held_is_accepted_on_the_command_line(run: Run, settled: Library
     run("sync")
     settled.write("emma", chapters(2))
     held = run("sync")
-    assert (held.code, "`novelsync sync --accept emma`" in held.out) == (1, True)
-    assert run("sync", "--accept", "emma").code == 0
+    (shown,) = re.findall("`novelsync sync --accept (emma=[0-9a-f]{8})`", held.out)
+    assert held.code == 1
+    assert run("sync", "--accept", shown).code == 0
     assert len(tables.titles("emma")) == 2
     settled.remove("emma")
     held = run("sync")
-    assert (held.code, "`novelsync sync --accept-removals 1`" in held.out) == (1, True)
-    assert run("sync", "--accept-removals", "1").code == 0
+    (shown,) = re.findall("`novelsync sync --accept-removals (1=[0-9a-f]{8})`", held.out)
+    assert held.code == 1
+    assert run("sync", "--accept-removals", shown).code == 0
     assert tables.titles("emma") == []
+
+
+def test_what_is_not_there_to_be_synced_or_accepted_is_wrong_usage(run: Run, settled: Library, tables: Tables) -> None:
+    settled.write("emma", chapters(2))
+    for words in (("--slug", "nope"), ("--accept", "nope"), ("--accept", "nope=4f1c2a0b")):
+        refused = run("sync", *words)
+        assert (refused.code, "there is no 'nope' in" in refused.err, refused.out.count("\n")) == (2, True, 0)
+    assert tables.titles("emma") == [], "nothing was done"
+    run("sync")
+    for accept in ("emma", "emma=4f1c2a0b", "emma=in-order"):
+        refused = run("sync", "--accept", accept)
+        assert (refused.code, "nothing was held of it, so nothing was accepted" in refused.out) == (2, True)
+    refused = run("sync", "--accept-removals", "3")
+    assert (refused.code, "no novel is missing from the storage" in refused.out) == (2, True)
+    assert run("sync", "--accept-removals", "three").code == 2
+    assert run("sync", "--accept", "emma", "--accept", "emma=in-order").code == 2
 
 
 def test_removals_are_not_accepted_for_single_novels(run: Run, settled: Library) -> None:

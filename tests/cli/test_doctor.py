@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from novelsync.cli.doctor import judge_clock, judge_schema, judge_size
+from novelsync.cli.doctor import judge_clock, judge_key, judge_schema, judge_size
 from novelsync.database.migrations import migrations
 from novelsync.models.status import ServerInfo
 from tests.conftest import Run, Tables
@@ -99,6 +99,14 @@ def test_a_database_of_an_older_version_answers_and_is_told_what_to_do(
     tables.connection.execute("drop function public.novelsync_server_info(json)")
     result = run("doctor")
     assert (result.code, marks(result.out)["database"], marks(result.out)["schema"]) == (2, "✓", "✗")
+
+
+def test_a_legacy_key_works_and_is_warned_of_and_a_readers_key_does_not_work() -> None:
+    secret, legacy, readers = (judge_key(key) for key in ("sb_secret_canary", "eyJh.canary.x", "sb_publishable_canary"))
+    assert (secret.hint, secret.error) == ("", None)
+    assert (legacy.error, "anon and service_role together" in legacy.hint) == (None, True)
+    assert "publishable" in str(readers.error)
+    assert "canary" not in str((secret, legacy, readers))
 
 
 def server_info(schema: str = NEWEST, size: int = 8_000_000) -> ServerInfo:

@@ -246,7 +246,7 @@ def test_doubts_are_printed_and_leave_the_exit_code_alone(library: Library) -> N
         "    author is a number and was stored as text: 5\n"
         '    doubtful: 1 chapter has no text but a notice: chapters[1] "Chapter 2" (a placeholder, "本章暂缺")\n'
         '    doubtful: the numbers leave gaps in 1 place: no 3, next is chapters[2] "Chapter 4"\n'
-        "1 file, 0 would be refused, 1 doubtful\n"
+        "! 1 file, 0 would be refused, 1 would be fixed, 1 doubtful\n"
     )
 
 
@@ -320,3 +320,24 @@ def test_files_are_looked_at_though_the_settings_for_a_database_are_half_filled(
     assert validated.code == 0, validated.err
     refused = run("validate", NOVELSYNC_STORAGE="gs://b/p")
     assert (refused.code, "not at gs://b/p" in refused.err) == (2, True)
+
+
+def test_what_is_fine_is_counted_and_not_listed(run: Run, library: Library) -> None:
+    for n in range(50):
+        library.write(f"fine-{n}", chapters(2))
+    library.write_raw("cut", b"{")
+    library.write("odd", [chapter(1, number="chapter-12")])
+    said = run("validate", str(library.folder))
+    assert said.code == 1
+    assert "fine-" not in said.out
+    assert "refused " in said.out
+    assert "warning " in said.out
+    summary = "✗ 52 files, 1 would be refused, 1 would be fixed, 0 doubtful\n"
+    assert said.out.endswith(summary)
+    assert run("validate", "-q", str(library.folder)).out == summary
+    document = json.loads(run("validate", "--json", str(library.folder)).out)
+    assert {key: document[key] for key in ("files", "refused", "fixed", "doubtful")} == {
+        **{"files": 52, "refused": 1, "fixed": 1, "doubtful": 0}
+    }
+    assert [Path(finding["path"]).parent.name for finding in document["findings"]] == ["cut", "odd"]
+    assert run("validate", str(library.path("fine-1"))).out.startswith("✓ 1 file, 0 would be refused")

@@ -21,7 +21,7 @@ def test_equal_tables_are_verified_as_equal(run: Run, settled: Library) -> None:
         ("update chapters set content_hash = '' where position = 2", "~ 2"),
         ("update chapters set title = 'x' where position = 2", 'title: "x" → "Chapter 2"'),
         ("update chapters set url = 'x' where position = 2", "url"),
-        ("update chapters set number = null where position = 2", "number: None → 2"),
+        ("update chapters set number = null where position = 2", "number: none given → 2"),
         ("update chapters set removed_at = now() where position = 2", "is back"),
         ("update chapters set position = 7 where position = 2", "> 2"),
         ("delete from chapters where position = 2", "+ 2"),

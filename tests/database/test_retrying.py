@@ -235,9 +235,12 @@ def test_each_repetition_is_one_line_of_the_log() -> None:
         "log_level": "warning",
         "function": "novelsync_known_novels",
         "reason": "away",
+        "most": 5,
     }
-    assert logs == [{**said, "attempt": n, "wait": round(wait, 1)} for n, wait in enumerate(time.waits, start=2)]
-    assert len(logs) == 2
+    *repeated, succeeded = logs
+    assert repeated == [{**said, "attempt": n, "wait": round(wait, 1)} for n, wait in enumerate(time.waits, start=2)]
+    assert len(repeated) == 2
+    assert (succeeded["event"], succeeded["log_level"]) == ("database_call_succeeded", "info")
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,13 @@ ANSWERS = {
         transient=True,
     ),
     "a key that is no token": Case(error(401, "PGRST301"), ConfigurationError, "does not accept the key", "SECRET_KEY"),
+    "a token from the future": Case(
+        Answer(401, b'{"code":"PGRST303","details":null,"hint":null,"message":"JWT issued at future"}'),
+        DatabaseUnavailable,
+        "the token of its own gateway",
+        "try again",
+        transient=True,
+    ),
     "a deadlock": Case(error(500, "40P01"), WriteRejected, "(40P01)", transient=True),
     "a read-only project": Case(error(405, "25006"), DatabaseUnavailable, "is read-only", "disk full"),
     "a full disk": Case(error(503, "53100"), DatabaseUnavailable, "(53100)", "try again"),

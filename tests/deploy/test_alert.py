@@ -2,7 +2,7 @@
 
 import json
 
-from tests.support.deploying import Cloud, Deployed, flag
+from tests.support.deploying import Cloud, Deployed, commands_of, flag
 
 
 def test_a_viewer_may_open_the_status_and_nothing_else(cloud: Cloud) -> None:
@@ -35,3 +35,59 @@ def test_an_alert_checks_the_status_with_a_token_and_tells_by_mail(first: Deploy
     assert policy["notificationChannels"] == ["google/novelsync status in europe-west1"]
     (condition,) = policy["conditions"]
     assert 'check_id="google/novelsync status in europe-west1"' in condition["conditionThreshold"]["filter"]
+
+
+HOOK, OTHER_HOOK = "https://hooks.example.com/services/canary-1", "https://hooks.example.com/services/canary-2?x=%20"
+
+
+def test_a_webhook_is_a_secret_that_only_the_two_functions_may_read(cloud: Cloud) -> None:
+    deployed = cloud.deploy("--events", NOVELSYNC_ALERT_URL=HOOK)
+    assert deployed.code == 0, deployed.err
+    with_key = "SUPABASE_SECRET_KEY=novelsync-supabase-key:1"
+    secrets = {c[2]: flag(c, "set-secrets") for c in deployed.commands if c[:2] == ["functions", "deploy"]}
+    assert secrets == {
+        "novelsync-sync": f"{with_key},NOVELSYNC_ALERT_URL=novelsync-alert-url:1",
+        "novelsync-status": f"{with_key},NOVELSYNC_ALERT_URL=novelsync-alert-url:1",
+        "novelsync-events": with_key,
+    }
+    readers = deployed.called("secrets add-iam-policy-binding novelsync-alert-url")
+    assert [line.split("novelsync-")[2].split("@")[0] for line in readers] == ["sync", "status"]
+    assert deployed.state["alert_versions"] == [[HOOK, True]]
+    (check,) = deployed.called("^monitoring uptime create")
+    assert "--path=/api/v1/sync/novels/status?check=1" in check, "or nobody would look while nothing runs"
+    assert deployed.called("^alpha monitoring") == [], "which only a mail needs"
+
+
+def test_a_webhook_is_on_no_command_line_in_no_environment_and_never_printed(cloud: Cloud) -> None:
+    deployed = cloud.deploy(NOVELSYNC_ALERT_URL=HOOK)
+    dry = cloud.deploy("--dry-run", NOVELSYNC_ALERT_URL=HOOK)
+    for call in deployed.calls:
+        assert HOOK not in json.dumps([call["argv"], call["environment"]])
+    assert "canary" not in deployed.out + deployed.err + deployed.curls + dry.out + dry.err
+
+
+def test_a_webhook_stays_in_use_until_another_one_is_given(cloud: Cloud) -> None:
+    cloud.deploy(NOVELSYNC_ALERT_URL=HOOK)
+    same, silent = cloud.deploy(NOVELSYNC_ALERT_URL=HOOK), cloud.deploy()
+    assert same.state["alert_versions"] == [[HOOK, True]]
+    assert len(silent.called("NOVELSYNC_ALERT_URL=novelsync-alert-url:1")) == 2
+    other = cloud.deploy(NOVELSYNC_ALERT_URL=OTHER_HOOK)
+    assert len(other.called("NOVELSYNC_ALERT_URL=novelsync-alert-url:2")) == 2
+    assert cloud.deploy("--delete", "--yes").called("secrets delete novelsync-alert-url")
+
+
+def test_a_deployment_with_a_webhook_does_what_a_dry_run_shows(cloud: Cloud) -> None:
+    shown = commands_of(cloud.deploy("--dry-run", NOVELSYNC_ALERT_URL=HOOK).out, cloud)
+    for _ in range(2):
+        deployed = cloud.deploy(NOVELSYNC_ALERT_URL=HOOK)
+        assert deployed.code == 0, deployed.err
+        hidden = [c for c in deployed.commands if c not in shown and c[0] != "version" and c[2] != "access"]
+        assert hidden == []
+
+
+def test_a_webhook_without_tls_or_as_a_setting_is_refused_and_not_shown(cloud: Cloud) -> None:
+    for flags, url in (((), "http://hooks.example.com/canary"), (("--set", f"NOVELSYNC_ALERT_URL={HOOK}"), "")):
+        refused = cloud.deploy(*flags, NOVELSYNC_ALERT_URL=url)
+        assert (refused.code, refused.commands) == (2, [])
+        assert "NOVELSYNC_ALERT_URL" in refused.err
+        assert "canary" not in refused.err

@@ -57,7 +57,7 @@ def test_the_report_is_that_of_a_real_run_over_the_real_api(
         deployed = cloud.deploy(**keys)
         assert deployed.code == 0, deployed.err
         assert json.loads(deployed.out)["novels"]["created"] == 1
-        wrong = {"SUPABASE_URL": supabase.url, "SUPABASE_SECRET_KEY": supabase.publishable_key}
+        wrong = {"SUPABASE_URL": supabase.url, "SUPABASE_SECRET_KEY": "sb_secret_of-another-project"}
         assert "does not accept the key" in cloud.deploy(**wrong).err
         unmigrated = cloud.deploy(SUPABASE_URL=bare.url, SUPABASE_SECRET_KEY=bare.secret_key)
         assert "has not been migrated" in unmigrated.err

@@ -22,6 +22,7 @@ def test_gcloud_understands_every_command(cloud: Cloud, tmp_path: Path) -> None:
     other += ("--set", "NOVELSYNC_LOG_FORMAT=json")
     calls = ((), more, ("--events",), ("--fanout",), ("--events", "--fanout"), other, ("--delete",))
     dry_runs = [cloud.deploy(*flags, "--dry-run") for flags in calls]
+    dry_runs.append(cloud.deploy("--dry-run", NOVELSYNC_ALERT_URL="https://hooks.example.com/x"))
     lines = sorted({line for dry_run in dry_runs for line in dry_run.out.splitlines()})
     commands = commands_of("\n".join(lines), cloud)
     assert len(commands) == len(lines)

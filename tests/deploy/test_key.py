@@ -94,3 +94,20 @@ def test_the_key_in_use_is_no_new_one(deployed_cloud: Cloud) -> None:
     refused = deployed_cloud.deploy("--rotate-key")
     assert (refused.code, refused.changes()) == (1, [])
     assert "this is the key that is in use" in refused.err
+
+
+def test_a_new_key_is_sent_as_a_key_and_a_legacy_one_as_a_token_too(cloud: Cloud, database: Database) -> None:
+    legacy = "eyJhbGciOiJIUzI1NiJ9.canary.signature"
+    database.keys = {legacy, OTHER_KEY}
+    warned = cloud.deploy(SUPABASE_SECRET_KEY=legacy)
+    assert warned.code == 0, warned.err
+    assert "this is a legacy key. Supabase switches those off, anon and service_role together" in warned.err
+    rotated = cloud.deploy("--rotate-key", SUPABASE_SECRET_KEY=OTHER_KEY)
+    assert (rotated.code, "legacy" in rotated.err) == (0, False), rotated.err
+    assert "canary" not in warned.err + rotated.err
+
+
+def test_a_key_for_readers_is_refused_before_it_is_sent(cloud: Cloud) -> None:
+    refused = cloud.deploy(SUPABASE_SECRET_KEY="sb_publishable_canary")
+    assert (refused.code, refused.changes(), refused.curls) == (1, [], "")
+    assert "this is the publishable key" in refused.err

@@ -60,4 +60,4 @@ def test_chapters_that_went_within_a_day_count_too(published: int, gone: int, la
 def test_removals_are_held_if_all_go_or_two_and_more_than_the_limit(
     missing: int, stored: int, lately: int, held: bool
 ) -> None:
-    assert bool(guard_removals(missing, stored, lately, 0.1)) == held
+    assert bool(guard_removals([str(n) for n in range(missing)], stored, lately, 0.1)) == held

@@ -6,7 +6,7 @@ import pytest
 
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
-from novelsync.planning.matching import pair_chapters
+from novelsync.planning.recognition.matching import pair_chapters
 from tests.support.library import found, known, text_of
 
 ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")

@@ -141,7 +141,7 @@ def test_untitled_chapters_that_are_edited_keep_their_ids_however_many_they_are(
 
 def test_what_is_held_is_not_overwritten_by_what_comes_to_its_place() -> None:
     rows = [known(str(n), f"Chapter {n}", n, f"/{n}", text_of(str(n)), position=n) for n in range(1, 21)]
-    held = replace(stored(*rows), held=True, held_in_a_row=1)
+    held = replace(stored(*rows), held_id="4f1c2a0b", held_in_a_row=1)
     had = [found(f"Chapter {n}", n, f"/{n}", text_of(str(n))) for n in (*range(1, 9), *range(14, 21))]
     # Of the held 9 to 13 an hour ago; all of them but one are back, and another chapter stands where that one did.
     had[8:8] = [found("A note", 900, "/note", text_of("note"))]

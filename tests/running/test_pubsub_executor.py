@@ -30,7 +30,7 @@ from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels
-from tests.support.hours import AT_ONCE, fill, messages, published, synced
+from tests.support.hours import AT_ONCE, accepting, fill, messages, published, synced
 from tests.support.library import REAL_NOVELS, Library, chapter, chapters
 from tests.support.pubsub_emulator import ABSENT, PROJECT, PubSubEmulator, emulator_program
 from tests.support.serving import served
@@ -313,7 +313,14 @@ def test_a_renamed_folder_keeps_its_ids_and_what_a_person_asked_for_travels_alon
     library.write("novel-005", [])
     held = synced(service, "partial")
     assert held["novels"]["held"] == 1
-    assert synced(service, accept=frozenset({"novel-005"}))["chapters"]["removed"] == 6
+    library.write("novel-006", [])
+    other = synced(service, "partial", accept=frozenset({"novel-006"}))
+    assert "nothing was held of it before, so nothing was accepted" in messages(other)[-1]
+    hints = [problem["hint"] for problem in other["problems"] if problem["kind"] == "held"]
+    accepted = synced(service, accept=frozenset(accepting(hint) for hint in hints))
+    assert (accepted["chapters"]["removed"], accepted["novels"]["held"]) == (12, 0)
+    again = synced(service, accept=frozenset({"novel-005"}))
+    assert messages(again) == ["warning nothing was held of it, so nothing was accepted"]
     hands.published.clear()
     synced(service, reread=True)
     assert all(message.context.options.reread for message in hands.published)

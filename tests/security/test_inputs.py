@@ -208,9 +208,9 @@ def test_no_command_that_is_shown_sends_a_token_to_where_the_host_header_says(se
                 assert "evil.example" not in answer.text
                 assert "203.0.113.9" not in answer.text
     hint = client.get(STATUS, headers={"Host": ours}).json()["problems"][0]["hint"]
-    assert f"'https://{ours}{NOVELS}?accept=emma'" in hint
+    assert re.search(rf"'https://{ours}{NOVELS}\?accept=emma%3D[0-9a-f]{{8}}'", hint)
     hint = client.get(STATUS, headers={"Host": "evil.example"}).json()["problems"][0]["hint"]
-    assert f"`POST {NOVELS}?accept=emma` to the function sync" in hint
+    assert re.search(rf"`POST {NOVELS}\?accept=emma%3D[0-9a-f]{{8}}` to the function sync", hint)
 
 
 def test_on_a_laptop_only_names_that_nobody_else_can_have_are_answered(serve: Serve) -> None:

@@ -179,10 +179,14 @@ def test_a_folder_whose_name_is_not_utf8_is_refused_and_not_gone(library: Librar
         storage.read(novel)
 
 
-def test_a_storage_that_does_not_exist_is_made_and_empty(tmp_path: Path) -> None:
+def test_a_storage_that_is_not_there_is_away_and_never_made(tmp_path: Path) -> None:
     storage = LocalStorage(str(tmp_path / "a" / "b"))
-    assert listed(storage) == []
-    assert (tmp_path / "a" / "b").is_dir()
+    with pytest.raises(StorageUnavailable, match="a/b is not there") as error:
+        listed(storage)
+    assert "make the folder" in error.value.hint
+    with pytest.raises(StorageUnavailable, match="is not there"):
+        storage.find("emma")
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_storage_that_is_a_file_is_a_wrong_setting(tmp_path: Path) -> None:

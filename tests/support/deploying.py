@@ -51,8 +51,10 @@ class Database:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def _answer(self, path: str, key: str, bearer: str) -> tuple[int, bytes]:
-        if path != "/rest/v1/rpc/novelsync_status" or key not in self.keys or bearer != f"Bearer {key}":
+    def _answer(self, path: str, key: str, bearer: str | None) -> tuple[int, bytes]:
+        # As the gateway does: a new key is no token.
+        token = None if key.startswith("sb_") else f"Bearer {key}"
+        if path != "/rest/v1/rpc/novelsync_status" or key not in self.keys or bearer != token:
             return 401, b"{}"
         report = {"outcome": self.outcome, "novels_processed": 3, "problems": [self.problem]}
         run = {"outcome": self.outcome, "finished_at": "2026-11-23T10:00:00Z", "report": report}
@@ -170,6 +172,8 @@ LATER = {
     "SUPABASE_SECRET_KEY": KEY,
     "KEY_VERSION": "1",
     "OLD_KEY_VERSION": "1",
+    "ALERT_VERSION": "1",
+    "NOVELSYNC_ALERT_URL": "https://hooks.example.com/canary",
     "PROJECT_NUMBER": "42",
     "SYNC_URL": "https://novelsync-sync-abc.a.run.app",
     "STATUS_URL": "https://novelsync-status-abc.a.run.app",

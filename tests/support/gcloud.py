@@ -38,8 +38,9 @@ class Gcloud:
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
         self.state: dict[str, Any] = {
-            "things": [], "versions": [], "faults": [], "deleted_roles": [], "run": None, "job_state": "ENABLED",
-            "notifications": [], "made": 0, "storage_agent": "service-42@gs-project-accounts.iam.gserviceaccount.com",
+            "things": [], "versions": [], "alert_versions": [], "faults": [], "deleted_roles": [], "run": None,
+            "job_state": "ENABLED", "notifications": [], "made": 0,
+            "storage_agent": "service-42@gs-project-accounts.iam.gserviceaccount.com",
             "version": "528.0.0\t2025.06.20", "account": "ann@example.com", "billing": "True",
         }  # fmt: skip
         gcloud = self
@@ -126,7 +127,10 @@ class _Call:
         return self.anything_else()
 
     def secrets_versions(self) -> object:
-        versions = self.state["versions"]  # each: [payload, enabled]
+        secret = self.flag("secret") or self.arguments[3]
+        if secret.endswith("-alert-url") and f"secrets {secret}" not in self.state["things"]:
+            raise Refused(f"NOT_FOUND: Secret [{secret}] not found or has no versions.")
+        versions = self.state["alert_versions" if secret.endswith("-alert-url") else "versions"]  # [payload, enabled]
         match self.arguments[2]:
             case "list":
                 states = ("enabled" if enabled else "disabled" for _, enabled in versions)

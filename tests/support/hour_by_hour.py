@@ -1,6 +1,7 @@
 """A library and its database, hour by hour: what is edited, the sync, and what the tables must have then."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from novelsync.models.run import SyncOptions
 from novelsync.planning.guards import Limits
 from tests.conftest import Tables, make_service
 from tests.support.editing import Chapter, Edit, Shelf
+from tests.support.hours import accepting
 from tests.support.ledger import Ledger, Row
 from tests.support.library import Library
 
@@ -28,16 +30,18 @@ class NovelRow:
 
     @property
     def texts(self) -> set[str]:
-        return _texts(row for row in self.chapters if not row.removed)
-
-    def shares_text_with(self, chapters: Sequence[Chapter]) -> bool:
-        return bool(_texts(self.chapters) & _texts(chapters))
+        return _telling(row for row in self.chapters if not row.removed)
 
     def may_be(self, chapters: Sequence[Chapter]) -> bool:
-        """Nothing speaks against it: a number and title that both have, or nothing to compare."""
+        """Nothing speaks against it: a text, or a number and title, that both have, or nothing to compare."""
         names = {(row.number, row.title) for row in self.chapters if row.number is not None and row.title}
         told = [c for c in chapters if c.text.strip() or (c.number is not None and c.title)]
-        return not told or not self.chapters or any((c.number, c.title) in names for c in told)
+        alike = _texts(self.chapters) & _texts(chapters) or any((c.number, c.title) in names for c in told)
+        return not told or not self.chapters or bool(alike)
+
+    def may_be_elsewhere(self, chapters: Sequence[Chapter]) -> bool:
+        """The file is plainly not this novel: they have texts that tell, and none in common."""
+        return bool(self.texts and _telling(chapters)) and not self.texts & _telling(chapters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Hours:
         self._hour = 0
         self._folders: dict[str, Folder] = {}
         self._stored: dict[int, NovelRow] = {}
+        self._shown: dict[str | None, str] = {}
 
     def close(self) -> None:
         self._database.close()
@@ -88,7 +93,9 @@ class Hours:
         )
         self._tables.connection.execute("update novelsync.shrunk set since = since - interval '25 hours'")
         accepted = {slug for slug, folder in self._folders.items() if accept and folder.held and slug in data}
-        report = self._service.sync_all_novels("cli", options=SyncOptions(accept=frozenset(accepted))).as_dict()
+        shown = frozenset(self._shown[slug] for slug in accepted)
+        report = self._service.sync_all_novels("cli", options=SyncOptions(accept=shown)).as_dict()
+        self._shown |= {each["slug"]: accepting(each["hint"]) for each in report["problems"] if each["kind"] == "held"}
         stored = self._read()
         folders = self._check_novels(data, stored, accepted)
         all_missing = self._check_absent(folders, stored, data)
@@ -161,12 +168,13 @@ class Hours:
                 # A copy, of which the original may be what is gone.
                 own[slug] = row.id
                 older = {name: former for name, former in gone.items() if former.since < folder.since}
-                renamed_from[slug] = self._formers(older, folder.data, row.texts)
-            elif folder and row and (folder.data == data[slug] or row.shares_text_with(chapters)):
+                renamed_from[slug] = self._formers(older, folder.data, chapters)
+            elif folder and row and folder.data == data[slug]:
                 own[slug], renamed_from[slug] = row.id, []
             else:
-                back = row.id if row and row.may_be(chapters) else None
-                own[slug], renamed_from[slug] = back, self._formers(gone, data[slug], _texts(chapters))
+                own[slug] = row.id if row and row.may_be(chapters) else None
+                may_be_elsewhere = row is None or row.may_be_elsewhere(chapters)
+                renamed_from[slug] = self._formers(gone, data[slug], chapters) if may_be_elsewhere else []
                 new.add(slug)
         newly = any(folder.absent == 0 for folder in gone.values())
         expected: dict[str, set[int | None]] = {}
@@ -177,10 +185,18 @@ class Hours:
             expected[slug] = rows if sure else {own[slug], *rows}
         return expected
 
-    def _formers(self, gone: Mapping[str, Folder], data: bytes, texts: set[str]) -> list[str]:
-        """Which of these have the same bytes, or more than half of their texts here."""
-        had = {slug: self._stored[folder.novel].texts for slug, folder in gone.items()}
-        return [slug for slug in gone if gone[slug].data == data or 2 * len(had[slug] & texts) > len(had[slug])]
+    def _formers(self, gone: Mapping[str, Folder], data: bytes, chapters: Sequence[Chapter]) -> list[str]:
+        """Which of these have the same bytes, or most of their texts here."""
+        here = _telling(chapters)
+
+        def is_here(slug: str) -> bool:
+            texts = self._stored[gone[slug].novel].texts
+            if gone[slug].data == data and chapters:
+                return True
+            common = len(texts & here)
+            return 2 * common > max(len(texts), len(here)) if common >= 3 else bool(here) and texts == here
+
+        return [slug for slug in gone if is_here(slug)]
 
     def _check_absent(
         self, folders: dict[str, Folder], stored: Mapping[int, NovelRow], present: Mapping[str, bytes]
@@ -205,3 +221,9 @@ class Hours:
 
 def _texts(chapters: Any) -> set[str]:
     return {chapter.text for chapter in chapters if chapter.text.strip()}
+
+
+def _telling(chapters: Any) -> set[str]:
+    """Long enough, and in one chapter only."""
+    times = Counter(chapter.text for chapter in chapters if len(chapter.text.encode()) >= 200)
+    return {text for text, count in times.items() if count == 1}

@@ -1,5 +1,6 @@
 """What passes from one hour to the next: a library that is filled, runs, and time."""
 
+import shlex
 from typing import Any
 
 from novelsync.models.run import SyncOptions
@@ -23,6 +24,12 @@ def nonzero(counts: dict[str, int]) -> dict[str, int]:
 
 def messages(report: dict[str, Any]) -> list[str]:
     return [f"{problem['kind']} {problem['message']}" for problem in report["problems"]]
+
+
+def accepting(hint: str) -> str:
+    """What follows ``--accept`` or ``--accept-removals`` in a hint."""
+    _, _, command = hint.partition("`novelsync sync ")
+    return shlex.split(command.partition("`")[0])[1]
 
 
 def published(tables: Tables) -> list[str]:

@@ -56,7 +56,7 @@ class Table:
             _FIELDS,
             known,
             write.chapter_count,
-            held=held_in_a_row > 0,
+            held_id=write.held_id or "",
             held_in_a_row=held_in_a_row,
         )
 

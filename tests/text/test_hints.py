@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from novelsync.planning.guards import accept_hint, guard_removals
+from novelsync.planning.acceptance import accept_hint, removals_id
+from novelsync.planning.guards import guard_removals
 from novelsync.text.hints import as_command_line, as_request, said
 
+ID = "4f1c2a0b"
 ROOT, PATH = "https://sync.example.run.app", "/api/v1/sync/novels"
 
 
@@ -28,9 +30,9 @@ def install(folder: Path) -> None:
 
 
 def test_on_a_laptop_it_is_a_command_line(scripts: Path) -> None:
-    assert "`python -m novelsync sync --accept emma`" in as_command_line(accept_hint("emma", 1))
+    assert "`python -m novelsync sync --accept emma=4f1c2a0b`" in as_command_line(accept_hint("emma", ID))
     install(scripts)
-    assert "`novelsync sync --accept emma`" in as_command_line(accept_hint("emma", 1))
+    assert "`novelsync sync --accept emma=4f1c2a0b`" in as_command_line(accept_hint("emma", ID))
 
 
 @pytest.mark.usefixtures("scripts")
@@ -49,9 +51,12 @@ def test_another_installation_on_the_path_is_not_meant(scripts: Path, monkeypatc
 @pytest.mark.parametrize(
     ("hint", "query"),
     [
-        (accept_hint("emma", 1), "?accept=emma"),
-        (accept_hint("sách truyện & more", 1), "?accept=s%C3%A1ch+truy%E1%BB%87n+%26+more"),
-        (getattr(guard_removals(9, 10, 0, 0.1), "hint", ""), "?accept_removals=9"),
+        (accept_hint("emma", ID), "?accept=emma%3D4f1c2a0b"),
+        (accept_hint("sách truyện & more", ID), "?accept=s%C3%A1ch+truy%E1%BB%87n+%26+more%3D4f1c2a0b"),
+        (
+            getattr(guard_removals("abc", 10, 0, 0.1), "hint", ""),
+            f"?accept_removals=3%3D{removals_id('abc')}",
+        ),
         ("`novelsync sync --dry-run --slug a`", "?dry_run=1&slug=a"),
         ("`novelsync sync`", ""),
     ],
@@ -77,13 +82,13 @@ def test_every_hint_in_a_document_is_written_so_and_nothing_else() -> None:
 
 
 def test_where_the_function_that_does_it_is_not_known_it_is_named() -> None:
-    hint = as_request(PATH)(accept_hint("emma", 1))
-    assert hint.endswith("`POST /api/v1/sync/novels?accept=emma` to the function sync")
+    hint = as_request(PATH)(accept_hint("emma", ID))
+    assert hint.endswith("`POST /api/v1/sync/novels?accept=emma%3D4f1c2a0b` to the function sync")
 
 
 @pytest.mark.parametrize("slug", ["t`k", "t``novelsync  `k"])
 def test_a_slug_with_a_backtick_leaves_the_hint_as_it_is(slug: str) -> None:
-    hint = accept_hint(slug, 1)
+    hint = accept_hint(slug, ID)
     assert as_request(PATH, ROOT)(hint) == hint
 
 
@@ -92,7 +97,8 @@ def test_the_job_that_calls_the_function_tells_a_shell_where_it_is(tmp_path: Pat
     gcloud = tmp_path / "gcloud"
     gcloud.write_text(f'#!/bin/sh\n[ "$4" = {job} ] && echo {ROOT}/ || echo token\n')
     gcloud.chmod(0o755)
-    for hint, query in ((accept_hint("sách & more", 1), "?accept=s%C3%A1ch+%26+more"), ("`novelsync sync`", "")):
+    held = accept_hint("sách & more", ID)
+    for hint, query in ((held, f"?accept=s%C3%A1ch+%26+more%3D{ID}"), ("`novelsync sync`", "")):
         command = as_request(PATH, job=job)(hint).split("`")[1]
         script = f'PATH="{tmp_path}:$PATH"; printf "%s\\n" {command}'
         words = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S607

@@ -75,7 +75,9 @@ def test_every_line_of_a_run_has_its_id_from_whichever_thread_it_comes(
     for line in written:
         assert {"severity", "message", "time", "run_id"} <= line.keys()
     run = [line for line in written if line["run_id"] == run_id]
-    assert {line["message"] for line in run} == {"run_started", "database_call_repeated", "novel_refused", "run_ended"}
+    assert {line["message"] for line in run} == {
+        *("run_started", "database_call_repeated", "database_call_succeeded", "novel_refused", "run_ended"),
+    }
     assert {line["logging.googleapis.com/trace"] for line in run} == {f"projects/p/traces/{trace}"}
     # The next request has neither that run's id nor the trace of a request it does not belong to.
     other = [line for line in written if line["run_id"] == other_id]
@@ -139,7 +141,7 @@ def test_a_terminal_obeys_nothing_that_a_name_or_an_error_says(capsys: pytest.Ca
 def test_threads_of_others_keep_their_own_context(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("json", "stderr")
     with structlog.contextvars.bound_contextvars(run_id="this run"):
-        other = threading.Thread(target=lambda: structlog.get_logger().warning("storage_created"))
+        other = threading.Thread(target=lambda: structlog.get_logger().warning("run_not_recorded"))
         other.start()
         other.join()
     assert "run_id" not in json.loads(written(capsys))

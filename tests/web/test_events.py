@@ -57,10 +57,10 @@ def test_eventarc_and_a_buckets_own_notification_say_the_same() -> None:
 
 
 def test_a_runs_message_is_told_from_a_notification() -> None:
-    sent = RunContext(RUN, SyncOptions(accept=frozenset({"emma", "anne"})), {"emma": "anne", "x": "y"}).message("emma")
-    context = RunContext(
-        RUN, SyncOptions(accept=frozenset({"emma"})), {"emma": "anne"}, taken=frozenset({"anne", "y"}), by_message=True
-    )
+    options = SyncOptions(accept=frozenset({"emma=4f1c2a0b", "anne"}), accept_removals=3, removals_shown="4f1c2a0b")
+    sent = RunContext(RUN, options, {"emma": "anne", "x": "y"}).message("emma")
+    options = SyncOptions(accept=frozenset({"emma=4f1c2a0b"}))
+    context = RunContext(RUN, options, {"emma": "anne"}, taken=frozenset({"anne", "y"}), by_message=True)
     assert asked(PUBLISHED, message(msgspec.json.encode(sent))) == NovelMessage("emma", context)
 
 
@@ -187,6 +187,19 @@ def test_an_event_that_comes_again_or_late_reads_nothing(function: Function, tab
     assert [function.finalized("emma", second), function.finalized("emma", first)] == [200, 200]
     assert function.bucket.requests == []
     assert tables.places() == before
+
+
+def test_an_event_that_comes_again_reads_nothing_although_something_is_held_or_refused(
+    function: Function, tables: Tables
+) -> None:
+    assert function.finalized("emma", function.bucket.put(name_of("emma"), book("Emma", 9))) == 200
+    held = function.bucket.put(name_of("emma"), book("Emma", 1))
+    refused = function.bucket.put(name_of("persuasion"), b"{")
+    assert [function.finalized("emma", held), function.finalized("persuasion", refused)] == [200, 200]
+    assert tables.rows("select kind from novelsync.problems order by 1") == [("held",), ("refused",)]
+    function.bucket.requests.clear()
+    assert [function.finalized("emma", held), function.finalized("persuasion", refused)] == [200, 200]
+    assert function.bucket.requests == []
 
 
 def test_generations_are_compared_as_numbers(function: Function, tables: Tables) -> None:

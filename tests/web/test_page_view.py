@@ -1,14 +1,24 @@
 """What the page says, and where the bars stand: no browser, no database."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from novelsync.models.report import NovelCounts, ReportedProblem
+from novelsync.models.report import MissingNovel, NovelCounts, ReportedProblem
 from novelsync.models.results import Outcome
-from novelsync.models.status import Pending, RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem, Verdict
+from novelsync.models.status import (
+    Cause,
+    Pending,
+    RunInFlight,
+    RunSummary,
+    SchedulerStatus,
+    Status,
+    StatusProblem,
+    Verdict,
+)
 from novelsync.text.hints import as_command_line
 from novelsync.web.page.chart import bars
 from novelsync.web.page.notice import notice
@@ -68,19 +78,43 @@ def test_every_verdict_has_words_and_a_page() -> None:
 
 
 def test_with_the_storage_away_nothing_is_said_to_be_well() -> None:
-    said = seen(novels_in_storage=None, last_check=None, pending=None, reasons=["the bucket is gone"])
-    assert (said.verdict.tone, said.verdict.headline) == ("fair", "All was well")
+    said = seen(
+        verdict=Verdict.ATTENTION,
+        cause=Cause.STORAGE,
+        novels_in_storage=None,
+        last_check=None,
+        pending=None,
+        reasons=["the bucket is gone"],
+    )
+    assert (said.verdict.tone, said.verdict.headline) == ("fair", "The storage cannot be read")
     assert "nobody knows" in said.drift_words
     assert "<b>?</b>" in status_page(said)
 
 
-def test_all_is_not_said_to_be_well_after_a_failed_run_or_before_the_next_one() -> None:
-    failed = a_report("failed", "the disk is gone")
-    said = seen(last_run=failed).verdict
-    assert (said.tone, said.headline) == ("fair", "The last run failed")
-    assert [piece.text for reason in said.reasons for piece in reason] == ["The disk is gone"]
-    assert seen(pending=Pending(2, 0, 0)).verdict.headline == "All was well"
+@pytest.mark.parametrize(
+    ("cause", "headline"),
+    [
+        (Cause.FAILED, "The last run failed"),
+        (Cause.INTERRUPTED, "The last run was interrupted"),
+        (Cause.EMPTY, "The storage is empty"),
+        (Cause.OTHER, "Something waits for you"),
+    ],
+)
+def test_the_headline_says_what_is_wrong(cause: Cause, headline: str) -> None:
+    said = seen(verdict=Verdict.ATTENTION, cause=cause, reasons=["it is so"])
+    assert (said.verdict.tone, said.verdict.headline) == ("fair", headline)
+
+
+def test_after_a_change_all_was_well_and_it_is_said_what_brings_the_change_in() -> None:
     assert seen(last_run=a_report()).verdict.headline == "All is well"
+    for scheduler, words in (
+        (None, "this page does not know when that is"),
+        (SchedulerStatus(is_running=True, next_job=ONE, jobs_count=1), "the next one brings it in."),
+        (SchedulerStatus(is_running=False, next_job=None, jobs_count=0), "no run is scheduled, so start one"),
+    ):
+        said = seen(pending=Pending(2, 0, 0), scheduler=scheduler).verdict
+        assert said.headline == "All was well"
+        assert words in "".join(piece.text for piece in said.meaning)
 
 
 def test_nothing_that_comes_from_a_file_is_shown_as_a_command() -> None:
@@ -135,10 +169,23 @@ def test_bars_stand_where_their_time_is_and_grow_with_the_square_root() -> None:
     assert bars([], NOON) == []
 
 
-def test_more_problems_than_are_shown_are_counted() -> None:
-    one = StatusProblem("emma", "refused", "it is cut", "", None)
-    page = status_page(seen(problems=[one], problems_total=1_101))
-    assert "And 1,100 more" in page
+def test_alike_problems_are_one_and_what_is_not_shown_is_counted_by_kind() -> None:
+    alike = [StatusProblem(f"cut-{n}", "refused", f"it is cut after byte {n}", "", None, 1_000) for n in range(40)]
+    others = [StatusProblem(f"odd-{n}", "refused", f"it is odd: {chr(97 + n)}", "", None) for n in range(20)]
+    problems = [StatusProblem("emma", "held", "9 of 9 chapters", "", "Emma"), *alike, *others]
+    said = seen(problems=problems, problems_total=1_021, problems_by_kind={"held": 1, "refused": 1_020})
+    assert [trouble.title for trouble in said.troubles] == ["Emma", "1,000 novels", *(f"odd-{n}" for n in range(9))]
+    page = status_page(said)
+    assert "It is cut after byte 0, for instance cut-0, cut-1, cut-2" in page
+    assert 'And 11 more refused: <a href="?problems=refused">all of them</a>' in page
+
+
+def test_missing_novels_are_named_with_since_when_and_when_they_go() -> None:
+    missing = [MissingNovel("emma", NOON, ONE), MissingNovel("persuasion", NOON, None)]
+    page = status_page(seen(pending=Pending(0, 0, 12), missing=missing))
+    assert re.search(r"emma</bdi> is missing since <time[^>]*>1 January, 12:00 UTC</time> and goes after <time", page)
+    assert "; its removal is held" in page
+    assert 'And 10 more: <a href="?problems=missing">' in page
 
 
 def test_warnings_do_not_wait_for_anybody() -> None:

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from novelsync import wiring
+from novelsync.alert_service import AlertService
 from novelsync.database.client import SqlClient
 from novelsync.scheduler_service import SchedulerService
 from novelsync.schedulers.cloud import CloudScheduler
@@ -37,7 +39,7 @@ SCHEDULER = "/api/v1/sync/scheduler"
 REPORT_KEYS = [
     *("run_id", "trigger", "database", "dry_run", "outcome", "success", "novels_processed", "novels_success"),
     *("novels_error", "chapters_processed", "novels", "chapters", "problems", "problems_total", "bytes_read"),
-    *("duration", "start_time", "end_time"),
+    *("duration", "start_time", "end_time", "interrupted", "missing"),
 ]
 STATUS_KEYS = [
     *("novels_in_storage", "last_check", "storage_path", "database", "database_bytes", "novels_in_database"),
@@ -94,22 +96,25 @@ def test_what_is_held_is_shown_rehearsed_and_accepted(serve: Serve, library: Lib
 
     held = client.post(NOVELS).json()
     assert (held["success"], held["message"]) == (True, "Sync job completed with problems")
-    assert "novelsync sync --accept emma`" in held["data"]["problems"][0]["hint"]
+    (shown,) = re.findall("novelsync sync --accept (emma=[0-9a-f]{8})`", held["data"]["problems"][0]["hint"])
+    query = f"accept={quote_plus(shown)}"
     in_cloud = cloud.post(NOVELS).json()["data"]["problems"][0]["hint"]
-    assert f"'https://{cloud.base_url.netloc.decode()}/api/v1/sync/novels?accept=emma'" in in_cloud
+    assert f"'https://{cloud.base_url.netloc.decode()}/api/v1/sync/novels?{query}'" in in_cloud
     assert client.get(STATUS).json()["verdict"] == "attention"
     elsewhere = serve("status", K_SERVICE="novelsync-status").get(STATUS).json()["problems"][0]["hint"]
-    assert "`POST /api/v1/sync/novels?accept=emma` to the function sync" in elsewhere
+    assert f"`POST /api/v1/sync/novels?{query}` to the function sync" in elsewhere
 
-    accepted = client.post(f"{NOVELS}?accept=emma").json()["data"]
+    accepted = client.post(f"{NOVELS}?{query}").json()["data"]
     assert (accepted["outcome"], accepted["chapters"]["removed"]) == ("ok", 7)
     assert client.get(STATUS).json()["verdict"] == "ok"
 
     for slug in "abcd":
         library.remove(slug)
-    assert "4 of 5 novels" in client.post(NOVELS).json()["data"]["problems"][0]["message"]
+    (held,) = client.post(NOVELS).json()["data"]["problems"]
+    assert "4 of 5 novels" in held["message"]
+    (shown,) = re.findall("novelsync sync --accept-removals (4=[0-9a-f]{8})`", held["hint"])
     assert client.post(f"{NOVELS}?accept_removals=3").json()["data"]["novels"]["removed"] == 0
-    assert client.post(f"{NOVELS}?accept_removals=4").json()["data"]["novels"]["removed"] == 4
+    assert client.post(f"{NOVELS}?accept_removals={quote_plus(shown)}").json()["data"]["novels"]["removed"] == 4
     assert client.get(STATUS).json()["removed_novels"] == 4
     assert client.post(f"{NOVELS}?reread=1&slug=emma").json()["data"]["bytes_read"] > 0
 
@@ -124,6 +129,8 @@ def test_what_is_asked_wrongly_is_answered_with_a_hint(serve: Serve) -> None:
         ("POST", f"{NOVELS}?slugg=a", 400, "known here: dry_run, slug"),
         ("POST", f"{NOVELS}?dry_run=yes", 400, "it can be 1 or 0"),
         ("POST", f"{NOVELS}?accept_removals=some", 400, "the number that was shown"),
+        ("POST", f"{NOVELS}?accept_removals=4=this", 400, "the number that was shown"),
+        ("POST", f"{NOVELS}?accept=emma&accept=emma=4f1c2a0b", 400, "give one of them"),
         ("POST", f"{NOVELS}?accept_removals=2&slug=a", 400, "only a whole run removes"),
         ("GET", f"{STATUS}?check=yes", 400, "1 or strict"),
         ("POST", f"{NOVELS}/background?slug=a", 400, "there are none here"),
@@ -288,7 +295,8 @@ def in_cloud(jobs: CloudJobs, library: Library, database: SqlClient) -> Callable
     service = make_service(library, database)
     storage = LocalStorage(str(library.folder))
     status = StatusService(storage, database, schedule, stale_after=7800)
-    parts = Parts(load_settings(), storage, database, service, status, schedule)
+    alerts = AlertService(status, database, None, storage=storage.location)
+    parts = Parts(load_settings(), storage, database, service, status, schedule, alerts)
 
     def ask(method: str, path: str) -> Answered:
         request = Request(EnvironBuilder(path, method=method).get_environ())
@@ -330,8 +338,9 @@ def test_with_a_run_going_on_the_job_is_not_run(
 
 
 def test_the_status_answers_without_the_scheduler_and_a_check_asks_it_only_when_a_run_is_overdue(
-    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], tables: Tables
+    jobs: CloudJobs, in_cloud: Callable[[str, str], Answered], library: Library, tables: Tables
 ) -> None:
+    library.write("emma", chapters(1))
     in_cloud("POST", NOVELS)
     jobs.state = "PAUSED"
     assert in_cloud("GET", STATUS)[1]["verdict"] == "ok", "somebody may be calling by hand"
@@ -433,3 +442,47 @@ def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(
     assert answer.status_code == 500
     assert answer.get_json()["success"] is False
     assert "canary" not in answer.get_data(as_text=True)
+
+
+def test_all_problems_of_a_kind_can_be_read_page_by_page(serve: Serve, library: Library, tables: Tables) -> None:
+    client = serve("status")
+    tables.connection.execute(
+        "insert into novelsync.files (slug) select 'cut-' || n from generate_series(1000, 1249) n"
+    )
+    tables.connection.execute(
+        "insert into novelsync.problems select slug, 'refused', 'cut', 'fix' from novelsync.files"
+    )
+    tables.connection.execute("insert into novelsync.files (slug) values ('zzz')")
+    tables.connection.execute(
+        "insert into novelsync.problems values ('zzz', 'held', 'no', '`novelsync sync --accept zzz`')"
+    )
+    status = client.get(STATUS).json()
+    assert status["problems_by_kind"] == {"refused": 250, "held": 1}
+    assert (status["problems"][0]["slug"], status["problems"][1]["alike"]) == ("zzz", 250)
+
+    slugs, after = [], {}
+    while True:
+        page = client.get(STATUS, params={"problems": "refused"} | after).json()
+        assert (page["kind"], page["total"]) == ("refused", 250)
+        assert list(page["problems"][0]) == ["slug", "kind", "message", "hint", "title", "since"]
+        slugs += [problem["slug"] for problem in page["problems"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert slugs == [f"cut-{n}" for n in range(1000, 1250)]
+    assert client.get(STATUS, params={"problems": "missing"}).json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("problems=unknown", "problems is 'unknown'"),
+        ("problems=unavailable", "problems is 'unavailable'"),
+        ("after=emma", "problems is None"),
+        ("problems=held&check=1", "problems together with check"),
+        ("problems=held&after=%00", "after is too long, or holds a NUL"),
+    ],
+)
+def test_a_page_of_problems_that_cannot_be_is_refused(serve: Serve, query: str, message: str) -> None:
+    answer = serve("status").get(f"{STATUS}?{query}")
+    assert (answer.status_code, answer.json()["message"]) == (400, message)

@@ -86,11 +86,13 @@ class RetryingTransport:
         policy = BY_NAME[function]
         if not policy.repeated:
             return self._transport.call(function, request)
-        asked = self._patience.now()
+        asked, repeated = self._patience.now(), 0
+
+        def last_attempt() -> float:
+            return self._patience.last_attempt(asked, request, outlasts_budget=policy.outlasts_budget)
 
         def fits(pause: float) -> bool:
-            last = self._patience.last_attempt(asked, request, outlasts_budget=policy.outlasts_budget)
-            return self._patience.now() + pause <= last
+            return self._patience.now() + pause <= last_attempt()
 
         def wait(state: RetryCallState) -> float:
             # Gateways ask for minutes where seconds would do. If there is no time for that, our own pace may do.
@@ -98,16 +100,24 @@ class RetryingTransport:
             return max(BACKOFF(state), asked_for if fits(asked_for) else 0)
 
         def pause(state: RetryCallState) -> None:
-            error = _failure(state)
+            nonlocal repeated
+            repeated, error = state.attempt_number, _failure(state)
             log.warning(
                 "database_call_repeated",
                 function=function,
                 attempt=state.attempt_number + 1,
                 wait=round(state.upcoming_sleep, 1),
+                most=round(last_attempt() - asked),
                 reason=error.message,
             )
             if self._stopped.wait(state.upcoming_sleep):
                 raise error
+
+        def call() -> Any:
+            answer = self._transport.call(function, request)
+            if repeated:
+                log.info("database_call_succeeded", function=function, attempt=repeated + 1)
+            return answer
 
         attempts = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, NovelSyncError) and error.transient),
@@ -117,7 +127,7 @@ class RetryingTransport:
             sleep=lambda seconds: None,
             reraise=True,
         )
-        return attempts(self._transport.call, function, request)
+        return attempts(call)
 
 
 def _failure(state: RetryCallState) -> NovelSyncError:

@@ -20,7 +20,10 @@ TIMEOUT: Final = httpx.Timeout(connect=10, read=75, write=75, pool=10)
 """The API gives a request 60 s, and our functions stop after 55: an answer always comes before we hang up."""
 
 _URL_HINT: Final = "SUPABASE_URL is https://<ref>.supabase.co, as the project's settings show it"
-_KEY_HINT: Final = "set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), or to its service_role key"
+_KEY_HINT: Final = (
+    "set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…); a legacy service_role key works only until"
+    " Supabase switches it off"
+)
 _RELOAD_HINT: Final = f"{NOT_READY_HINT}; if it is applied, the API has not noticed: run notify pgrst, 'reload schema'"
 
 
@@ -79,7 +82,7 @@ class _NotJson(Exception):
 
 class _Client(httpx.Client):
     """
-    Sends ``body`` in place of the body that supabase-py makes.
+    Sends ``body`` in place of the body that supabase-py makes, and a new key in one header where that sends it in two.
 
     supabase-py encodes with the standard library, which takes longer for a novel than PostgREST does, and makes a
     second copy of it in memory, as a str.
@@ -88,7 +91,11 @@ class _Client(httpx.Client):
     body = b""
 
     def build_request(self, *arguments: Any, **options: Any) -> httpx.Request:
-        return super().build_request(*arguments, **options | {"content": self.body})
+        request = super().build_request(*arguments, **options | {"content": self.body})
+        # A legacy key is a token as well. A new one (sb_secret_…) is none, and must not be sent as one.
+        if request.headers.get("Authorization", "").startswith("Bearer sb_"):
+            del request.headers["Authorization"]
+        return request
 
 
 class _Connection:
@@ -152,6 +159,11 @@ def _translated(answer: _ErrorAnswer, database: str) -> NovelSyncError:
             return DatabaseNotReady(f"{database} has not been migrated: {said}", _RELOAD_HINT)
         case "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003":
             message = f"{database} has no connection to its Postgres: {said} ({code})"
+            return DatabaseUnavailable(message, "try again", transient=True)
+        case "PGRST303" if "issued at future" in said:
+            # The gateway makes a token for each call with a new key, and PostgREST 14 up to 14.17 may read it a moment
+            # too early.
+            message = f"{database} did not accept the token of its own gateway: {said} ({code})"
             return DatabaseUnavailable(message, "try again", transient=True)
         case _ if code.startswith("PGRST3"):
             return ConfigurationError(f"{database} does not accept the key: {said} ({code})", _KEY_HINT)

@@ -1,10 +1,8 @@
 """The page that answers a button or reports an error: its words. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-import msgspec
 
 from novelsync.models.report import Report
 from novelsync.models.results import Outcome
@@ -54,6 +52,17 @@ def _summary(report: Report | None) -> list[str]:
         return []
     if report.outcome is Outcome.SKIPPED:
         return [sentence(problem.message) for problem in report.problems[:1]]
-    novels = msgspec.structs.asdict(report.novels)
-    counts = ", ".join(f"{count:,} {word.replace('_', ' ')}" for word, count in novels.items() if count)
-    return [f"{counted(report.novels_processed, 'novel')}{': ' if counts else ''}{counts}; {took(report.duration)}."]
+    novels = report.novels
+    parts = [
+        counted(report.novels_processed, "novel") + _counts(": ", novels.by_fate()),
+        _counts("of these, ", {"held": novels.held}),
+        _counts("no longer in storage: ", {"removed": novels.removed, "missing": novels.missing}),
+        took(report.duration),
+    ]
+    return [f"{'; '.join(part for part in parts if part)}."]
+
+
+def _counts(before: str, counts: Mapping[str, int]) -> str:
+    """Empty if there are none."""
+    words = ", ".join(f"{count:,} {word.replace('_', ' ')}" for word, count in counts.items() if count)
+    return before + words if words else ""

@@ -1,20 +1,26 @@
 """From a STATUS to all that the status page says, in words. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from novelsync.models.report import Report, timestamp
-from novelsync.models.results import Outcome
-from novelsync.models.status import RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem, Verdict
+from novelsync.models.report import MissingNovel, timestamp
+from novelsync.models.status import Cause, RunInFlight, RunSummary, SchedulerStatus, Status, StatusProblem, Verdict
 from novelsync.text.formatting import counted
+from novelsync.text.grouping import Group, grouped
 from novelsync.text.hints import Say
 from novelsync.web.page.chart import Bar, bars
 
+SHOWN_TROUBLES: Final = 10
+"""Of each kind; those that are alike count as one."""
+
 SHOWN_RUNS: Final = 60
 """Rows in the table of the day's runs; the chart shows all runs."""
+
+_REMARK: Final = "warning"
 
 _COMMAND: Final = re.compile(r"`([^`]+)`")
 
@@ -72,6 +78,25 @@ class Trouble:
     slug: str
     message: Text
     hint: Text
+    count: int = 1
+    """How many novels it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Problems of a kind that the page does not show; the address with ``?problems=<kind>`` lists all."""
+
+    count: int
+    kind: str
+
+
+class Missing(NamedTuple):
+    """A novel that readers see and that the storage no longer has."""
+
+    slug: str
+    since: Moment
+    goes: Moment | None
+    """The first run after that hides it from readers; None: its removal is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +165,14 @@ class View:
     fullness: Fullness | None
     drift: Sequence[tuple[int, str]]
     drift_words: str
+    missing: Sequence[Missing]
+    """Of the missing novels, those that are missing for longest."""
     troubles: Sequence[Trouble]
     warnings: Sequence[Trouble]
-    more_troubles: int
-    """Troubles and warnings that the STATUS counts but does not list."""
+    more_troubles: Sequence[More]
+    more_warnings: Sequence[More]
+    warned: int
+    """Novels with a warning, those included that are not in ``warnings``."""
     chart: Chart
     runs: Sequence[Run]
     more_runs: int
@@ -164,13 +193,20 @@ _VERDICTS: Final = {
     "never_run": ("fair", "Nothing is synced yet", "The first run brings in all that the storage has."),
 }
 
+_CAUSES: Final = {
+    Cause.STORAGE: ("The storage cannot be read", "Readers keep what they have. Nothing new comes in until it can."),
+    Cause.FAILED: ("The last run failed", "The next one tries again; readers see what was there before."),
+    Cause.INTERRUPTED: ("The last run was interrupted", "What came in is whole; the next run brings in the rest."),
+    Cause.EMPTY: ("The storage is empty", "Readers keep what they have, but nothing can come in from there."),
+}
+
 _OUTCOMES: Final = {"ok": "ok", "partial": "with problems", "failed": "failed"}
 
 
 def view(status: Status, actions: Actions, say: Say, now: datetime) -> View:
     """``say``: how commands in hints are written where the page is read."""
     rows = [_run(run) for run in status.runs]
-    problems = [_trouble(problem, say) for problem in status.problems]
+    troubles, more = _troubles(status, say)
     return View(
         verdict=_verdict(status, say),
         running=_running(status.running) if status.running else None,
@@ -186,9 +222,14 @@ def view(status: Status, actions: Actions, say: Say, now: datetime) -> View:
         fullness=_fullness(status.database_bytes, status.database_limit),
         drift=_drift(status),
         drift_words=_drift_words(status),
-        troubles=[problem for problem in problems if problem.kind != "warning"],
-        warnings=[problem for problem in problems if problem.kind == "warning"],
-        more_troubles=status.problems_total - len(problems),
+        missing=[_missing(novel) for novel in status.missing or ()],
+        troubles=[trouble for trouble in troubles if trouble.kind != _REMARK],
+        warnings=[trouble for trouble in troubles if trouble.kind == _REMARK],
+        more_troubles=[each for each in more if each.kind != _REMARK],
+        more_warnings=[each for each in more if each.kind == _REMARK],
+        warned=max(
+            status.problems_by_kind.get(_REMARK, 0), sum(each.count for each in troubles if each.kind == _REMARK)
+        ),
         chart=_chart(status, rows, now),
         runs=rows[:SHOWN_RUNS],
         more_runs=len(rows[SHOWN_RUNS:]),
@@ -241,27 +282,20 @@ def _running(run: RunInFlight) -> Running:
 
 def _verdict(status: Status, say: Say) -> Headline:
     tone, headline, meaning = _VERDICTS[status.verdict]
-    if status.verdict is Verdict.OK:
-        tone, headline, meaning = _qualified(status) or (tone, headline, meaning)
-    reasons = status.reasons or _why_it_failed(status.last_run)
-    return Headline(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in reasons])
+    if status.verdict is Verdict.ATTENTION:
+        headline, meaning = _CAUSES.get(status.cause, (headline, meaning))
+    elif status.verdict is Verdict.OK and any(count for count, _ in _drift(status)):
+        headline, meaning = "All was well", f"The storage has changed since the last run; {_next_run(status)}."
+    return Headline(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in status.reasons])
 
 
-def _qualified(status: Status) -> tuple[str, str, str] | None:
-    """Tone, headline and meaning in place of "All is well", when something is off but nothing has to be done yet."""
-    if status.last_run and status.last_run.outcome is Outcome.FAILED:
-        return "fair", "The last run failed", "The next one tries again; readers see what was there before."
-    if status.pending is None:
-        return "fair", "All was well", "The last run was; but now the storage cannot be looked at."
-    if any(count for count, _ in _drift(status)):
-        return "good", "All was well", "The storage has changed since the last run; the next one brings it in."
-    return None
-
-
-def _why_it_failed(run: Report | None) -> list[str]:
-    if not run or run.outcome is not Outcome.FAILED:
-        return []
-    return [problem.message for problem in run.problems[:1]]
+def _next_run(status: Status) -> str:
+    """What brings in the changes."""
+    if status.scheduler and status.scheduler.is_running:
+        return "the next one brings it in"
+    if status.scheduler:
+        return "no run is scheduled, so start one to bring it in"
+    return "the next one brings it in, and this page does not know when that is"
 
 
 def sentence(words: str) -> str:
@@ -291,11 +325,32 @@ def _fullness(bytes_: int, limit: int | None) -> Fullness | None:
     return Fullness(round(min(share, 1), 3), f"{share:.0%} of {size(limit)}")
 
 
-def _trouble(problem: StatusProblem, say: Say) -> Trouble:
+def _troubles(status: Status, say: Say) -> tuple[list[Trouble], list[More]]:
+    """What is shown, those that are alike as one; and how many of each kind are not."""
+    shown: list[Trouble] = []
+    places: Counter[str] = Counter()
+    for group in grouped(status.problems):
+        places[group.first.kind] += 1
+        if places[group.first.kind] <= SHOWN_TROUBLES:
+            shown.append(_trouble(group, say))
+    total = Counter(status.problems_by_kind) or Counter(problem.kind for problem in status.problems)
+    for trouble in shown:
+        total[trouble.kind] -= trouble.count
+    return shown, [More(count, kind) for kind, count in total.items() if count > 0]
+
+
+def _trouble(group: Group[StatusProblem], say: Say) -> Trouble:
+    problem = group.first
     slug = problem.slug or ""
     title = problem.title or slug or "The whole library"
     hint = text(sentence(say(problem.hint)))
-    return Trouble(problem.kind, title, slug, plain(sentence(problem.message)), hint)
+    if group.count > 1:
+        title, slug = counted(group.count, "novel"), ""
+    return Trouble(problem.kind, title, slug, plain(sentence(group.message)), hint, group.count)
+
+
+def _missing(novel: MissingNovel) -> Missing:
+    return Missing(novel.slug, moment(novel.since), _moment(novel.goes))
 
 
 def _run(run: RunSummary) -> Run:

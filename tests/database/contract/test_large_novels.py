@@ -7,7 +7,10 @@ from novelsync.database.client import SqlClient
 from novelsync.database.functions import STAGE
 from novelsync.database.requests import stage_requests
 from novelsync.errors import LeaseLost
+from novelsync.models.source import Book, SourceFile
 from novelsync.models.writing import WriteOutcome
+from novelsync.planning.novel_plan import plan_novel
+from novelsync.running.novel_syncer import request_id
 from tests.conftest import Tables
 from tests.database.contract.conftest import ONE, TWO, begin, plan, put
 from tests.support.library import found, text_of
@@ -175,3 +178,30 @@ def test_a_large_write_of_a_run_that_lost_its_lease_does_nothing(database: SqlCl
     with pytest.raises(LeaseLost):
         database.write(first, [plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in (1, 2)])])
     assert tables.rows("select * from chapters") == []
+
+
+@pytest.mark.usefixtures("small_calls")
+def test_what_another_staged_into_the_same_novel_is_not_published_with_it(database: SqlClient, tables: Tables) -> None:
+    file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
+    put(database, "emma", *file)
+    ids = tables.ids("emma")
+    dead = plan(database, "emma", [*file, *(found(f"Dead {n}", content=text_of(f"dead {n}")) for n in range(3))], "2")
+    assert database._stage(None, dead)
+    known = database.known_novels({"emma": "never seen"})["emma"]
+    moved = [*file, *(found(f"New {n}", n, content=text_of(f"new {n}")) for n in range(4, 7))]
+    book = Book("Emma", None, None, None, None, moved)
+    renamed = plan_novel(SourceFile("jane", "1", 1), "sum", book, None, request_id=request_id(), former=known)
+    assert database.write(None, [renamed]) == [WriteOutcome.WRITTEN]
+    after = tables.ids("jane")
+    assert list(after) == [chapter.title for chapter in moved]
+    assert {title: after[title] for title in ids} == ids
+    begin(database)
+    assert tables.rows("select count(*) from chapters where removed_at = 'infinity'") == [(3,)], "an event has an hour"
+    tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 hours'")
+    tables.connection.execute(
+        "delete from novelsync.lease; insert into novelsync.lease (run_id) values (gen_random_uuid())"
+    )
+    begin(database)
+    assert tables.ids("jane") == after
+    assert tables.rows("select count(*) from chapters") == [(6,)]
+    assert tables.rows("select * from novelsync.staged_chapters") == []

@@ -211,7 +211,7 @@ def test_a_known_file_with_a_new_version_moves_only_the_bookkeeping(database: Sq
     before = tables.places()
     known = database.known_novels({"emma": "sum of 1"})["emma"]
     assert database.write(
-        None, [plan_same_bytes(SourceFile("emma", "2", 1), "sum of 1", known.revision, request_id=request_id())]
+        None, [plan_same_bytes(SourceFile("emma", "2", 1), "sum of 1", known, request_id=request_id())]
     ) == ["written"]
     assert tables.places() == before
     assert [f.version for f in database.known_files()] == ["2"]

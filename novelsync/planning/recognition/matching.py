@@ -29,7 +29,7 @@ from novelsync.evidence.labels import (
 )
 from novelsync.evidence.seen import ALIKE, FEWEST_RUNS, comparable
 from novelsync.evidence.texts import Texts
-from novelsync.models.source import Book, BookChapter, Fingerprint
+from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
 
 _COMMON: Final = 3
@@ -119,11 +119,6 @@ def are_strangers(row: KnownChapter, chapter: BookChapter) -> bool:
     """Whether a row and a chapter share neither text nor label, although they have labels to compare."""
     compared = [(was, now) for was, now in zip(labels(row), labels(chapter), strict=True) if None not in (was, now)]
     return bool(compared) and all(was != now for was, now in compared) and row.content_hash != chapter.content_hash
-
-
-def fingerprint(checksum: str, book: Book) -> Fingerprint:
-    """What tells this file's novel from another. ``checksum``: of the file's bytes."""
-    return Fingerprint(checksum, frozenset(chapter.content_hash for chapter in book.chapters if chapter.fetched))
 
 
 def _together(*signs: _Sign) -> _Sign:

@@ -1,0 +1,129 @@
+"""
+Tells an address on the web of alerts: one POST of a JSON document, in the form that Slack's incoming webhooks take.
+
+Follows no redirect, uses no proxy, and connects only to addresses that it has checked itself.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from novelsync.errors import NovelSyncError, ReceiverUnavailable
+from novelsync.text.formatting import one_line
+
+SECONDS: Final = 5.0
+"""For everything together: looking the name up, connecting, sending, and the status of the answer."""
+
+LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts that may be told without TLS, because nothing leaves the machine."""
+
+_HINT: Final = "it is tried again at the next run or status check; is NOVELSYNC_ALERT_URL still right?"
+
+
+class Webhook:
+    """A `novelsync.contracts.AlertReceiver` over HTTP."""
+
+    def __init__(self, url: str, *, seconds: float = SECONDS) -> None:
+        """``url``: a secret as a whole, because whoever has it can write there."""
+        self._url = urlsplit(url)
+        self._seconds = seconds
+        self.name = f"{self._url.scheme}://{self._url.netloc}/…"
+
+    def send(self, document: Mapping[str, Any]) -> None:
+        # In a thread, because neither looking a name up nor an answer byte by byte ends by itself.
+        post = _Post(self._url, msgspec.json.encode(document), self._seconds)
+        post.start()
+        post.join(self._seconds)
+        if post.is_alive():
+            post.break_off()
+            raise ReceiverUnavailable(f"{self.name} did not answer within {self._seconds:g} seconds", _HINT)
+        if isinstance(post.failure, NovelSyncError):
+            raise post.failure
+        if post.failure:
+            said = one_line(str(post.failure) or type(post.failure).__name__)
+            raise ReceiverUnavailable(f"{self.name} cannot be told: {said}", _HINT) from post.failure
+        if 300 <= post.status < 400:
+            message = f"{self.name} answers with a redirect ({post.status}), which is not followed"
+            raise ReceiverUnavailable(message, "set NOVELSYNC_ALERT_URL to the address it leads to")
+        if post.status >= 400:
+            raise ReceiverUnavailable(f"{self.name} did not take an alert (status {post.status})", _HINT)
+
+
+class _Post(threading.Thread):
+    """One request. Ends with a ``status`` or a ``failure``."""
+
+    def __init__(self, url: SplitResult, body: bytes, seconds: float) -> None:
+        super().__init__(name="alert", daemon=True)
+        self._url, self._body, self._seconds = url, body, seconds
+        self._socket: socket.socket | None = None
+        self.status = 0
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.status = self._status()
+        except (NovelSyncError, OSError, http.client.HTTPException, ValueError) as error:
+            self.failure = error
+
+    def break_off(self) -> None:
+        """For another thread: whatever this one waits for ends at once, except for looking a name up."""
+        if self._socket:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _status(self) -> int:
+        host, tls = self._url.hostname or "", self._url.scheme == "https"
+        kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
+        connection = kind(host, self._url.port, timeout=self._seconds)
+        # Connected here, so that the address that is used is the one that was checked.
+        self._socket = connected = _connect(host, connection.port, self._seconds)
+        try:
+            if tls:
+                self._socket = connected = ssl.create_default_context().wrap_socket(connected, server_hostname=host)
+            connection.sock = connected
+            target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
+            headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "NovelSync"}
+            connection.request("POST", target, self._body, headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+            connected.close()
+
+
+def _connect(host: str, port: int, seconds: float) -> socket.socket:
+    found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    # An address that was written down was meant; a name may lead anywhere, and later elsewhere.
+    if not (host in LOCAL or _is_address(host)):
+        for address in found:
+            if not _is_public(address):
+                message = f"{host} leads to {address}, which is not a public address, and is not told"
+                raise ReceiverUnavailable(message, "if it is meant, put that address itself into NOVELSYNC_ALERT_URL")
+    for address in found[:-1]:
+        try:
+            return socket.create_connection((address, port), seconds)
+        except OSError:
+            continue
+    return socket.create_connection((found[-1], port), seconds)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_public(address: str) -> bool:
+    ip: IPv4Address | IPv6Address | None = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address):
+        ip = ip.ipv4_mapped or ip
+    return bool(ip and ip.is_global and not ip.is_multicast)
