@@ -304,7 +304,8 @@ def test_what_two_novels_have_in_common_makes_no_rename(
             library.remove("nov-a")
         library.write(slug, book)
         report = synced(service)
-    assert nonzero(report["novels"]) == {"unchanged": 12, "created": 1, "missing": 1}
+    counts = {what: count for what, count in nonzero(report["novels"]).items() if what != "without_text"}
+    assert counts == {"unchanged": 12, "created": 1, "missing": 1}
     assert not set(ids(tables, "nov-a").values()) & set(ids(tables, "nov-b").values())
     assert len(ids(tables, "nov-a")) == count + 1
 

@@ -59,7 +59,11 @@ class Ledger:
         )
         published = [row for row in after if not row.removed]
         assert [row.position for row in published] == list(range(1, len(published) + 1))
-        pairs = self._pairs(Before(before, file, accepted), published, file)
+        found = Before(before, file, accepted)
+        if found.is_short():
+            # Of a file that is held, a chapter without a text is not taken.
+            file = [c for c in file if c.text.strip() or any(_says(row, c) for row in published)]
+        pairs = self._pairs(found, published, file)
         withheld = {row.id for chapter, row in pairs if not _says(row, chapter)}
         assert not (withheld and accepted)
         self.tally["withheld"] += len(withheld)
@@ -188,14 +192,14 @@ class Before:
             return False
         labels = zip(row.says, (chapter.title, chapter.number, chapter.url, chapter.text), strict=True)
         akin = any(was == now and was for was, now in labels)
-        return self._is_worse(row.text, chapter.text) or (akin and self._is_short())
+        return self._is_worse(row.text, chapter.text) or (akin and self.is_short())
 
     def _is_worse(self, old: str, new: str) -> bool:
         """Much shorter, or another chapter's text too."""
         begins = _beginning(new)
         return 0.3 * len(old) > len(new) > 0 or self._in_file[begins] > 1 or self._stored[begins] > 0
 
-    def _is_short(self) -> bool:
+    def is_short(self) -> bool:
         """Whether so much is missing from the file, or is held, that no label of it is taken."""
         kept = sum(_beginning(row.text) in self._in_file for row in self.rows.values() if not row.removed)
         doubtful = sum(count for text, count in self._in_file.items() if count > 1 or len(text) < 100)
