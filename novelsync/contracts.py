@@ -122,6 +122,9 @@ class Novels(Protocol):
     def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
         """The stored text of each of these rows, by its id; a row that is gone meanwhile is left out."""
 
+    def novels_with(self, hashes: Sequence[bytes]) -> Mapping[bytes, frozenset[str]]:
+        """Slugs of the published novels that have texts of these hashes; of a text that very many have, only some."""
+
     def find_renames(
         self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
     ) -> Sequence[tuple[str, str]]:

@@ -29,6 +29,7 @@ from novelsync.database.functions import (
     KNOWN_NOVELS,
     MARK_MISSING,
     NOTE_VERDICT,
+    NOVELS_WITH,
     NOVELS_WITH_TEXTS,
     OPEN_PROBLEMS,
     PEEK,
@@ -224,6 +225,10 @@ class SqlClient:
     def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
         for page in _pages(chapters):
             yield from self._call(TEXTS, {"ids": page})
+
+    def novels_with(self, hashes: Sequence[bytes]) -> Mapping[bytes, frozenset[str]]:
+        found = self._call(NOVELS_WITH, {"hashes": [each.hex() for each in hashes]})
+        return {bytes.fromhex(each): frozenset(slugs) for each, slugs in found}
 
     def find_renames(
         self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()

@@ -33,6 +33,7 @@ KNOWN_FILES: Final = SqlFunction("novelsync_known_files")
 NOVELS_WITH_TEXTS: Final = SqlFunction("novelsync_novels_with_texts")
 KNOWN_NOVELS: Final = SqlFunction("novelsync_known_novels")
 TEXTS: Final = SqlFunction("novelsync_texts")
+NOVELS_WITH: Final = SqlFunction("novelsync_novels_with")
 FIND_RENAMES: Final = SqlFunction("novelsync_find_renames")
 OPEN_PROBLEMS: Final = SqlFunction("novelsync_open_problems")
 

@@ -1,7 +1,7 @@
 """The texts of one novel, in the table and in the file, each looked at only where its bytes do not decide. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
 from statistics import median
 from typing import Final
@@ -45,9 +45,14 @@ class Texts:
     """What the rows and the chapters of a novel say."""
 
     def __init__(
-        self, rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], seen: Mapping[str, Seen] | None = None
+        self,
+        rows: Sequence[KnownChapter],
+        chapters: Sequence[BookChapter],
+        seen: Mapping[str, Seen] | None = None,
+        holders: Mapping[bytes, Set[str]] | None = None,
     ) -> None:
-        """``seen``: of the rows of `rows_to_see`, by id."""
+        """``seen``: of the rows of `rows_to_see`, by id. ``holders``: by hash, the slugs of novels that have a text."""
+        self._holders = holders or {}
         self._rows = rows
         self._chapters = chapters
         self._seen = seen or {}
@@ -58,6 +63,10 @@ class Texts:
             chapter = self._chapters[f]
             self._of_chapters[f] = see(chapter.text(), chapter.title) if chapter.fetched else NOTHING_SEEN
         return self._of_chapters[f]
+
+    def novels_with(self, content_hash: bytes) -> Set[str]:
+        """Slugs of novels that readers see a text in; empty, if nobody looked."""
+        return self._holders.get(content_hash, frozenset())
 
     def of_row(self, k: int) -> Seen:
         """Nothing, if nobody looked."""

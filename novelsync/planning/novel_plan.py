@@ -3,7 +3,7 @@ What must change in one novel. Pure: matched chapters become the smallest write 
 except for what the guards hold back.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,6 +51,7 @@ def plan_novel(
     former: KnownNovel | None = None,
     another: bool = False,
     seen: Mapping[str, Seen] | None = None,
+    holders: Mapping[bytes, Set[str]] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
     in_order: bool = False,
@@ -62,7 +63,8 @@ def plan_novel(
 
     ``checksum``: of the file's bytes. ``request_id``: see `NovelWrite`. ``former``: what is stored under the name that
     the novel's folder had before. ``another``: what is stored under this name is another novel. ``seen``: what the
-    stored texts say, by the rows' ids, of those rows of `base_of` that `rows_to_see` names. ``accepted``: somebody was
+    stored texts say, by the rows' ids, of those rows of `base_of` that `rows_to_see` names. ``holders``: by the hashes
+    of texts, the slugs of the novels that have them. ``accepted``: somebody was
     shown what the guards hold, and confirmed it. ``in_order``: what is left over on both sides is paired in order, if
     it is equally many. ``settled``: it need not be read again until it changes, or, if something is held, until the
     ``rules`` do.
@@ -70,7 +72,7 @@ def plan_novel(
     base = base_of(known, book, former, another=another)
     if known is not None and known.removed:
         another = base is not known
-    texts = Texts(base.chapters if base else (), book.chapters, seen)
+    texts = Texts(base.chapters if base else (), book.chapters, seen, holders)
     plan = _plan_chapters(base, book, texts, limits, accepted=accepted, in_order=in_order)
     chapters = plan.changes
     held = held_id(checksum, [row.id for row in chapters.held], chapters.worse_texts) if plan.held_because else ""

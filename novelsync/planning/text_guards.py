@@ -6,7 +6,7 @@ A stored text is worth keeping if it says something; a placeholder or a page of 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 from novelsync.evidence.labels import Names, url
@@ -51,6 +51,8 @@ class _Change(NamedTuple):
     new: Seen
     peak: int
     """The most letters that it had within a day."""
+    novels: Set[str]
+    """Slugs of other novels that have the text of the file, and not the one that it would replace."""
 
 
 def guard_texts(
@@ -58,7 +60,15 @@ def guard_texts(
 ) -> Mapping[int, str]:
     """By row, why its text must stay. ``pairs``: see `pair_chapters`."""
     changes = [
-        _Change(k, texts.key_of_chapter(f), texts.key_of_row(k), old, texts.of_chapter(f), rows[k].peak_letters)
+        _Change(
+            k,
+            texts.key_of_chapter(f),
+            texts.key_of_row(k),
+            old,
+            texts.of_chapter(f),
+            rows[k].peak_letters,
+            texts.novels_with(chapters[f].content_hash) - texts.novels_with(rows[k].content_hash),
+        )
         for f, k in enumerate(pairs)
         if k is not None
         and chapters[f].fetched
@@ -69,7 +79,7 @@ def guard_texts(
     if not changes:
         return {}
     new = [texts.of_chapter(f) for f in range(len(chapters)) if texts.is_new(f)]
-    held = {change.k: reason for change in changes if (reason := _worse(change, new))}
+    held = {change.k: reason for change in changes if (reason := _worse(change, new) or _of_other_novel(change))}
     unique = [change for change in changes if change.k not in held and texts.in_rows[change.own] < 2]
     held |= _same_text(unique, texts)
     held |= _same_page([change for change in unique if change.k not in held], new)
@@ -93,6 +103,12 @@ def _worse(change: _Change, new: Sequence[Seen]) -> str:
         return f"the file has the beginning of it, {now.letters:,} letters in place of {most:,}"
     if old.script and now.script and old.script != now.script and now.letters >= _FEWEST_LETTERS:
         return f"the file's is in another script, {now.script} in place of {old.script}"
+    return ""
+
+
+def _of_other_novel(change: _Change) -> str:
+    if change.novels and change.new.tells and likeness(change.old, change.new) < ALIKE:
+        return f"the file has a text of another novel, {quoted(min(change.novels))}"
     return ""
 
 
@@ -152,27 +168,30 @@ def _lost(changes: Sequence[_Change], all_: Sequence[_Change], held: Collection[
     """
     places = Counter(texts.in_file)
     places.subtract(change.key for change in all_ if change.k in held)
-    stored = {change.own for change in all_}
-    left = [change for change in changes if change.key in stored]
+    moved = [change for change in changes if change.key in texts.in_rows]
+    left = [change for change in changes if change.key in texts.in_rows or texts.in_file[change.own]]
     lost: dict[int, str] = {}
     while more := [change for change in left if change.k not in lost and places[change.own] < 1]:
         lost |= {change.k: "the file has another chapter's text there, and this one nowhere" for change in more}
         places.subtract(change.key for change in more)
-    return lost | _in_circles([change for change in left if change.k not in lost])
+    return lost | _in_circles([change for change in moved if change.k not in lost])
 
 
 def _in_circles(changes: Sequence[_Change]) -> dict[int, str]:
     """Those whose texts only changed places. Nobody can tell which order is the right one, so the stored one stays."""
     next_of = {change.own: change for change in changes}
     circles: dict[int, str] = {}
+    visited: set[int] = set()
     for start in changes:
-        around = [start]
-        while (after := next_of.get(around[-1].key)) and after is not start and len(around) <= len(changes):
-            around.append(after)
-        if after is start:
-            circles |= {
-                change.k: f"{counted(len(around), 'text')} changed places under the same labels" for change in around
-            }
+        around: list[_Change] = []
+        at: _Change | None = start
+        while at is not None and at.k not in visited:
+            visited.add(at.k)
+            around.append(at)
+            at = next_of.get(at.key)
+        circle = around[around.index(at) :] if at in around else []
+        why = f"{counted(len(circle), 'text')} changed places under the same labels"
+        circles |= {change.k: why for change in circle}
     return circles
 
 

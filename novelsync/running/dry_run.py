@@ -73,6 +73,9 @@ class DryRunDatabase:
     def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
         return self._database.texts(chapters)
 
+    def novels_with(self, hashes: Sequence[bytes]) -> Mapping[bytes, frozenset[str]]:
+        return self._database.novels_with(hashes)
+
     def find_renames(
         self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
     ) -> Sequence[tuple[str, str]]:

@@ -18,12 +18,12 @@ import structlog
 
 from novelsync.contracts import Novels, Storage
 from novelsync.errors import BookRefused, StorageUnavailable, TimeBudgetExceeded, WriteRejected
-from novelsync.evidence.seen import Seen, see
+from novelsync.evidence.seen import TELLING_LETTERS, Seen, see
 from novelsync.evidence.texts import rows_to_see
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext
-from novelsync.models.source import Book, SourceFile
+from novelsync.models.source import Book, BookChapter, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel, version_by
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
@@ -43,6 +43,9 @@ Bytes of files, or of texts that are files of their own, that are read and writt
 
 The executor sees to that for files; of the texts of a new novel, a listing does not know that they are there.
 """
+
+MOST_HASHES: Final = 5_000
+"""Of texts that are looked for in other novels, at once: about 400 kB."""
 
 log = structlog.get_logger()
 
@@ -86,6 +89,16 @@ class _Planned:
     file: ReadFile
     write: NovelWrite
     result: NovelResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What stored texts say."""
+
+    seen: Mapping[str, Seen]
+    """By the rows' ids."""
+    holders: Mapping[bytes, frozenset[str]]
+    """By the texts' hashes, the slugs of the novels that have them."""
 
 
 class NovelSyncer:
@@ -231,14 +244,14 @@ class NovelSyncer:
             except StorageUnavailable as error:
                 results.append(_unavailable(each.file.novel, error.message, error.hint))
         moves = self._renames.find(files, context)
-        seen = self._see_stored(files, moves)
+        stored = self._look_at_stored(files, moves)
         planned: list[_Planned] = []
         for file, known in files:
             if trouble := moves.undecided.get(file.novel.slug):
                 results.append(_unavailable(file.novel, trouble.message, trouble.hint))
                 continue
             try:
-                plan = self._plan(file, known, moves, seen, context)
+                plan = self._plan(file, known, moves, stored, context)
             except StorageUnavailable as error:
                 plan = _unavailable(file.novel, error.message, error.hint)
             if isinstance(plan, NovelResult):
@@ -251,22 +264,27 @@ class NovelSyncer:
             return [], results + [_unavailable(plan.file.novel, error.message, error.hint) for plan in planned]
         return stale, results + written
 
-    def _see_stored(self, files: Sequence[tuple[ReadFile, KnownNovel | None]], moves: Moves) -> Mapping[str, Seen]:
-        """What the stored texts say that have to be compared with these files, by the ids of their rows."""
+    def _look_at_stored(self, files: Sequence[tuple[ReadFile, KnownNovel | None]], moves: Moves) -> "_Stored":
+        """At the stored texts that have to be compared with those of these files."""
         rows: dict[str, KnownChapter] = {}
+        hashes: set[bytes] = set()
         for file, known in files:
             if isinstance(file.book, Book):
                 slug = file.novel.slug
                 base = base_of(known, file.book, moves.former.get(slug), another=slug in moves.left)
-                rows |= {row.id: row for row in rows_to_see(base.chapters if base else (), file.book.chapters)}
-        return {id_: see(text, rows[id_].title) for id_, text in self._database.texts(rows.values())}
+                to_see = rows_to_see(base.chapters if base else (), file.book.chapters)
+                rows |= {row.id: row for row in to_see}
+                texts: list[KnownChapter | BookChapter] = [*to_see, *(file.book.chapters if to_see else ())]
+                hashes.update(each.content_hash for each in texts if each.content_bytes >= TELLING_LETTERS)
+        seen = {id_: see(text, rows[id_].title) for id_, text in self._database.texts(rows.values())}
+        return _Stored(seen, self._database.novels_with(sorted(hashes)[:MOST_HASHES]) if hashes else {})
 
     def _plan(
         self,
         file: ReadFile,
         known: KnownNovel | None,
         moves: Moves,
-        seen: Mapping[str, Seen],
+        stored: "_Stored",
         context: RunContext,
     ) -> _Planned | NovelResult:
         """What to write for one file; a result alone if that is nothing."""
@@ -284,7 +302,7 @@ class NovelSyncer:
             write = plan_refusal(novel, revision, problem, version, request_id=request_id())
             result = _refused(novel.slug, problem, size, settled=bool(version))
         else:
-            write, result = self._plan_book(file, file.book, known, moves, seen, context)
+            write, result = self._plan_book(file, file.book, known, moves, stored, context)
         return _Planned(file, _with_result(write, result, context), result)
 
     def _plan_book(
@@ -293,7 +311,7 @@ class NovelSyncer:
         book: Book,
         known: KnownNovel | None,
         moves: Moves,
-        seen: Mapping[str, Seen],
+        stored: "_Stored",
         context: RunContext,
     ) -> tuple[NovelWrite, NovelResult]:
         """What to write for one book: with what is held of it, if that is what somebody was shown and accepts."""
@@ -308,7 +326,8 @@ class NovelSyncer:
             request_id=request_id(),
             former=former,
             another=slug in moves.left,
-            seen=seen,
+            seen=stored.seen,
+            holders=stored.holders,
             limits=self._limits,
             settled=bool(file.version),
             rules=self._rules,

@@ -124,6 +124,25 @@ begin
 end
 $$;
 
+-- The novels that readers see some texts in. In: hashes (in hex). Out: a list of [hash, slugs]. Of a text that stands in
+-- very many chapters, 20 are looked at.
+create or replace function public.novelsync_novels_with(json) returns json
+language plpgsql stable security invoker
+set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
+begin
+  return (
+    select coalesce(json_agg(json_build_array(h.hash, h.slugs)), '[]')
+    from (
+      select i.hash, json_agg(distinct f.slug) as slugs
+      from json_array_elements_text($1 -> 'hashes') as i(hash)
+      cross join lateral (
+        select c.novel_id from public.chapters c
+        where c.content_hash = decode(i.hash, 'hex') and c.removed_at is null limit 20) c
+      join novelsync.files f on f.novel_id = c.novel_id
+      group by i.hash) h);
+end
+$$;
+
 -- The stored novels that have the same bytes as those asked for, or some of the same texts.
 -- p_asked: slug, checksum, texts (hashes in hex). Of a text that stands in very many novels, 20 rows are looked at.
 -- Out: asked (its slug), slug, same (the bytes), texts (how many of them).

@@ -86,6 +86,8 @@ def pair_chapters(
     words = _Sign(ours.words, theirs.words)
     _pair_by_sign(published, pairs, _together(urls, numbers, _Sign(ours.names, theirs.names)))
     _pair_by_sign(published, pairs, text, also=tells)
+    # Of a chapter that lost its text, a url is all that is left to tell it by.
+    _pair_by_sign(published, pairs, _together(urls, titles), also=lambda _k, f: not found[f].fetched)
     for label in (urls, numbers_and_titles, titles):
         _pair_by_sign(published, pairs, label, also=texts.are_alike)
     _pair_alike(published, pairs, texts)

@@ -1,0 +1,135 @@
+"""Which texts stay, and why: what a reader could not take for the chapter replaces nothing."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from novelsync.evidence.texts import Texts, rows_to_see
+from novelsync.models.source import UNSET, Book, BookChapter, NovelFields
+from novelsync.models.stored import KnownChapter
+from novelsync.planning.recognition.matching import pair_chapters
+from novelsync.planning.text_guards import guard_novel, guard_texts
+from tests.support.library import found, known, seen
+
+WORDS = "the keeper of an old lamp walked slowly under a bridge and said nothing about rain or winter ships".split()
+
+
+def story(name: str, words: int = 300) -> str:
+    """A text of its own, always the same for a name."""
+    dice = random.Random(name)  # noqa: S311
+    return " ".join(dice.choice(WORDS) for _ in range(words)) + "."
+
+
+def chapters_of(texts: Sequence[str]) -> list[BookChapter]:
+    return [found(f"Chapter {n}: {chr(64 + n)}", n, f"/{n}", text) for n, text in enumerate(texts, start=1)]
+
+
+def rows_of(texts: Sequence[str]) -> list[KnownChapter]:
+    return [
+        known(str(n), f"Chapter {n}: {chr(64 + n)}", n, f"/{n}", text, position=n)
+        for n, text in enumerate(texts, start=1)
+    ]
+
+
+def held(
+    before: Sequence[str], after: Sequence[str], holders: Mapping[bytes, frozenset[str]] | None = None
+) -> dict[str, str]:
+    """By the number of the chapter, why its text stays."""
+    rows, chapters = rows_of(before), chapters_of(after)
+    texts = Texts(rows, chapters, seen(rows_to_see(rows, chapters)), holders)
+    reasons = guard_texts(rows, chapters, pair_chapters(rows, chapters, texts), texts)
+    return {rows[k].id: reason for k, reason in reasons.items()}
+
+
+A, B, C, D = (story(name) for name in "abcd")
+PAGE = story("a page of the site")
+
+
+@pytest.mark.parametrize(
+    ("worse", "because"),
+    [
+        ("Failed to download chapter body", "a placeholder"),
+        ("<h1>Chapter 1: A</h1><p>&nbsp;</p>", "nothing but a heading"),
+        ("* * *", "nothing but punctuation"),
+        ("".join(f'<a href="/{n}">{word}</a> ' for n, word in enumerate(WORDS * 20)), "little but links"),
+        ("<form><input name='user'><input name='password'></form> Log in to go on reading.", "a form"),
+        (A[:450] + " Buy this chapter to read on.", "in place of"),
+        (story("short", 40), "letters in place of"),
+        (A.replace("e", "\ufffd"), "cannot be read"),
+        ("Ð¡Ð»Ð¾Ð²Ð¾ " * 300, "cannot be read"),
+        ("слово за словом " * 100, "another script, Cyrillic in place of Latin"),
+    ],
+)
+def test_a_text_that_is_plainly_worse_replaces_none(worse: str, because: str) -> None:
+    reasons = held([A, B], [worse, B])
+    assert list(reasons) == ["1"]
+    assert because in reasons["1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([A, B], [story("translated anew"), story("and this")]),
+        ([A, B], [A[: len(A) // 2], B]),
+        ([A, B, ""], [A[: len(A) // 4], B, A[len(A) // 4 :]]),
+        (["Failed to download chapter body", B], ["A short, true chapter.", B]),
+        ([A, B], [f"<p>{A}</p>", B.replace(" ", "\u200b ")]),
+        ([A, B], [A, "404 Not Found, said the screen. " + B]),
+        ([A, B, C], [C, B, A + " And so on."][::-1]),
+        (["A drabble of a few words, and it is all there is."], ["Another one."]),
+    ],
+    ids=[
+        "a translation",
+        "a shortened chapter",
+        "a chapter that is split",
+        "a text for a notice",
+        "other markup",
+        "a quotation",
+        "an edit",
+        "a drabble",
+    ],
+)
+def test_honest_work_goes_in(before: Sequence[str], after: Sequence[str]) -> None:
+    assert held(before, after) == {}
+
+
+def test_one_text_in_place_of_several_replaces_none() -> None:
+    assert list(held([A, B, C], [PAGE, PAGE, C])) == ["1", "2"]
+
+
+def test_a_page_that_differs_only_in_the_chapters_name_replaces_none() -> None:
+    assert list(held([A, B, C], [f"One. {PAGE}", f"Two. {PAGE}", C])) == ["1", "2"]
+
+
+def test_another_chapters_text_replaces_none_that_would_be_nowhere() -> None:
+    assert list(held([A, B, C, D], [A, A, C, D])) == ["2"]
+    assert sorted(held([A, B, C, D], [B, C, D, ""])) == ["1", "2", "3"]
+
+
+def test_texts_that_only_changed_places_stay() -> None:
+    reasons = held([A, B, C, D], [B, A, C, D])
+    assert set(reasons.values()) == {"2 texts changed places under the same labels"}
+
+
+def test_a_text_that_stood_twice_is_put_right() -> None:
+    assert held([A, A, B, C], [A, B, C, D]) == {}
+
+
+def test_a_text_of_another_novel_replaces_none() -> None:
+    other = {found(content=D).content_hash: frozenset({"persuasion"})}
+    assert held([A, B], [D, B], other) == {"1": 'the file has a text of another novel, "persuasion"'}
+
+
+def test_another_novels_file_is_told_by_all_that_it_lacks() -> None:
+    rows = [known(str(n), f"Chapter {n}", n, f"/emma/{n}", story(f"emma {n}"), position=n) for n in range(1, 6)]
+    chapters = [found(f"Chapter {n}", n, f"/other/{n}", story(f"other {n}")) for n in range(1, 6)]
+    texts = Texts(rows, chapters, seen(rows_to_see(rows, chapters)))
+    pairs = pair_chapters(rows, chapters, texts)
+
+    def guarded(title: str) -> str:
+        book = Book(title, "Somebody", UNSET, UNSET, UNSET, chapters)
+        return guard_novel(NovelFields("Emma", "Jane Austen"), book, rows, pairs, texts)
+
+    assert 'another novel\'s, "Persuasion" by "Somebody"' in guarded("Persuasion")
+    assert guarded("Emma (second translation)") == ""
