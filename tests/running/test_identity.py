@@ -7,13 +7,16 @@ have the id it was first seen with, for ever, but for those that are undecidable
 
 **A chapter** is told, between one sync and the next,
 
-1. by its text, if that has 200 bytes or more, stayed as it was, and is and was no other chapter's. Then its title,
+1. by its text, if that has 200 letters or more, stayed as it was, and is and was no other chapter's. Then its title,
    number, url and place may all change, and its folder's name, for all chapters at once, whatever else happens;
 2. else by the first of these that it has kept and that no chapter has or had that is not told yet: the url; number and
    title together; the text of which there are as many copies as before, by their order; the title; the number.
-   A label waits for rule 4 if both neighbours (or the only one) that their text told have another one now;
+   A label waits for rule 4 if both neighbours (or the only one) that their text told have one now that moved on;
 3. else by its place: between the same two that are told, in the same company, in the same order;
 4. else by a label after all.
+
+What is held stays as it was, its labels included, and says nothing of ids: a text that is much shorter than the one it
+would replace or stands in several chapters, and everything but texts in a file that lacks too much.
 
 A chapter that was removed is told by its text as any other; else among what no published one is, by its url before
 rule 3, by the rest after rule 4, and never by its place.
