@@ -3,7 +3,7 @@
 import re
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -21,7 +21,7 @@ _RUN_OF_CHARACTERS: Final = 8
 _LONGEST_WORD: Final = 25
 
 _ALL_KEPT: Final = 400
-"""Runs: of a longer text one in 16 is kept, so that thousands of chapters fit into memory."""
+"""Words: of a longer text one run in 16 is kept, so that thousands of chapters fit into memory."""
 _SAMPLED: Final = 15
 
 _GARBLED: Final = re.compile(
@@ -144,17 +144,20 @@ def comparable(one: Seen, other: Seen) -> tuple[Set[int], Set[int]]:
 
 
 def _runs(seen: str) -> tuple[frozenset[int], bool]:
-    words: Sequence[str] = seen.casefold().split()
+    words: Sequence[str] = tuple(seen.casefold().split())
     length = _RUN
     if len(seen) > _LONGEST_WORD * len(words):
         words, length = "".join(words), _RUN_OF_CHARACTERS
-    runs = map(hash, zip(*(words[start:] for start in range(length)), strict=False))
-    if len(words) > _ALL_KEPT:
-        return _sample(runs), True
-    return frozenset(runs), False
+    places: Sequence[int] = range(max(0, len(words) - length + 1))
+    sampled = len(words) > _ALL_KEPT
+    if sampled:
+        places = [at for at in places if not hash(words[at]) & _SAMPLED]
+    # The last bits are those of the first word's hash, so that a sample can be taken before and after.
+    runs = frozenset(hash(words[at : at + length]) & ~_SAMPLED | hash(words[at]) & _SAMPLED for at in places)
+    return runs, sampled
 
 
-def _sample(runs: Iterable[int]) -> frozenset[int]:
+def _sample(runs: Set[int]) -> frozenset[int]:
     return frozenset(run for run in runs if not run & _SAMPLED)
 
 

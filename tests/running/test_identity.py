@@ -154,7 +154,7 @@ def test_ids_stay_whatever_is_done_to_real_novels(kinds: Sequence[str], of_a_tho
                 Edit(dice.choice(kinds), 0, dice.randrange(140), dice.randrange(8)) for _ in range(dice.randint(1, 3))
             ]
 
-        hours = [(edits(), dice.random() < 0.3) for _ in range(40)]
+        hours = [(edits(), dice.random() < 0.3) for _ in range(26)]
         tally += lived(shelf, novel, hours)
     ids = tally["kept"] + undecidable(tally)
     said = f"{tally['edits']:,} edits; of {ids:,} ids {ids - tally['undecidable, lost']:,} kept: {dict(tally)}"

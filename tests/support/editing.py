@@ -11,6 +11,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 Number: TypeAlias = int | float | None
 
+_BEGINNING = 2_000
+"""Characters of a real text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
@@ -65,8 +68,9 @@ class Shelf:
     def put(self, book: Mapping[str, Any]) -> Novel:
         """A novel as its file has it."""
         # So that no text that is new is so short that it is held back.
-        self._words = max((c["content"] for c in book["chapters"]), key=len)
-        said = [(c["title"], c["number"], c["url"], c["content"]) for c in book["chapters"]]
+        self._words = max((c["content"][:_BEGINNING] for c in book["chapters"]), key=len)
+        # The beginnings are enough to tell chapters by, and looking at whole ones takes minutes.
+        said = [(c["title"], c["number"], c["url"], c["content"][:_BEGINNING]) for c in book["chapters"]]
         novel = self.folders[self.name()] = Novel([Chapter(next(self._new), *labels) for labels in said])
         return novel
 

@@ -32,7 +32,7 @@ class Table:
         book = Book("A novel", UNSET, UNSET, UNSET, UNSET, [_in_book(chapter) for chapter in chapters])
         rows = rows_to_see(self._known.chapters if self._known else (), book.chapters)
         texts = {str(row.id): row.text for row in self.rows}
-        seen = {row.id: see(texts[row.id], row.title) for row in rows}
+        seen = {row.id: _seen(texts[row.id], row.title) for row in rows}
         self._apply(plan_novel(_FILE, "checksum", book, self._known, request_id="", seen=seen, accepted=accepted))
 
     def _apply(self, write: NovelWrite) -> None:
@@ -81,6 +81,9 @@ def _in_book(chapter: Chapter) -> BookChapter:
 
 def _exact(number: Number) -> Decimal | None:
     return None if number is None else Decimal(str(number))
+
+
+_seen = lru_cache(10_000)(see)
 
 
 @lru_cache(10_000)
