@@ -72,7 +72,9 @@ def plan_novel(
     base = base_of(known, book, former, another=another)
     if known is not None and known.removed:
         another = base is not known
-    texts = Texts(base.chapters if base else (), book.chapters, seen, holders)
+    # What this novel has too, as a row that somebody changed by hand may, says nothing of others.
+    others = {text: slugs for text, slugs in (holders or {}).items() if base and base.slug not in slugs}
+    texts = Texts(base.chapters if base else (), book.chapters, seen, others)
     plan = _plan_chapters(base, book, texts, limits, accepted=accepted, in_order=in_order)
     chapters = plan.changes
     held = held_id(checksum, [row.id for row in chapters.held], chapters.worse_texts) if plan.held_because else ""

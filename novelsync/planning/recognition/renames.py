@@ -37,7 +37,12 @@ def telling_texts(book: Book) -> Iterator[bytes]:
     """
     by_hash = {chapter.content_hash: f for f, chapter in enumerate(book.chapters)}
     texts = Texts((), book.chapters)
-    return (text for text in sorted(_long_texts(book)) if texts.tells(by_hash[text]))
+    # A text in a file of its own may be stored already, and is not read again for this.
+    return (
+        text
+        for text in sorted(_long_texts(book))
+        if book.chapters[by_hash[text]].filename or texts.tells(by_hash[text])
+    )
 
 
 def is_novel(book: Book, known: KnownNovel, *, same_bytes: bool) -> bool:
@@ -64,7 +69,9 @@ def says_something(book: Book) -> bool:
     if any(chapter.url for chapter in book.chapters) or any(True for _ in telling_texts(book)):
         return True
     by_hash = {chapter.content_hash: f for f, chapter in enumerate(book.chapters) if chapter.fetched}
-    return len(list(islice(filter(Texts((), book.chapters).says_something, by_hash.values()), FEW))) == FEW
+    texts = Texts((), book.chapters)
+    own = (f for f in by_hash.values() if book.chapters[f].filename or texts.says_something(f))
+    return len(list(islice(own, FEW))) == FEW
 
 
 def shares_text(book: Book, known: KnownNovel) -> bool:
