@@ -76,7 +76,8 @@ class Site:
 
 @pytest.fixture(params=["folder", "bucket"])
 def kept(request: pytest.FixtureRequest, library: Library) -> Iterator[Kept]:
-    with kept_in(request.param, library) as kept:
+    # Small pages are tested with the storages; here libraries are large.
+    with kept_in(request.param, library, page_size=100) as kept:
         yield kept
 
 
@@ -472,7 +473,7 @@ def test_a_remembered_text_is_that_of_the_row(site: Site, tables: Tables) -> Non
 
 @pytest.fixture
 def in_bucket(library: Library, database_url: str) -> Iterator[Site]:
-    with kept_in("bucket", library) as kept:
+    with kept_in("bucket", library, page_size=100) as kept:
         database = SqlClient(PostgresTransport(database_url))
         yield Site(kept, database, join_seconds=0.1)
         database.close()

@@ -37,8 +37,8 @@ class Kept:
 
 
 @contextmanager
-def kept_in(kind: str, library: Library) -> Iterator[Kept]:
-    """``kind``: one of `KINDS`; the folder is the library's."""
+def kept_in(kind: str, library: Library, page_size: int = 2) -> Iterator[Kept]:
+    """``kind``: one of `KINDS`; the folder is the library's. ``page_size``: of a bucket's listings."""
     if kind == "folder":
 
         def put(path: str, data: bytes) -> None:
@@ -53,7 +53,7 @@ def kept_in(kind: str, library: Library) -> Iterator[Kept]:
 
         yield Kept(LocalStorage(str(library.folder)), put, lambda path: (library.folder / path).unlink())
     elif kind == "bucket":
-        with Bucket(page_size=2) as bucket:
+        with Bucket(page_size=page_size) as bucket:
             yield Kept(
                 GcsStorage("gs://novels/library", bucket.client),
                 lambda path, data: bucket.put(f"library/{path}", data),
