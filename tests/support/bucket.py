@@ -17,6 +17,11 @@ Answer = tuple[int, bytes]
 """Status and body."""
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """Texts are read side by side; a connection that finds no room waits a second before it tries again."""
+
+
 class Bucket(AbstractContextManager["Bucket"]):
     """One bucket called ``novels``, over HTTP, as the JSON API has it: listing, metadata, media."""
 
@@ -63,7 +68,7 @@ class Bucket(AbstractContextManager["Bucket"]):
             def log_message(self, *arguments: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
