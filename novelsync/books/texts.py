@@ -13,6 +13,7 @@ import msgspec
 
 from novelsync.books.values import NOT_FETCHED, Text
 from novelsync.errors import BookRefused
+from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import Book, BookChapter
 from novelsync.text.formatting import counted, printable, shortened
 
@@ -36,7 +37,7 @@ def read_text(path: str, data: bytes) -> Text:
         reason = f"{path} must be UTF-8, and byte {offset:,} (0x{data[offset]:02x}) is not: {error.reason}"
         raise BookRefused([reason], 'save it as UTF-8; in Python: open(path, "w", encoding="utf-8")') from None
     stored = text.replace("\0", "")
-    if not stored or stored.isspace():
+    if shows_nothing(stored):
         return NOT_FETCHED
     encoded = stored.encode()
     return Text(sha256(encoded).digest(), len(encoded), partial(msgspec.json.encode, stored))

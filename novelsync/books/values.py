@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from novelsync.books.noticed import NO_NUMBER, NOT_DECIMAL, Cause, Noticed
 from novelsync.books.slices import ABSENT, MOST_ITEMS, SCALARS, STRING, is_crowded, kind_of, shown
+from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import EMPTY_HASH, UNSET, OptionalText
 
 
@@ -168,7 +169,7 @@ def content(raw: Raw, info: ValidationInfo) -> Text:
     except msgspec.ValidationError:
         raise misfits(raw, "string", f"{noticed_in(info).place}.content") from None
     text = noticed_in(info).storable(decoded)
-    if not text or text.isspace():
+    if shows_nothing(text):
         return NOT_FETCHED
     stored = text.encode()
     as_it_is = kind == "a string" and text is decoded

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from novelsync.evidence.placeholders import below_heading, placeholder_in
-from novelsync.evidence.visible import letters_in, visible
+from novelsync.evidence.visible import has_picture, letters_in, visible
 from novelsync.text.formatting import quoted
 
 TELLING_LETTERS: Final = 200
@@ -32,7 +32,8 @@ _GARBLED: Final = re.compile(
     "\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]|锟斤拷|烫烫烫|(?<=[^\\W\\d_])\\?(?=[^\\W\\d_])"
 )
 _START: Final = 80
-_FORM: Final = re.compile(r"<(?:form|input|button)\b", re.IGNORECASE)
+_FORM: Final = re.compile(r"<(?:form|input)\b", re.IGNORECASE)
+_MOST_LETTERS_OF_A_FORM: Final = 600
 _LINK: Final = re.compile(r"<a\b[^<>]*>(.*?)</a\s*>", re.IGNORECASE | re.DOTALL)
 _MOSTLY: Final = 0.8
 
@@ -109,7 +110,7 @@ def see(text: str, title: str = "") -> Seen:
     """``title``: of the chapter; a text that has nothing else is none."""
     seen = visible(text)
     runs, sampled = _runs(seen)
-    letters = letters_in(seen)
+    letters = letters_in(seen) or int(has_picture(text))
     return Seen(
         sign=sha256(seen.replace(" ", "").encode(errors="replace")).digest()[:16],
         letters=letters,
@@ -165,10 +166,13 @@ def _notice(text: str, seen: str, letters: int, title: str) -> str:
     if phrase := placeholder_in(text):
         return f"a placeholder, {quoted(phrase)}"
     if not letters:
-        return "nothing but punctuation" if seen else ""
+        return "nothing but punctuation" if seen else "nothing that is seen"
+    if has_picture(text):
+        return ""
     if not letters_in(visible(below_heading(text))) or (title and seen.casefold() == visible(title).casefold()):
         return "nothing but a heading"
-    if _FORM.search(text):
+    # Crawlers may take the buttons below a chapter along.
+    if letters <= _MOST_LETTERS_OF_A_FORM and _FORM.search(text):
         return "a form to fill in"
     if text.lower().count("<a ") > 4:
         linked = letters_in(visible(" ".join(_LINK.findall(text))))

@@ -17,6 +17,11 @@ _WITHIN_WORDS: Final = re.compile(
 
 _TAG: Final = re.compile(r"</?[a-z!][^<>]*>", re.IGNORECASE)
 
+_PICTURE: Final = re.compile(r"<(?:audio|canvas|embed|iframe|image|img|object|picture|svg|video)\b", re.IGNORECASE)
+
+_MOST_OF_NOTHING: Final = 1_000
+"""Characters: so short is all markup that crawlers leave where a page has nothing."""
+
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -37,6 +42,18 @@ def visible(text: str) -> str:
     if not text.isascii():
         text = normalize("NFC", _INVISIBLE.sub("", text))
     return " ".join(text.split())
+
+
+def has_picture(text: str) -> bool:
+    """Whether a reader sees something that is no text; a chapter may be nothing but an illustration."""
+    return "<" in text and _PICTURE.search(text) is not None
+
+
+def shows_nothing(text: str) -> bool:
+    """Whether a text is but blanks, or short and but markup and invisible characters: ``<p></p>``, U+200B."""
+    if not text or text.isspace():
+        return True
+    return len(text) <= _MOST_OF_NOTHING and not visible(text) and not has_picture(text)
 
 
 def letters_in(seen: str) -> int:

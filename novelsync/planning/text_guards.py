@@ -6,14 +6,14 @@ A stored text is worth keeping if it says something; a placeholder or a page of 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
-from novelsync.evidence.labels import Names, url
 from novelsync.evidence.seen import ALIKE, FEWEST_RUNS, Seen, comparable, likeness
 from novelsync.evidence.texts import Texts
-from novelsync.models.source import Book, BookChapter, NovelFields
-from novelsync.models.stored import KnownChapter
+from novelsync.models.source import Book, BookChapter
+from novelsync.models.stored import KnownChapter, KnownNovel
+from novelsync.planning.recognition.renames import is_another
 from novelsync.text.formatting import counted, quoted
 
 _MOST_SHRINKING: Final = 0.3
@@ -170,10 +170,18 @@ def _lost(changes: Sequence[_Change], all_: Sequence[_Change], held: Collection[
     places.subtract(change.key for change in all_ if change.k in held)
     moved = [change for change in changes if change.key in texts.in_rows]
     left = [change for change in changes if change.key in texts.in_rows or texts.in_file[change.own]]
+    by_own: defaultdict[bytes | None, list[_Change]] = defaultdict(list)
+    for change in left:
+        by_own[change.own].append(change)
     lost: dict[int, str] = {}
-    while more := [change for change in left if change.k not in lost and places[change.own] < 1]:
-        lost |= {change.k: "the file has another chapter's text there, and this one nowhere" for change in more}
-        places.subtract(change.key for change in more)
+    waiting = [change for change in left if places[change.own] < 1]
+    while waiting:
+        change = waiting.pop()
+        if change.k in lost:
+            continue
+        lost[change.k] = "the file has another chapter's text there, and this one nowhere"
+        places[change.key] -= 1
+        waiting += by_own[change.key] if places[change.key] < 1 else ()
     return lost | _in_circles([change for change in moved if change.k not in lost])
 
 
@@ -212,39 +220,16 @@ def guard_labels(
     }
 
 
-def guard_novel(
-    fields: NovelFields | None,
-    book: Book,
-    rows: Sequence[KnownChapter],
-    pairs: Sequence[int | None],
-    texts: Texts,
-) -> str:
+def guard_novel(base: KnownNovel, book: Book, pairs: Sequence[int | None], texts: Texts) -> str:
     """Why the file looks like another novel's: nothing but numbers speaks for this one. Empty: it does not."""
-    published = [row for row in rows if row.content_bytes and not row.removed]
-    found = [chapter for chapter in book.chapters if chapter.fetched]
-    stored = {row.content_hash for row in rows}
-    if (
-        fields is None
-        or min(len(published), len(found)) < _FEWEST_OF_A_NOVEL
-        or _may_be_title(fields.title, book.title)
-        or any(chapter.content_hash in stored for chapter in found)
-        or _share_any(map(url, published), map(url, found))
-        or _share_any(Names(rows).words, Names(book.chapters).words)
-        or any(k is not None and texts.are_alike(k, f) for f, k in enumerate(pairs))
-    ):
+    stored = sum(bool(row.content_bytes) and not row.removed for row in base.chapters)
+    found = sum(chapter.fetched for chapter in book.chapters)
+    if base.fields is None or min(stored, found) < _FEWEST_OF_A_NOVEL or not is_another(book, base):
         return ""
-    by = f" by {quoted(book.author)}" if isinstance(book.author, str) and book.author != fields.author else ""
+    if any(k is not None and texts.are_alike(k, f) for f, k in enumerate(pairs)):
+        return ""
+    by = f" by {quoted(book.author)}" if isinstance(book.author, str) and book.author != base.fields.author else ""
     return (
         f"the file is another novel's, {quoted(book.title)}{by}: it has no text, url or chapter's name"
-        f" of {quoted(fields.title)}; nothing of it is taken"
+        f" of {quoted(base.fields.title)}; nothing of it is taken"
     )
-
-
-def _may_be_title(one: str, other: str) -> bool:
-    ours, theirs = one.casefold(), other.casefold()
-    shared = set(ours.split()) & set(theirs.split())
-    return ours in theirs or theirs in ours or 2 * len(shared) >= min(len(ours.split()), len(theirs.split()))
-
-
-def _share_any(ours: Iterable[Hashable], theirs: Iterable[Hashable]) -> bool:
-    return not (set(ours) - {None}).isdisjoint(theirs)

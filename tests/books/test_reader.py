@@ -241,13 +241,25 @@ ACCEPTED = {
         emma_with({"number": 1}),
         {"texts": [""], "fetched": [False], "warnings": []},
     ),
+    "markup and invisible characters that show nothing are not fetched yet": (
+        emma_with({"number": 1, "content": "<p>&nbsp;</p>\u200b"}),
+        {"texts": [""], "fetched": [False], "warnings": []},
+    ),
     "a list of strings is joined with blank lines": (
         emma_with({"number": 1, "content": ["One.", "", " Two.\n"]}),
         {"texts": ["One.\n\n\n\n Two.\n"], "warnings": []},
     ),
     "HTML is text": (
-        emma(description="<b>&amp;", chapters=[{"number": 1, "title": "<i>", "content": "<script>alert(1)</script>"}]),
-        {"description": "<b>&amp;", "titles": ["<i>"], "texts": ["<script>alert(1)</script>"], "warnings": []},
+        emma(
+            description="<b>&amp;",
+            chapters=[{"number": 1, "title": "<i>", "content": "<b>One</b><script>alert(1)</script>"}],
+        ),
+        {
+            "description": "<b>&amp;",
+            "titles": ["<i>"],
+            "texts": ["<b>One</b><script>alert(1)</script>"],
+            "warnings": [],
+        },
     ),
     "warnings of a kind are one line": (
         emma_with({"number": 1}, {"number": "chapter-12"}, {}, {"number": "x" * 50}, {"number": None}),

@@ -7,7 +7,7 @@ import pytest
 
 from novelsync.evidence.texts import Texts, rows_to_see
 from novelsync.models.source import UNSET, Book, BookChapter, NovelFields
-from novelsync.models.stored import KnownChapter
+from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.planning.recognition.matching import pair_chapters
 from novelsync.planning.text_guards import guard_novel, guard_texts
 from tests.support.library import found, known, seen
@@ -21,15 +21,17 @@ def story(name: str, words: int = 300) -> str:
     return " ".join(dice.choice(WORDS) for _ in range(words)) + "."
 
 
+def title(n: int) -> str:
+    """One that says more than the number."""
+    return f"Chapter {n}: {''.join(chr(97 + int(digit)) for digit in str(n))}"
+
+
 def chapters_of(texts: Sequence[str]) -> list[BookChapter]:
-    return [found(f"Chapter {n}: {chr(64 + n)}", n, f"/{n}", text) for n, text in enumerate(texts, start=1)]
+    return [found(title(n), n, f"/{n}", text) for n, text in enumerate(texts, start=1)]
 
 
 def rows_of(texts: Sequence[str]) -> list[KnownChapter]:
-    return [
-        known(str(n), f"Chapter {n}: {chr(64 + n)}", n, f"/{n}", text, position=n)
-        for n, text in enumerate(texts, start=1)
-    ]
+    return [known(str(n), title(n), n, f"/{n}", text, position=n) for n, text in enumerate(texts, start=1)]
 
 
 def held(
@@ -50,7 +52,7 @@ PAGE = story("a page of the site")
     ("worse", "because"),
     [
         ("Failed to download chapter body", "a placeholder"),
-        ("<h1>Chapter 1: A</h1><p>&nbsp;</p>", "nothing but a heading"),
+        ("<h1>Chapter 1: b</h1><p>&nbsp;</p>", "nothing but a heading"),
         ("* * *", "nothing but punctuation"),
         ("".join(f'<a href="/{n}">{word}</a> ' for n, word in enumerate(WORDS * 20)), "little but links"),
         ("<form><input name='user'><input name='password'></form> Log in to go on reading.", "a form"),
@@ -78,6 +80,9 @@ def test_a_text_that_is_plainly_worse_replaces_none(worse: str, because: str) ->
         ([A, B], [A, "404 Not Found, said the screen. " + B]),
         ([A, B, C], [C, B, A + " And so on."][::-1]),
         (["A drabble of a few words, and it is all there is."], ["Another one."]),
+        ([A, B], [A + "<form><input name='comment'><button>Send</button></form>", B]),
+        (["Soon.", B], ["<p><img src='map.png' alt=''></p>", B]),
+        ([A, B, C, D], [story("a", 420), B, C, D]),
     ],
     ids=[
         "a translation",
@@ -88,6 +93,9 @@ def test_a_text_that_is_plainly_worse_replaces_none(worse: str, because: str) ->
         "a quotation",
         "an edit",
         "a drabble",
+        "buttons below a chapter",
+        "an illustration",
+        "a longer chapter",
     ],
 )
 def test_honest_work_goes_in(before: Sequence[str], after: Sequence[str]) -> None:
@@ -127,9 +135,16 @@ def test_another_novels_file_is_told_by_all_that_it_lacks() -> None:
     texts = Texts(rows, chapters, seen(rows_to_see(rows, chapters)))
     pairs = pair_chapters(rows, chapters, texts)
 
+    emma = KnownNovel("emma", 1, same=False, fields=NovelFields("Emma", "Jane Austen"), chapters=rows)
+
     def guarded(title: str) -> str:
         book = Book(title, "Somebody", UNSET, UNSET, UNSET, chapters)
-        return guard_novel(NovelFields("Emma", "Jane Austen"), book, rows, pairs, texts)
+        return guard_novel(emma, book, pairs, texts)
 
     assert 'another novel\'s, "Persuasion" by "Somebody"' in guarded("Persuasion")
     assert guarded("Emma (second translation)") == ""
+
+
+def test_a_list_that_is_off_by_one_for_thousands_is_held_whole() -> None:
+    texts = [story(f"n {n}", 60) for n in range(3_000)]
+    assert len(held(texts, [*texts[1:], ""])) == 2_999

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from novelsync.books.reader import read_book
 from novelsync.errors import BookRefused
+from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import EMPTY_HASH, Book, BookChapter
 
 MOST_CHARACTERS = 5_000
@@ -59,7 +60,7 @@ def _judge_chapter(chapter: BookChapter) -> None:
     text, stored = chapter.text(), chapter.text().encode()
     assert json.loads(bytes(chapter.as_json())) == text
     assert (chapter.content_hash, chapter.content_bytes) == (sha256(stored).digest(), len(stored))
-    assert chapter.fetched == bool(text.strip()) == (chapter.content_hash != EMPTY_HASH)
+    assert chapter.fetched == (not shows_nothing(text)) == (chapter.content_hash != EMPTY_HASH)
     if chapter.number is not None:
         assert chapter.number.is_finite()
         assert len(chapter.number.as_tuple().digits) <= 60  # Postgres' numeric has room for 131,072 and 16,383
@@ -110,7 +111,7 @@ def _compare(book: Book, plain: Any) -> None:
     for chapter, said in zip(book.chapters, chapters, strict=True):
         text = said.get("content") or ""
         text = _mended(text if isinstance(text, str) else "\n\n".join(text))
-        assert chapter.text() == (text if text.strip() else "")
+        assert chapter.text() == ("" if shows_nothing(text) else text)
         for key in ("title", "url"):
             if isinstance(said.get(key, ""), str):
                 assert getattr(chapter, key) == _mended(said.get(key, ""))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
+from novelsync.evidence.labels import Names
 from novelsync.evidence.seen import TELLING_LETTERS
 from novelsync.evidence.texts import Texts
 from novelsync.models.source import Book, Fingerprint, SourceFile, url_hash
@@ -84,18 +85,17 @@ def is_another(book: Book, known: KnownNovel) -> bool:
     """
     Whether nothing says that a file is that stored novel, although there is something to compare.
 
-    Another title, no url in common, and neither a text nor most of the chapters' titles.
+    Another title, no url in common, and neither a text nor most of what the chapters' titles say.
     """
-    if _same_title(book, known):
+    if known.fields is None or _may_be_title(book.title, known.fields.title):
         return False
     urls = {url_hash(chapter.url) for chapter in book.chapters if chapter.url}
     known_urls = {row.url_hash for row in known.chapters if row.url_hash}
     ours, theirs = _long_texts(book), _known_texts(known)
     if urls & known_urls or ours & theirs or not ((urls and known_urls) or (ours and theirs)):
         return False
-    titles = _own_titles(chapter.title for chapter in book.chapters)
-    known_titles = _own_titles(row.title for row in known.chapters)
-    return not 2 * len(titles & known_titles) > min(len(titles), len(known_titles))
+    names, known_names = (set(Names(each).words) - {None} for each in (book.chapters, known.chapters))
+    return not 2 * len(names & known_names) > min(len(names), len(known_names))
 
 
 def is_same_file(one: SourceFile, other: SourceFile) -> bool:
@@ -120,14 +120,15 @@ def _once(texts: Iterable[bytes]) -> set[bytes]:
     return {text for text, times in Counter(texts).items() if times == 1}
 
 
-def _own_titles(titles: Iterable[str]) -> set[str]:
-    """Those that say more than a number: "Chapter 5" is the same as "Chapter 6", but for that."""
-    bare = Counter("".join(letter for letter in _plain(title) if letter.isalpha()) for title in titles)
-    return {title for title, times in bare.items() if title and times == 1}
-
-
 def _same_title(book: Book, known: KnownNovel) -> bool:
     return known.fields is not None and _plain(known.fields.title) == _plain(book.title)
+
+
+def _may_be_title(one: str, other: str) -> bool:
+    """Whether a novel may have both titles: "Emma", and "Emma (second translation)"."""
+    ours, theirs = _plain(one), _plain(other)
+    words, other_words = set(ours.split()), set(theirs.split())
+    return ours in theirs or theirs in ours or 2 * len(words & other_words) >= min(len(words), len(other_words))
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,87 @@
+"""A text as a reader sees it: what it shows, what it says, and whether it is a chapter."""
+
+import pytest
+
+from novelsync.evidence.seen import likeness, see
+from novelsync.evidence.visible import is_plainly_prose, letters_in, shows_nothing, visible
+
+PROSE = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals. "
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<p>One <b>t</b>wo</p><p>three</p>", "One two three"),
+        ("a&nbsp;b &amp; c", "a b & c"),
+        ("w\u200bo\u00adr\u2060d", "word"),
+        ("caf\u0065\u0301", "caf\u00e9"),
+        ("<script>let a = 1;</script><!-- no -->seen", "seen"),
+        ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+    ],
+)
+def test_a_text_is_what_a_reader_sees(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@pytest.mark.parametrize("text", ["", " \n", "<p></p>", "\u200b", "<p>&nbsp;</p>\n<br/>", "<div class='c'></div>"])
+def test_markup_and_invisible_characters_show_nothing(text: str) -> None:
+    assert shows_nothing(text)
+
+
+@pytest.mark.parametrize("text", ["<p><img src='map.png'></p>", "***", "1"])
+def test_what_a_reader_sees_is_something(text: str) -> None:
+    assert not shows_nothing(text)
+
+
+@pytest.mark.parametrize(("text", "letters"), [("abc d", 4), ("* * *", 0), ("\u5b57\u5b57", 6), ("\ud55c\uae00", 4)])
+def test_letters_are_weighed_by_script(text: str, letters: int) -> None:
+    assert letters_in(text) == letters
+
+
+@pytest.mark.parametrize(
+    ("text", "notice"),
+    [
+        ("Failed to download chapter body", 'a placeholder, "Failed to download chapter body"'),
+        ("<h2>Chapter 1</h2><p>&nbsp;</p>", "nothing but a heading"),
+        ("Chapter 1", "nothing but a heading"),
+        ("***", "nothing but punctuation"),
+        ("<div>" * 300, "nothing that is seen"),
+        ("<form action='/login'>Your name <input></form>", "a form to fill in"),
+        ("".join(f"<a href='/{n}'>Chapter {n}</a> " for n in range(20)), "little but links"),
+        ("<img src='map.png'>", ""),
+        (f"{PROSE * 20}<form><input></form>", ""),
+        (f"{PROSE * 20}<a href='/2'>Next</a>", ""),
+        ("A short, true chapter.", ""),
+    ],
+)
+def test_what_is_no_chapter_is_called_by_what_it_is(text: str, notice: str) -> None:
+    assert see(text, "Chapter 1").notice == notice
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [(PROSE, "Latin"), ("\u0441\u043b\u043e\u0432\u043e " * 9, "Cyrillic"), ("\u5929" * 30, "Chinese or Japanese")],
+)
+def test_the_script_of_most_letters_is_told(text: str, script: str) -> None:
+    assert see(text).script == script
+
+
+@pytest.mark.parametrize("times", [1, 12], ids=["short", "sampled"])
+def test_an_edited_text_is_like_what_it_was_and_another_is_not(times: int) -> None:
+    one = see(" ".join(f"word{n} is followed by word{n * 7}" for n in range(40 * times)))
+    edited = see(" ".join(f"word{n} is followed by word{n * 7 + (n % 9 == 0)}" for n in range(40 * times)))
+    other = see(" ".join(f"term{n} comes before term{n * 7}" for n in range(40 * times)))
+    assert likeness(one, edited) > 0.6
+    assert likeness(one, other) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b" * 3_000, "<p></p>" * 900, "<title>Just a moment...</title>" + "x" * 4_000, PROSE]
+)
+def test_what_may_be_no_chapter_is_not_taken_for_prose_unseen(text: str) -> None:
+    assert not is_plainly_prose(f'"{text}"'.encode())
+
+
+def test_prose_is_known_without_decoding_it() -> None:
+    assert is_plainly_prose(f'"{PROSE * 40}"'.encode())
+    assert is_plainly_prose(memoryview(('"' + f"<p>{PROSE}</p>" * 40 + '"').encode()))
