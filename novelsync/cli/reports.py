@@ -19,7 +19,7 @@ SHOWN_GROUPS: Final = 10
 
 _OUTCOMES: Final = {
     "ok": "[green]✓[/] everything in storage is in the tables",
-    "partial": "[yellow]![/] done, but not everything in storage is in the tables",
+    "partial": "[yellow]![/] done, but something waits for a person or for the next run",
 }
 _COLOURS: Final = {"held": "yellow", "warning": "yellow", "missing": "yellow"}
 

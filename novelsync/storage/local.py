@@ -11,7 +11,7 @@ from pathlib import Path
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
 from novelsync.models.source import BOOK_FILE, SourceFile, TextFile, texts_digest
 from novelsync.storage import local_texts
-from novelsync.storage.local_files import OPEN_FLAGS, content, version_of
+from novelsync.storage.local_files import OPEN_FLAGS, read_version, version_of
 
 SETTLING_SECONDS = 2
 """A file younger than this may not be complete yet; crawlers flush their buffers far more often."""
@@ -95,16 +95,7 @@ class LocalStorage:
                 [f"{BOOK_FILE} cannot be read: {novel.unreadable}"], "replace it with a plain, readable file"
             )
         try:
-            descriptor = self._open(novel.slug)
-            try:
-                # The version includes the inode, so this is the file that was listed, even if links have changed since.
-                if version_of(os.fstat(descriptor)) != novel.version:
-                    return None
-                data = content(descriptor, novel.size)
-                same = len(data) == novel.size and version_of(os.fstat(descriptor)) == novel.version
-                return data if same else None
-            finally:
-                os.close(descriptor)
+            return read_version(self._open(novel.slug), novel.version, novel.size)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:

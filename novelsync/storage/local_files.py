@@ -18,6 +18,18 @@ def content(descriptor: int, size: int) -> bytes:
     return data
 
 
+def read_version(descriptor: int, version: str, size: int) -> bytes | None:
+    """The whole file, and closes it; None if it is not that version of it, or changed while it was read."""
+    try:
+        # The version includes the inode, so this is the file that was listed, even if links have changed since.
+        if version_of(os.fstat(descriptor)) != version:
+            return None
+        data = content(descriptor, size)
+        return data if len(data) == size and version_of(os.fstat(descriptor)) == version else None
+    finally:
+        os.close(descriptor)
+
+
 def version_of(status: os.stat_result) -> str:
     """Another one whenever the file is written: time, size and inode."""
     # % is a third faster than f"{…:x}", and a listing does this 100,000 times.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from novelsync.models.source import BOOK_FILE, TextFile
-from novelsync.storage.local_files import OPEN_FLAGS, content, version_of
+from novelsync.storage.local_files import OPEN_FLAGS, read_version, version_of
 
 LEADS_OUT: Final = "it is a link that leads out of the novel's folder"
 # How Python writes a byte that is not UTF-8.
@@ -86,16 +86,9 @@ def _read(root: str, file: TextFile) -> bytes | str:
     if not real.startswith(root + os.sep):
         return LEADS_OUT
     try:
-        descriptor = os.open(real, OPEN_FLAGS)
-        try:
-            if version_of(os.fstat(descriptor)) != file.version:
-                return _CHANGED
-            data = content(descriptor, file.size)
-            same = len(data) == file.size and version_of(os.fstat(descriptor)) == file.version
-            return data if same else _CHANGED
-        finally:
-            os.close(descriptor)
+        data = read_version(os.open(real, OPEN_FLAGS), file.version, file.size)
     except (FileNotFoundError, NotADirectoryError):
         return _CHANGED
     except PermissionError:
         return _DENIED
+    return _CHANGED if data is None else data

@@ -76,7 +76,7 @@ def test_what_is_refused_is_explained_and_exits_with_1(run: Run, settled: Librar
     result = run("sync")
     assert result.code == 1
     assert "refused cut: the file is cut off" in result.out
-    assert "done, but not everything in storage is in the tables: 2 novels" in result.out
+    assert "done, but something waits for a person or for the next run: 2 novels" in result.out
     status = run("status")
     assert status.code == 1
     assert status.out.startswith("attention\n    novels refused: 1\n")

@@ -155,12 +155,14 @@ def test_what_a_file_says_is_text_and_never_a_statement(over: SyncService, libra
     ]
     slug = "'); drop table novels; --"
     library.write(
-        slug, [chapter(n, title=text, content=text, url=text) for n, text in enumerate(hostile)], title=hostile[0]
+        slug,
+        [chapter(n, title=text, content=f"It says {text}", url=text) for n, text in enumerate(hostile)],
+        title=hostile[0],
     )
     assert over.sync_all_novels().success
     assert tables.rows("select slug, title from novels") == [(slug, hostile[0])]
     stored = tables.rows("select title, content, url from chapters order by position")
-    assert stored == [(text, text, text) for text in hostile]
+    assert stored == [(text, f"It says {text}", text) for text in hostile]
 
 
 # Headers and bodies -----------------------------------------------------------------
