@@ -4,12 +4,14 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from datetime import datetime
 from typing import Any, Protocol
 
+from novelsync.models.desk.novels import NovelDetail, NovelPage, NovelQuery
+from novelsync.models.desk.runs import RunDetail
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
-from novelsync.models.status import Alert, DatabaseStatus, ProblemPage, Schedule, ServerInfo, Verdict
+from novelsync.models.status import Alert, DatabaseStatus, ProblemPage, RunSummary, Schedule, ServerInfo, Verdict
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
@@ -74,11 +76,14 @@ class Runs(Protocol):
     def peek(self) -> RunState:
         """What `begin` would return, without the digest; changes nothing."""
 
-    def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
+    def renew(
+        self, run_id: str, seconds: int, resume_at: str | None = None, progress: tuple[int, int] | None = None
+    ) -> bool:
         """
         Extends the lease to so many seconds from now; False if another run has taken it.
 
         ``resume_at``: the slug at which the next run begins if this one is killed; None: as it was last said.
+        ``progress``: how many novels are done, and of how many, for whoever looks at the status; None: likewise.
         """
 
     def finish(
@@ -225,6 +230,22 @@ class StatusSource(Protocol):
         """
 
 
+class Desk(Protocol):
+    """What an operator looks up."""
+
+    def novels(self, query: NovelQuery) -> NovelPage:
+        """A page of novels."""
+
+    def novel(self, slug: str, after: int = 0) -> NovelDetail | None:
+        """One novel, with a page of its chapters: those after that position. None if nothing is known of it."""
+
+    def runs(self, before: datetime | None, limit: int) -> Sequence[RunSummary]:
+        """So many finished runs, the newest first; ``before``: when the last one of the page before finished."""
+
+    def run(self, run_id: str) -> RunDetail | None:
+        """One run by its UUID; None if there is none. Runs are kept for 30 days."""
+
+
 class VerdictRecord(Protocol):
     """The changes of the verdict, as the database remembers them: each is told once, whoever looks."""
 
@@ -280,6 +301,10 @@ class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, Messages,
     `DatabaseNotReady` if it has not been migrated, and `ConfigurationError` if it refuses our credentials. Methods may
     be called from several threads at once.
     """
+
+    @property
+    def desk(self) -> Desk:
+        """What an operator looks up."""
 
     def server_info(self) -> ServerInfo:
         """

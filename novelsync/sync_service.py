@@ -291,8 +291,13 @@ class SyncService:
         """The run that has the lease. Whatever ends it, what it found out before that is stored as its report."""
         found = Findings(resume_at=state.resume_at)
         try:
-            with LeaseKeeper(self._database, run.run_id):
-                for found in self._steps(run, state, options, progress):  # noqa: B007 — the last one counts
+            with LeaseKeeper(self._database, run.run_id) as lease:
+
+                def both(done: int, total: int) -> None:
+                    progress(done, total)
+                    lease.progress(done, total)
+
+                for found in self._steps(run, state, options, both):  # noqa: B007 — the last one counts
                     pass
         except NovelSyncError as error:
             found = replace(found, error=error)

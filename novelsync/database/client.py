@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from novelsync.database.desk import DeskClient, run_summary
 from novelsync.database.functions import (
     ALERT_TOLD,
     ANSWER,
@@ -69,7 +70,6 @@ from novelsync.models.status import (
     Metrics,
     ProblemPage,
     RunInFlight,
-    RunSummary,
     ServerInfo,
     Verdict,
 )
@@ -113,6 +113,7 @@ class SqlClient:
         self._transport = transport
         self._patience = patience or Patience()
         self.name = transport.name
+        self.desk = DeskClient(self._call)
         self.close = transport.close
         self._schema_checked = False
 
@@ -171,8 +172,11 @@ class SqlClient:
     def peek(self) -> RunState:
         return _run_state(self._checked(self._call(PEEK, {})), None)
 
-    def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
-        request = {"run_id": run_id, "seconds": seconds, "resume_at": resume_at}
+    def renew(
+        self, run_id: str, seconds: int, resume_at: str | None = None, progress: tuple[int, int] | None = None
+    ) -> bool:
+        said = progress and {"done": progress[0], "total": progress[1]}
+        request = {"run_id": run_id, "seconds": seconds, "resume_at": resume_at, "progress": said}
         asked = self._patience.now()
         renewed = bool(self._call(RENEW, request)["held"])
         if renewed:
@@ -482,7 +486,7 @@ def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
     running = None
     if run := answer["running"]:
         since = whole_seconds(datetime.fromisoformat(run["since"]))
-        running = RunInFlight(run["holder"], since, run["open_messages"])
+        running = RunInFlight(run["holder"], since, run["open_messages"], run["run_id"], run["done"], run["total"])
     return DatabaseStatus(
         novels=answer["novels"],
         removed_novels=answer["removed_novels"],
@@ -492,7 +496,7 @@ def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
         last_runs=[_finished_run(run) for run in answer["last_runs"]],
         metrics=msgspec.convert(answer["metrics"], Metrics),
         open_problems=_open_problems(answer["open_problems"]),
-        runs=[_run_summary(run) for run in answer["runs"]],
+        runs=[run_summary(run) for run in answer["runs"]],
         titles=answer["titles"],
         killed_at=whole_seconds(datetime.fromisoformat(killed)) if (killed := answer["killed_at"]) else None,
         at=datetime.fromisoformat(answer["at"]),
@@ -502,16 +506,3 @@ def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
 def _finished_run(run: Mapping[str, Any]) -> FinishedRun:
     report = run["report"] and Report.from_dict(run["report"])
     return FinishedRun(Outcome(run["outcome"]), datetime.fromisoformat(run["finished_at"]), report)
-
-
-def _run_summary(run: Mapping[str, Any]) -> RunSummary:
-    return RunSummary(
-        Outcome(run["outcome"]),
-        run["trigger"],
-        whole_seconds(datetime.fromisoformat(run["finished_at"])),
-        run["duration"],
-        run["novels"],
-        run["created"],
-        run["updated"],
-        run["removed"],
-    )

@@ -49,6 +49,11 @@ ANSWERS: Final = SqlFunction("novelsync_answers")
 # Whoever asks for these wants to know how things are now, an outage included.
 STATUS: Final = SqlFunction("novelsync_status", repeated=False)
 PROBLEMS: Final = SqlFunction("novelsync_problems", repeated=False)
+NOVELS: Final = SqlFunction("novelsync_novels", repeated=False)
+NOVEL_COUNTS: Final = SqlFunction("novelsync_novel_counts", repeated=False)
+NOVEL: Final = SqlFunction("novelsync_novel", repeated=False)
+RUNS: Final = SqlFunction("novelsync_runs", repeated=False)
+RUN: Final = SqlFunction("novelsync_run", repeated=False)
 SERVER_INFO: Final = SqlFunction("novelsync_server_info", repeated=False)
 
 # Noted again at the next look anyway. But what was told and is not recorded would be told twice.

@@ -28,8 +28,9 @@ class FinishedRun:
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """A run of the last 24 hours, in short. Numbers are None if the run was killed before it could report."""
+    """A finished run, in short. Numbers are None if the run was killed before it could report."""
 
+    run_id: str
     outcome: Outcome
     trigger: str
     end_time: datetime
@@ -62,6 +63,11 @@ class RunInFlight(msgspec.Struct, frozen=True):
     since: datetime
     open_messages: int = 0
     """Novels that it gave to other processes and that are not synced yet."""
+    run_id: str = ""
+    done: int | None = None
+    """Novels that it has come to; None: it has not said yet. It says so every few seconds."""
+    total: int | None = None
+    """Novels that it has to come to."""
 
 
 @dataclass(frozen=True, slots=True)

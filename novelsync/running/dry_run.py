@@ -106,7 +106,9 @@ class DryRunDatabase:
 
     # What would be written ------------------------------------------------------
 
-    def renew(self, run_id: str, seconds: int, resume_at: str | None = None) -> bool:
+    def renew(
+        self, run_id: str, seconds: int, resume_at: str | None = None, progress: tuple[int, int] | None = None
+    ) -> bool:
         return True
 
     def finish(

@@ -13,6 +13,8 @@ from novelsync.errors import NovelSyncError
 
 LEASE_SECONDS = 60
 RENEW_SECONDS = 15
+PROGRESS_SECONDS = 3
+"""How often a run says how far it is, for whoever looks at the status, if it got further."""
 
 log = structlog.get_logger()
 
@@ -20,19 +22,38 @@ log = structlog.get_logger()
 class LeaseKeeper:
     """Renews a run's lease until the block is left; the database refuses the run's writes once it is lost."""
 
-    def __init__(self, runs: Runs, run_id: str, renew_seconds: float = RENEW_SECONDS) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        run_id: str,
+        renew_seconds: float = RENEW_SECONDS,
+        progress_seconds: float = PROGRESS_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._runs = runs
         self._run_id = run_id
         self._renew_seconds = renew_seconds
+        self._progress_seconds = min(progress_seconds, renew_seconds)
+        self._monotonic = monotonic
+        self._progress: tuple[int, int] | None = None
         self._done = threading.Event()
         # With the caller's context, so that its log lines are the run's.
         renew = contextvars.copy_context().run
         self._thread = threading.Thread(target=renew, args=(self._renew,), name="lease", daemon=True)
 
+    def progress(self, done: int, total: int) -> None:
+        """So many novels are done, of so many. Says so soon, from the thread that renews."""
+        self._progress = done, total
+
     def _renew(self) -> None:
-        while not self._done.wait(self._renew_seconds):
+        said, due = None, self._monotonic() + self._renew_seconds
+        while not self._done.wait(self._progress_seconds):
+            progress = self._progress
+            if progress == said and self._monotonic() < due:
+                continue
+            said, due = progress, self._monotonic() + self._renew_seconds
             try:
-                if not self._runs.renew(self._run_id, LEASE_SECONDS):
+                if not self._runs.renew(self._run_id, LEASE_SECONDS, progress=progress):
                     return  # lost: the run's next write raises `LeaseLost`
             except NovelSyncError as error:
                 # Not lost yet: the lease lasts for several attempts.

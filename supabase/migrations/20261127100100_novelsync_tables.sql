@@ -180,11 +180,13 @@ create table if not exists novelsync.lease (
   digest text,
   digest_since timestamptz,
   resume_at text,
-  held_removals json
+  held_removals json,
+  progress json
 );
 comment on column novelsync.lease.digest_since is 'start of the run that made the digest; quiet runs leave it alone';
 comment on column novelsync.lease.held_removals is
   'removals that would be too many at once: {novels, message, hint, id, changed}';
+comment on column novelsync.lease.progress is 'of the run that has it: {done, total}, in novels; null: not known yet';
 insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000') on conflict do nothing;
 
 -- Large novels that come in by parts: new chapters wait unpublished in public.chapters, replaced texts in staged_texts.

@@ -145,7 +145,7 @@ begin
   -- Changing the key waits for the writes of the run that had the lease before.
   update novelsync.lease
   set run_id = v_request.run_id, holder = v_request.holder, acquired_at = clock_timestamp(),
-      digest = v_lease.digest,
+      digest = v_lease.digest, progress = null,
       expires_at = clock_timestamp() + make_interval(secs => v_request.seconds)
   where singleton;
 
@@ -170,17 +170,18 @@ begin
 end
 $$;
 
--- Renews the lease. In: run_id, seconds, resume_at (where the next run begins if this one dies; null: as before).
+-- Renews the lease. In: run_id, seconds, resume_at (where the next run begins if this one dies; null: as before),
+-- progress ({done, total}; null: as before).
 -- Out: held (false: the lease has passed on).
 create or replace function public.novelsync_renew(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_request record;
 begin
-  select * into v_request from json_to_record($1) as r(run_id uuid, seconds integer, resume_at text);
+  select * into v_request from json_to_record($1) as r(run_id uuid, seconds integer, resume_at text, progress json);
   update novelsync.lease
   set expires_at = clock_timestamp() + make_interval(secs => v_request.seconds),
-      resume_at = coalesce(v_request.resume_at, resume_at)
+      resume_at = coalesce(v_request.resume_at, resume_at), progress = coalesce(v_request.progress, progress)
   where run_id = v_request.run_id;
   return json_build_object('held', found);
 end

@@ -57,6 +57,18 @@ begin
 end
 $$;
 
+-- A finished run in short. Numbers are null if it died before it could report.
+create or replace function novelsync.run_summary(p_run novelsync.runs) returns json
+language plpgsql stable security invoker set search_path = '' as $$
+begin
+  return json_build_object(
+    'run_id', p_run.run_id, 'outcome', p_run.outcome, 'trigger', p_run.trigger, 'finished_at', p_run.finished_at,
+    'duration', p_run.report -> 'duration', 'novels', p_run.report -> 'novels_processed',
+    'created', p_run.report #> '{novels,created}', 'updated', p_run.report #> '{novels,updated}',
+    'removed', p_run.report #> '{novels,removed}');
+end
+$$;
+
 -- What a person wants to know. Counts come from the bookkeeping and never from counting chapters.
 -- Out: besides the counts, at (nothing that came later is part of it), killed_at (the start of a run that did not end and
 -- has lost the lease), runs (those of a day, the newest first, without their reports) and titles (of the novels that
@@ -73,7 +85,8 @@ begin
     'removed_novels', (select count(*) from public.novels where removed_at < 'infinity'),
     'chapters', (select coalesce(sum(chapter_count), 0) from public.novels where removed_at is null),
     'bytes', pg_database_size(current_database()),
-    'running', (select json_build_object('holder', l.holder, 'since', l.acquired_at, 'open_messages', (
+    'running', (select json_build_object('run_id', l.run_id, 'holder', l.holder, 'since', l.acquired_at,
+                  'done', l.progress -> 'done', 'total', l.progress -> 'total', 'open_messages', (
                   select count(*) from novelsync.messages m where m.run_id = l.run_id and m.result is null))
                 from novelsync.lease l where l.expires_at > clock_timestamp()),
     'killed_at', (select max(r.started_at) from novelsync.runs r
@@ -95,11 +108,7 @@ begin
                             / nullif(sum((report ->> 'novels_processed')::numeric), 0), 4))
       from novelsync.runs where finished_at > now() - interval '24 hours'),
     'runs', (
-      select coalesce(json_agg(json_build_object(
-        'outcome', r.outcome, 'trigger', r.trigger, 'finished_at', r.finished_at,
-        'duration', r.report -> 'duration', 'novels', r.report -> 'novels_processed',
-        'created', r.report #> '{novels,created}', 'updated', r.report #> '{novels,updated}',
-        'removed', r.report #> '{novels,removed}') order by r.finished_at desc), '[]')
+      select coalesce(json_agg(novelsync.run_summary(r) order by r.finished_at desc), '[]')
       from (
         select * from novelsync.runs where finished_at > now() - interval '24 hours'
         order by finished_at desc limit 200) r),

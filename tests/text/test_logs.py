@@ -97,7 +97,7 @@ def test_a_run_that_fails_says_once_what_failed(serve: Serve, lines: Lines) -> N
 
 
 class _Away:
-    def renew(self, run_id: str, seconds: int) -> bool:
+    def renew(self, run_id: str, seconds: int, resume_at: str | None = None, progress: object = None) -> bool:
         raise DatabaseUnavailable("it is away")
 
 

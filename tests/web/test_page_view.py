@@ -35,7 +35,7 @@ def run(outcome: str = "ok", minutes_ago: int = 10, duration: float | None = 1.0
     if duration is None:
         told = dict.fromkeys(told)
     ended = NOON - timedelta(minutes=minutes_ago)
-    return RunSummary(Outcome(outcome), "cli", ended, duration, 1, **told)
+    return RunSummary("a run", Outcome(outcome), "cli", ended, duration, 1, **told)
 
 
 def status(**changes: Any) -> Status:
