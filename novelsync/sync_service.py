@@ -347,10 +347,13 @@ class SyncService:
 
     def _remarks_on_absent(self, options: SyncOptions, plan: RunPlan) -> list[Problem]:
         """One for each slug that was to be accepted and is not in the storage."""
-        present = {novel.slug for novel in (plan.to_read if options.accept else ())}
+        acceptances = options.acceptances
+        present = {novel.slug for novel in (plan.to_read if acceptances else ())}
         return [
-            Problem.remark(slug, f"there is no {slug!r} in {self._storage.location}, so nothing was accepted")
-            for slug in sorted(options.acceptances.keys() - present)
+            Problem.remark(
+                slug, f"there is no {slug!r} in {self._storage.location}, so nothing was {acceptances[slug].word}"
+            )
+            for slug in sorted(acceptances.keys() - present)
         ]
 
     def _new_run(self, trigger: str) -> Run:

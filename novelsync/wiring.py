@@ -14,6 +14,7 @@ from novelsync.contracts import AlertReceiver, Database, Messages, Scheduler, St
 from novelsync.database.client import SqlClient
 from novelsync.database.transports import Transport
 from novelsync.errors import ConfigurationError, StorageUnavailable
+from novelsync.held_service import HeldService
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import DEFAULT_STORAGE, Settings, load_settings
@@ -34,6 +35,7 @@ class Parts:
     status_service: StatusService
     scheduler_service: SchedulerService
     alert_service: AlertService
+    held_service: HeldService
 
 
 @contextmanager
@@ -70,7 +72,8 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 grace=settings.removal_grace,
             )
             alerts = AlertService(status, database, open_receiver(settings), storage=storage.location)
-            yield Parts(settings, storage, database, service, status, schedule, alerts)
+            held = HeldService(storage, database, settings.max_file_bytes, settings.limits)
+            yield Parts(settings, storage, database, service, status, schedule, alerts, held)
 
 
 _of_this_process: Parts | None = None

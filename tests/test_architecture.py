@@ -17,7 +17,7 @@ LAYERS: tuple[set[str], ...] = (
     {"contracts"},
     {"gcp", "settings", "storage", "database", "schedulers", "novel_reader", "webhook"},
     {"running", "adoption", "convert"},
-    {"sync_service", "scheduler_service"},
+    {"sync_service", "scheduler_service", "held_service"},
     {"status_service"},
     {"alert_service"},
     {"wiring"},

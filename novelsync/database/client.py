@@ -46,7 +46,7 @@ from novelsync.database.functions import (
     WRITE,
     SqlFunction,
 )
-from novelsync.database.requests import halves, stage_requests, write_request
+from novelsync.database.requests import KEPT, halves, stage_requests, write_request
 from novelsync.database.transports import Transport
 from novelsync.database.transports.retrying import Patience, RetryingTransport
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
@@ -428,7 +428,8 @@ def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         shown_as=answer["shown_as"],
         version=answer["version"],
         removed=answer["removed"],
-        held_id=answer["held"],
+        held_id=answer["held"].removesuffix(KEPT),
+        kept=answer["held"].endswith(KEPT),
         held_changed=answer["held_changed"],
         held_in_a_row=answer["held_in_a_row"],
         has_texts=answer["has_texts"],

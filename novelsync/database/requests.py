@@ -6,12 +6,15 @@ A chapter's text is passed on as the JSON string that stands in the file, neithe
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Raw
 
 from novelsync.models.source import BookChapter
 from novelsync.models.writing import ChangedChapter, NovelWrite, PlacedChapter
+
+KEPT: Final = " kept"
+"""Behind the id of what is held, if somebody decided that it stays."""
 
 
 def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> Mapping[str, Any]:
@@ -138,7 +141,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "problems_stay": write.problems is None,
         "held_in_a_row": write.held_in_a_row,
         "accepted": write.accepted,
-        "held": write.held_id,
+        "held": f"{write.held_id}{KEPT}" if write.held_id and write.kept else write.held_id,
         "told": write.told,
         "has_texts": write.has_texts,
         "blank": write.blank,

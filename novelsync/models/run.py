@@ -32,9 +32,11 @@ class Acceptance:
     """The id of what was shown; empty: that which is recorded. See `novelsync.planning.acceptance`."""
     in_order: bool = False
     """What the file and the tables have left over is the same chapters, in the same order."""
+    keep: bool = False
+    """The opposite: what readers have stays, and nobody has to look at it again until the file changes."""
 
     @classmethod
-    def of(cls, words: str) -> "Acceptance":
+    def of(cls, words: str, *, keep: bool = False) -> "Acceptance":
         """
         As it is written: ``SLUG``, ``SLUG=ID`` or ``SLUG=in-order``.
 
@@ -42,9 +44,14 @@ class Acceptance:
         """
         found = _CONFIRMED.fullmatch(words)
         if found is None:
-            return cls(words)
+            return cls(words, keep=keep)
         slug, form = found.groups()
-        return cls(slug, in_order=True) if form == "in-order" else cls(slug, form)
+        return cls(slug, in_order=True, keep=keep) if form == "in-order" else cls(slug, form, keep=keep)
+
+    @property
+    def word(self) -> str:
+        """What did not happen if it is not carried out."""
+        return "decided" if self.keep else "accepted"
 
 
 def confirmed_removals(words: str) -> tuple[int, str] | None:
@@ -53,10 +60,10 @@ def confirmed_removals(words: str) -> tuple[int, str] | None:
     return (int(found[1]), found[2] or "") if found else None
 
 
-def accepted_twice(words: Iterable[str]) -> str:
-    """A slug that is to be accepted in several ways, which no run can do; empty if there is none."""
+def accepted_twice(accept: Iterable[str], keep: Iterable[str] = ()) -> str:
+    """A slug that is to be decided on in several ways, which no run can do; empty if there is none."""
     seen: set[str] = set()
-    for slug in (Acceptance.of(each).slug for each in sorted(set(words))):
+    for slug in (Acceptance.of(each).slug for each in (*sorted(set(accept)), *sorted(set(keep)))):
         if slug in seen:
             return slug
         seen.add(slug)
@@ -75,11 +82,14 @@ class SyncOptions:
     """Somebody has confirmed the removal of exactly this many missing novels."""
     removals_shown: str = ""
     """The id of the held removals that were shown; empty: those that are recorded."""
+    keep: frozenset[str] = frozenset()
+    """Novels of which somebody has decided that what readers have stays, each as in ``accept``."""
 
     @property
     def acceptances(self) -> Mapping[str, Acceptance]:
         """By slug."""
-        return {each.slug: each for each in map(Acceptance.of, self.accept)}
+        decided = [*map(Acceptance.of, self.accept), *(Acceptance.of(words, keep=True) for words in self.keep)]
+        return {each.slug: each for each in decided}
 
     @property
     def read_again(self) -> Container[str]:
@@ -88,8 +98,11 @@ class SyncOptions:
 
     def only_for(self, slug: str) -> "SyncOptions":
         """As much as concerns this novel."""
-        mine = frozenset(words for words in self.accept if Acceptance.of(words).slug == slug)
-        return replace(self, accept=mine, accept_removals=None, removals_shown="")
+        accept, keep = (
+            frozenset(words for words in given if Acceptance.of(words).slug == slug)
+            for given in (self.accept, self.keep)
+        )
+        return replace(self, accept=accept, keep=keep, accept_removals=None, removals_shown="")
 
     @property
     def is_default(self) -> bool:

@@ -94,6 +94,8 @@ class KnownNovel:
     """Readers no longer see it."""
     held_id: str = ""
     """Of what is held of it, see `novelsync.planning.acceptance`; empty: nothing is."""
+    kept: bool = False
+    """Somebody has decided that what is held stays, so that nobody has to look at it any more."""
     held_changed: bool = False
     """That took the place of something else that was held, and nobody who wanted to accept it has been told."""
     held_in_a_row: int = 0

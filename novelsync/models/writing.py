@@ -129,6 +129,8 @@ class NovelWrite:
     """See `KnownNovel`; None: unchanged."""
     held_id: str | None = None
     """See `KnownNovel`; None: as before."""
+    kept: bool = False
+    """See `KnownNovel`."""
     told: bool = False
     """Somebody who wanted to accept what is held is told by this write's result what that is now."""
     has_texts: bool | None = None

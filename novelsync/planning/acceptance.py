@@ -46,7 +46,7 @@ def accept_hint(slug: str, held: str, held_in_a_row: int = 1, pairable: int = 0)
         hint += (
             "; a file is taken as the whole novel, so a crawler that writes only new chapters must write all of them"
         )
-    return hint
+    return f"{hint}; if it is not: `novelsync sync --keep {quote(f'{slug}={held}')}`, and what readers have stays"
 
 
 def why_not_accepted(acceptance: Acceptance, known: KnownNovel | None, write: NovelWrite) -> Problem | None:
@@ -57,18 +57,18 @@ def why_not_accepted(acceptance: Acceptance, known: KnownNovel | None, write: No
     """
     slug = write.slug
     if not write.held_id:
-        return Problem.remark(slug, "nothing was held of it, so nothing was accepted")
-    held = next(problem for problem in write.problems or () if problem.kind is ProblemKind.HELD)
+        return Problem.remark(slug, f"nothing was held of it, so nothing was {acceptance.word}")
+    held = next(problem for problem in write.problems or () if problem.kind is not ProblemKind.REFUSED)
     recorded = known.held_id if known else ""
     if acceptance.shown:
         shown = acceptance.shown == write.held_id
     else:
         shown = recorded == write.held_id and not (known and known.held_changed)
     if not shown and not recorded:
-        message = f"nothing was held of it before, so nothing was accepted; now {held.message}"
+        message = f"nothing was held of it before, so nothing was {acceptance.word}; now {held.message}"
         return Problem.remark(slug, message, held.hint)
     if not shown:
-        message = f"what is held of it has changed since it was shown, so nothing was accepted; now {held.message}"
+        message = f"what is held of it is not what was shown, so nothing was {acceptance.word}; now {held.message}"
         return Problem.remark(slug, message, held.hint)
     if acceptance.in_order and not write.chapters.pairable:
         gone = sum(not row.fresh for row in write.chapters.held)

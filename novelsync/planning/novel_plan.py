@@ -40,6 +40,7 @@ def plan_novel(
     limits: Limits = DEFAULT_LIMITS,
     accepted: bool = False,
     in_order: bool = False,
+    kept: bool = False,
     settled: bool = True,
     rules: str = "",
 ) -> NovelWrite:
@@ -50,8 +51,9 @@ def plan_novel(
     the novel's folder had before. ``another``: what is stored under this name is another novel. ``seen``: what the
     stored texts say, by the rows' ids, of those rows of `base_of` that `rows_to_see` names. ``holders``: by the hashes
     of texts, the slugs of the novels that have them. ``accepted``: somebody was shown what the guards hold, and
-    confirmed it. ``in_order``: what is left over on both sides is paired in order, if it is equally many. ``settled``:
-    it need not be read again until it changes, or, if something is held, until the ``rules`` do.
+    confirmed it. ``in_order``: what is left over on both sides is paired in order, if it is equally many. ``kept``:
+    somebody was shown it, and decided that it stays. ``settled``: the file need not be read again until it changes, or,
+    if something is held, until the ``rules`` do.
     """
     base = base_of(known, book, former, another=another)
     if known is not None and known.removed:
@@ -70,6 +72,7 @@ def plan_novel(
     held_in_a_row = max(1, (base.held_in_a_row if base else 0) + (not (base and base.same))) if chapters.held else 0
     lint = lint_book(book, texts)
     blank = "" if plan.any_text else why_blank(book)
+    kept = kept or (known is not None and known.kept and known.held_id == held)
     turned = turned_round(base.chapters, chapters) if base else ""
     return NovelWrite(
         slug=novel.slug,
@@ -87,6 +90,7 @@ def plan_novel(
         afresh=another,
         held_in_a_row=held_in_a_row,
         held_id=held,
+        kept=kept and bool(held),
         has_texts=any(chapter.filename for chapter in book.chapters),
         without_text=lint.without_text,
         accepted=accepted,
@@ -96,6 +100,7 @@ def plan_novel(
             plan.held_because,
             accept_hint(novel.slug, held, held_in_a_row, chapters.pairable),
             [each for each in (blank, turned, *book.warnings, *lint.doubts) if each],
+            kept=kept,
         ),
     )
 
@@ -159,9 +164,16 @@ def _bookkeeping(
     )
 
 
-def _problems(slug: str, held_because: Sequence[str], hint: str, warnings: Sequence[str]) -> list[Problem]:
+def _problems(
+    slug: str, held_because: Sequence[str], hint: str, warnings: Sequence[str], *, kept: bool
+) -> list[Problem]:
     problems = []
-    if held_because:
+    if held_because and kept:
+        warnings = [
+            f"what readers have stays until the file changes, as was decided: {'; '.join(held_because)}",
+            *warnings,
+        ]
+    elif held_because:
         problems.append(Problem(slug, ProblemKind.HELD, "; ".join(held_because), hint))
     if warnings:
         problems.append(Problem(slug, ProblemKind.WARNING, "; ".join(warnings)))

@@ -44,6 +44,10 @@ class DryRunDatabase:
         }
         return [change for _, change in sorted((waiting | self._changes).items())]
 
+    def write_of(self, slug: str) -> NovelWrite | None:
+        """What would be written for that novel; None if nothing would."""
+        return self._written.get(slug)
+
     # What is read ---------------------------------------------------------------
 
     def begin(self, run_id: str, trigger: str, holder: str, seconds: int) -> RunState:

@@ -336,7 +336,10 @@ class NovelSyncer:
         if acceptance := context.options.acceptances.get(slug):
             nothing_held = not write.held_id
             remark = why_not_accepted(acceptance, former or known, write)
-            write = write if remark else plan(accepted=True, in_order=acceptance.in_order)
+            if acceptance.keep:
+                write = write if remark else plan(kept=True)
+            else:
+                write = write if remark else plan(accepted=True, in_order=acceptance.in_order)
             write = replace(write, told=True)
         result = replace(
             result_of(write, book),

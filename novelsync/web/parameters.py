@@ -20,8 +20,8 @@ MAX_ADDRESS_BYTES: Final = 16_384
 MAX_NAME_BYTES: Final = 1024
 """In UTF-8, of an object in Cloud Storage. A folder's name has at most 255."""
 
-SYNC_PARAMETERS: Final = ("dry_run", "slug", "reread", "accept", "accept_removals")
-_REPEATABLE: Final = ("slug", "accept")
+SYNC_PARAMETERS: Final = ("dry_run", "slug", "reread", "accept", "keep", "accept_removals")
+_REPEATABLE: Final = ("slug", "accept", "keep")
 
 
 class Refused(Exception):
@@ -78,17 +78,19 @@ def parameters(request: Request, *allowed: str) -> MultiDict[str, str]:
 def sync_parameters(request: Request) -> tuple[Sequence[str], SyncOptions, bool]:
     """The slugs (none: all novels), the options, and whether it is a dry run."""
     given = parameters(request, *SYNC_PARAMETERS)
-    slugs, accept, removals = given.getlist("slug"), given.getlist("accept"), given.get("accept_removals")
-    named = [*slugs, *(Acceptance.of(words).slug for words in accept)]
+    slugs, removals = given.getlist("slug"), given.get("accept_removals")
+    accept, keep = given.getlist("accept"), given.getlist("keep")
+    named = [*slugs, *(Acceptance.of(words).slug for words in (*accept, *keep))]
     if not all(0 < len(slug.encode()) <= MAX_NAME_BYTES and "\0" not in slug for slug in named):
         raise Refused(400, "a slug is empty, too long, or holds a NUL", "it is the name of the novel's folder")
-    if twice := accepted_twice(accept):
-        raise Refused(400, f"{twice!r} is to be accepted in two ways", "give one of them")
+    if twice := accepted_twice(accept, keep):
+        raise Refused(400, f"{twice!r} is to be accepted or kept in two ways", "give one of them")
     confirmed = None if removals is None else confirmed_removals(removals)
     if removals is not None and (slugs or confirmed is None):
         hint = "give the number that was shown, and no slug, because only a whole run removes novels"
         raise Refused(400, f"accept_removals is {removals!r}" + (" together with a slug" if slugs else ""), hint)
-    options = SyncOptions(_flag(given, "reread"), frozenset(accept), *(confirmed or ()))
+    count, shown = confirmed or (None, "")
+    options = SyncOptions(_flag(given, "reread"), frozenset(accept), count, shown, frozenset(keep))
     return slugs, options, _flag(given, "dry_run")
 
 

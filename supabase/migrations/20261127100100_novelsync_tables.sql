@@ -118,7 +118,7 @@ comment on column novelsync.files.accepted_at is 'a person confirmed what was he
 comment on column novelsync.files.has_texts is 'texts are files of their own, so that the version covers those too';
 comment on column novelsync.files.blank is 'its novel came in without any text, though something was there';
 comment on column novelsync.files.held_in_a_row is 'how many files in a row lacked chapters that were held';
-comment on column novelsync.files.held is 'the id of what is held, which whoever accepts it names; empty: nothing is';
+comment on column novelsync.files.held is 'the id of what is held, which whoever accepts it names, and " kept" if it was decided that it stays; empty: nothing is';
 comment on column novelsync.files.held_changed is
   'what is held took the place of something else, and nobody who wanted to accept that was told';
 comment on column novelsync.files.held_since is 'since when something of it has been held, though not always the same';

@@ -118,7 +118,8 @@ begin
     'first_seen', v_file.first_seen,
     'missing_since', v_file.missing_since,
     'removed_at', v_file.removed_at,
-    'held', v_file.held,
+    'held', split_part(v_file.held, ' ', 1),
+    'kept', v_file.held like '% kept',
     'held_since', v_file.held_since,
     'has_texts', v_file.has_texts,
     'fields', (

@@ -6,12 +6,14 @@ import pytest
 
 from novelsync.database import client
 from novelsync.database.client import SqlClient
+from novelsync.held_service import HeldService
 from novelsync.models.run import SyncOptions
 from novelsync.planning import run_plan
 from novelsync.planning.guards import Limits
+from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
-from tests.support.hours import accepting, fill, hours_pass, messages, nonzero, published, synced
+from tests.support.hours import accepting, everything, fill, hours_pass, messages, nonzero, published, synced
 from tests.support.library import Library, chapter, chapters, text_of
 
 
@@ -62,7 +64,7 @@ def test_another_hold_that_took_its_place_is_not_what_was_shown(
     assert len(tables.titles("emma")) == 10
     hold, remark = report["problems"]
     assert remark["message"].startswith(
-        "what is held of it has changed since it was shown, so nothing was accepted; now 10 of 10 chapters"
+        "what is held of it is not what was shown, so nothing was accepted; now 10 of 10 chapters"
     )
     assert accepting(remark["hint"]) == accepting(hold["hint"]) != shown(held)
     accept(service, shown(report))
@@ -354,3 +356,63 @@ def test_a_file_that_was_only_touched_stays_held_and_is_the_same_hold(
         assert again["problems"] == held["problems"]
     assert synced(service, "partial")["bytes_read"] == 0
     accept(service, "emma")
+
+
+# The other way -----------------------------------------------------------------------
+
+
+def test_what_readers_have_stays_for_good_if_that_is_decided_until_the_file_changes(
+    library: Library, service: SyncService, tables: Tables, held: dict[str, Any]
+) -> None:
+    report = synced(service, keep=frozenset([shown(held)]))
+    (remark,) = report["problems"]
+    assert remark["kind"] == "warning"
+    assert remark["message"].startswith("what readers have stays until the file changes, as was decided: 7 of 10 chap")
+    assert len(tables.titles("emma")) == 10
+    assert synced(service)["novels"]["held"] == 0
+    library.write("emma", chapters(3))  # the same bytes, as another file
+    assert synced(service)["novels"]["held"] == 0
+    assert synced(service, reread=True)["novels"]["held"] == 0
+    assert len(tables.titles("emma")) == 10
+    library.write("emma", chapters(2))
+    assert synced(service, "partial")["novels"]["held"] == 1
+
+
+def test_whoever_decided_so_may_still_accept_it(service: SyncService, tables: Tables, held: dict[str, Any]) -> None:
+    synced(service, keep=frozenset([shown(held)]))
+    accept(service, shown(held))
+    assert len(tables.titles("emma")) == 3
+
+
+def test_only_what_was_shown_is_kept(library: Library, service: SyncService, held: dict[str, Any]) -> None:
+    library.write("emma", chapters(2))
+    report = synced(service, "partial", keep=frozenset([shown(held)]))
+    hold, remark = report["problems"]
+    assert hold["kind"] == "held"
+    assert "so nothing was decided; now 8 of 10 chapters" in remark["message"]
+
+
+def test_what_accepting_would_do_is_shown_first_and_nothing_is_written(
+    library: Library, service: SyncService, database: SqlClient, tables: Tables
+) -> None:
+    texts = [text_of(f"text {n}") for n in range(10)]
+    library.write("emma", [chapter(n, content=text) for n, text in enumerate(texts, 1)])
+    synced(service)
+    worse = [chapter(n, content=text) for n, text in enumerate(texts[:4], 1)]
+    worse[1]["content"] = texts[1][:60]
+    library.write("emma", [*worse, chapter(11)])
+    synced(service, "partial")
+    before = everything(tables)
+    held_service = HeldService(LocalStorage(str(library.folder)), database, 1_000_000)
+    look = held_service.look("emma")
+    assert look is not None
+    assert everything(tables) == before
+    assert (look.chapters_before, look.chapters_after, look.created) == (11, 5, 0)
+    assert [row.position for row in look.gone] == [5, 6, 7, 8, 9, 10]
+    assert look.gone[0].beginning == texts[4][:160]
+    (text,) = look.texts
+    assert (text.old, text.new) == (texts[1][:700], texts[1][:60])
+    assert look.id in look.hint
+    accept(service, f"emma={look.id}")
+    assert len(tables.titles("emma")) == look.chapters_after
+    assert held_service.look("emma") is None

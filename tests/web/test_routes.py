@@ -17,6 +17,7 @@ from werkzeug.test import EnvironBuilder
 from novelsync import wiring
 from novelsync.alert_service import AlertService
 from novelsync.database.client import SqlClient
+from novelsync.held_service import HeldService
 from novelsync.scheduler_service import SchedulerService
 from novelsync.schedulers.cloud import CloudScheduler
 from novelsync.settings import load_settings
@@ -296,7 +297,8 @@ def in_cloud(jobs: CloudJobs, library: Library, database: SqlClient) -> Callable
     storage = LocalStorage(str(library.folder))
     status = StatusService(storage, database, schedule, stale_after=7800)
     alerts = AlertService(status, database, None, storage=storage.location)
-    parts = Parts(load_settings(), storage, database, service, status, schedule, alerts)
+    held = HeldService(storage, database, 1_000_000)
+    parts = Parts(load_settings(), storage, database, service, status, schedule, alerts, held)
 
     def ask(method: str, path: str) -> Answered:
         request = Request(EnvironBuilder(path, method=method).get_environ())

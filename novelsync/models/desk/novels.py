@@ -138,6 +138,8 @@ class NovelDetail(msgspec.Struct, frozen=True):
     removed_at: datetime | None
     held: str
     """The id of what is held, which whoever accepts it names; empty: nothing is."""
+    kept: bool
+    """Somebody has decided that what is held stays."""
     held_since: datetime | None
     has_texts: bool
     """Its texts are files of their own."""
