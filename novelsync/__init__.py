@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from novelsync.alert_service import AlertService as AlertService
     from novelsync.contracts import AlertReceiver as AlertReceiver
     from novelsync.contracts import Database as Database
+    from novelsync.contracts import Desk as Desk
     from novelsync.contracts import Messages as Messages
     from novelsync.contracts import Novels as Novels
     from novelsync.contracts import Publisher as Publisher
@@ -57,6 +58,7 @@ _NAMES: Final = {
         *(
             "AlertReceiver",
             "Database",
+            "Desk",
             "Messages",
             "Novels",
             "Publisher",

@@ -17,7 +17,7 @@ from novelsync.running.novel_syncer import NovelSyncer
 SHOWN_TEXTS: Final = 20
 """Texts of each sort. All the others are still listed by their titles."""
 
-SHOWN_CHARACTERS: Final = 700
+SHOWN_CHARACTERS: Final = 400
 """Of each text, from where it differs."""
 
 BEFORE: Final = 60
@@ -74,7 +74,12 @@ class HeldService:
         held_texts = {row.id for row in now.chapters.held_texts}
         replaced = [each for each in accepted.chapters.changed if each.new_text and each.row.id in held_texts]
         diff = diff_of(accepted)
-        lines = [line for line in (diff.chapters if diff else ()) if line.mark in (CHANGED, MOVED)]
+        seen = {each.position for each in replaced}
+        lines = [
+            line
+            for line in (diff.chapters if diff else ())
+            if line.mark in (CHANGED, MOVED) and not (line.position in seen and line.said.startswith("text: "))
+        ]
         stored = now.stored or accepted.stored
         return HeldChange(
             slug=now.slug,

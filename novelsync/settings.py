@@ -229,6 +229,20 @@ class Settings(FileSettings):
         return SecretStr(plain)
 
     @property
+    def shown(self) -> list[tuple[str, str, bool]]:
+        """Each setting that people may set: its name, its value in words without secrets, and whether it was set."""
+        rows = []
+        for field, info in type(self).model_fields.items():
+            alias = info.validation_alias
+            name = str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
+            value, given = getattr(self, field), field in self.model_fields_set
+            if not (name.startswith("NOVELSYNC_") or name in _NEVER_SHOWN):
+                continue
+            words = "" if value is None else "set, and not shown" if name in _NEVER_SHOWN else str(value)
+            rows.append((name, words, given))
+        return rows
+
+    @property
     def given(self) -> list[str]:
         """The names of the settings that were not left to their defaults."""
         aliases = {name: field.validation_alias for name, field in type(self).model_fields.items()}

@@ -44,9 +44,7 @@ PURE = (
     "planning",
     "verdict",
     "books",
-    "web.page.chart",
-    "web.page.view",
-    "web.page.notice",
+    "web.page.views",
 )
 """What these decide, they decide from their arguments alone."""
 

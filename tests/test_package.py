@@ -69,7 +69,7 @@ def test_the_wheel_brings_migrations_page_and_types_and_nothing_of_the_tests(whe
         *(path.relative_to(ROOT).as_posix() for path in of_the_package),
         *(f"novelsync/database/sql/{path.name}" for path in migrations),
     }
-    assert {"novelsync/py.typed", "novelsync/web/page/status.css"} < names
+    assert {"novelsync/py.typed", "novelsync/web/page/templates/page.css"} < names
 
 
 def test_the_wheel_asks_for_what_is_deployed_and_with_its_extra_for_the_embedded_database(wheel: Path) -> None:

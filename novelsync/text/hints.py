@@ -51,14 +51,9 @@ def as_request(path: str, root: str = "", job: str = "") -> Say:
 def _request(path: str, root: str, job: str, command: str) -> str:
     """The request that does what the command does; empty if no route does it."""
     try:
-        words = shlex.split(command)
-    except ValueError:  # a backtick in a slug cuts the command short
+        parameters = query_of(f"novelsync {command}")
+    except ValueError:  # a backtick in a slug cuts the command short, or it is another command
         return ""
-    if words[:1] != ["sync"]:
-        return ""
-    rest = iter(words[1:])
-    query = [(word[2:].replace("-", "_"), "1" if word in _FLAGS else next(rest, "")) for word in rest]
-    parameters = f"?{urlencode(query)}" if query else ""
     if not root and not job:
         return f"`POST {path}{parameters}` to the function sync"
     url = shlex.quote(root + path + parameters)
@@ -67,6 +62,16 @@ def _request(path: str, root: str, job: str, command: str) -> str:
         url = f'"$({uri})"' + (parameters and shlex.quote(parameters))
     header = '-H "Authorization: Bearer $(gcloud auth print-identity-token)"'
     return f"`curl -X POST {header} {url}`"
+
+
+def query_of(command: str) -> str:
+    """The parameters, with the question mark, with which the sync route does the same. Raises `ValueError`."""
+    program, verb, *rest = shlex.split(command)
+    if (program, verb) != ("novelsync", "sync"):
+        raise ValueError(f"no route does {command}")
+    words = iter(rest)
+    query = [(word[2:].replace("-", "_"), "1" if word in _FLAGS else next(words, "")) for word in words]
+    return f"?{urlencode(query)}" if query else ""
 
 
 def said(document: Any, say: Say) -> Any:

@@ -411,7 +411,7 @@ def test_what_accepting_would_do_is_shown_first_and_nothing_is_written(
     assert [row.position for row in look.gone] == [5, 6, 7, 8, 9, 10]
     assert look.gone[0].beginning == texts[4][:160]
     (text,) = look.texts
-    assert (text.old, text.new) == (texts[1][:700], texts[1][:60])
+    assert (text.old, text.new) == (texts[1][:400], texts[1][:60])
     assert look.id in look.hint
     accept(service, f"emma={look.id}")
     assert len(tables.titles("emma")) == look.chapters_after

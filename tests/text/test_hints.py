@@ -83,7 +83,8 @@ def test_every_hint_in_a_document_is_written_so_and_nothing_else() -> None:
 
 def test_where_the_function_that_does_it_is_not_known_it_is_named() -> None:
     hint = as_request(PATH)(accept_hint("emma", ID))
-    assert hint.endswith("`POST /api/v1/sync/novels?accept=emma%3D4f1c2a0b` to the function sync")
+    assert "`POST /api/v1/sync/novels?accept=emma%3D4f1c2a0b` to the function sync" in hint
+    assert "`POST /api/v1/sync/novels?keep=emma%3D4f1c2a0b` to the function sync" in hint
 
 
 @pytest.mark.parametrize("slug", ["t`k", "t``novelsync  `k"])

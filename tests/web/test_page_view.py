@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -20,10 +21,11 @@ from novelsync.models.status import (
     Verdict,
 )
 from novelsync.text.hints import as_command_line
-from novelsync.web.page.chart import bars
-from novelsync.web.page.notice import notice
-from novelsync.web.page.render import notice_page, status_page
-from novelsync.web.page.view import Action, Actions, View, moment, size, text, took, view
+from novelsync.web.page.render import page
+from novelsync.web.page.views.chart import bars
+from novelsync.web.page.views.notice import notice
+from novelsync.web.page.views.status import StatusView, status_view
+from novelsync.web.page.views.words import Action, Actions, moment, size, text, took
 from tests.support.reports import NO_METRICS, NOON, a_report
 
 ONE = datetime(2026, 1, 1, 13, tzinfo=UTC)
@@ -65,15 +67,15 @@ def status(**changes: Any) -> Status:
     )
 
 
-def seen(actions: Actions = BUTTONS, **changes: Any) -> View:
-    return view(status(**changes), actions, as_command_line, NOON)
+def seen(actions: Actions = BUTTONS, **changes: Any) -> StatusView:
+    return status_view(status(**changes), actions, as_command_line, NOON)
 
 
 def test_every_verdict_has_words_and_a_page() -> None:
     for verdict in Verdict:
         said = seen(verdict=verdict, reasons=["it is so"])
         assert [piece.text for reason in said.verdict.reasons for piece in reason] == ["It is so"]
-        assert said.verdict.headline in status_page(said)
+        assert said.verdict.headline in page(said)
     assert seen().verdict.tone == "good"
 
 
@@ -88,7 +90,7 @@ def test_with_the_storage_away_nothing_is_said_to_be_well() -> None:
     )
     assert (said.verdict.tone, said.verdict.headline) == ("fair", "The storage cannot be read")
     assert "nobody knows" in said.drift_words
-    assert "<b>?</b>" in status_page(said)
+    assert "<b>?</b>" in page(said)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +142,27 @@ def test_what_is_known_of_the_scheduler_decides_what_can_be_done_about_it() -> N
     assert stopped is not None
     assert (stopped.verb, stopped.action.route, stopped.next) == ("Start", "/start", None)
     silent = seen(scheduler=SchedulerStatus(is_running=True, next_job=None, jobs_count=1))
-    assert "Runs every hour." in status_page(silent)
+    assert "Runs every hour." in page(silent)
 
 
-def test_a_run_that_gave_its_novels_to_others_says_for_how_many_it_waits() -> None:
-    assert seen(running=RunInFlight("here", NOON, 1_234)).running == ("here", moment(NOON), "1,234 novels")
-    assert seen(running=RunInFlight("here", NOON, 0)).running == ("here", moment(NOON), "")
+def test_a_run_that_goes_on_says_how_far_it_is_and_how_long_that_may_take() -> None:
+    a_minute_ago = NOON - timedelta(minutes=1)
+
+    def running(*arguments: Any) -> Any:
+        return seen(running=RunInFlight("here", a_minute_ago, *arguments)).running
+
+    assert running(1_234).waits_for == "1,234 novels"
+    assert (running().waits_for, running().words) == ("", "")
+    assert running(0, "a run", 1_000, 5_000).words == "1,000 of 5,000 novels, about 4 min left"
+    assert running(0, "a run", 10, 5_000).words == "10 of 5,000 novels", "which says nothing of the rest yet"
+    assert running(0, "a run", 5_000, 5_000).words == "5,000 of 5,000 novels"
 
 
 def test_a_run_that_died_is_shown_as_one() -> None:
     said = seen(runs=[run("failed", duration=None)])
     assert (said.runs[0].changes, said.runs[0].took) == ("died before it could report", "?")
     assert "1 run: 1 failed" in said.chart.summary
-    assert "stroke" not in status_page(said).split("<svg")[1], "no style stands in the drawing"
+    assert "stroke" not in page(said).split("<svg")[1], "no style stands in the drawing"
 
 
 def test_what_a_run_changed_is_counted() -> None:
@@ -162,11 +172,22 @@ def test_what_a_run_changed_is_counted() -> None:
 
 def test_bars_stand_where_their_time_is_and_grow_with_the_square_root() -> None:
     drawn = bars([run(minutes_ago=0, duration=4.0), run(minutes_ago=720, duration=1.0), run(minutes_ago=2000)], NOON)
-    assert [bar.x for bar in drawn] == [0, 706, 1426]
+    assert [bar.x for bar in drawn] == [0, 703, 1423]
     assert [bar.height for bar in drawn] == [52, 52, 100]
     assert [bar.y for bar in drawn] == [48, 48, 0]
     assert bars([run(duration=0.0)], NOON)[0].height == 4, "it can be seen"
     assert bars([], NOON) == []
+
+
+@pytest.mark.parametrize("count", [2, 30, 200])
+@pytest.mark.parametrize("minutes_ago", [0, 700, 1440])
+def test_runs_of_one_minute_stand_side_by_side_in_their_order(count: int, minutes_ago: int) -> None:
+    runs = [run(minutes_ago=minutes_ago) for _ in range(count)]
+    drawn = bars(runs, NOON)
+    assert [bar.run for bar in drawn] == runs[::-1]
+    assert all(left.x + left.width < right.x for left, right in pairwise(drawn))
+    assert drawn[0].x >= 0
+    assert drawn[-1].x + drawn[-1].width <= 1440
 
 
 def test_alike_problems_are_one_and_what_is_not_shown_is_counted_by_kind() -> None:
@@ -175,24 +196,24 @@ def test_alike_problems_are_one_and_what_is_not_shown_is_counted_by_kind() -> No
     problems = [StatusProblem("emma", "held", "9 of 9 chapters", "", "Emma"), *alike, *others]
     said = seen(problems=problems, problems_total=1_021, problems_by_kind={"held": 1, "refused": 1_020})
     assert [trouble.title for trouble in said.troubles] == ["Emma", "1,000 novels", *(f"odd-{n}" for n in range(9))]
-    page = status_page(said)
-    assert "It is cut after byte 0, for instance cut-0, cut-1, cut-2" in page
-    assert 'And 11 more refused: <a href="?problems=refused">all of them</a>' in page
+    shown = page(said)
+    assert "It is cut after byte 0, for instance cut-0, cut-1, cut-2" in shown
+    assert 'And 11 more refused: <a href="/api/v1/sync/novels/list?show=refused">all of them</a>' in shown
 
 
 def test_missing_novels_are_named_with_since_when_and_when_they_go() -> None:
     missing = [MissingNovel("emma", NOON, ONE), MissingNovel("persuasion", NOON, None)]
-    page = status_page(seen(pending=Pending(0, 0, 12), missing=missing))
-    assert re.search(r"emma</bdi> is missing since <time[^>]*>1 January, 12:00 UTC</time> and goes after <time", page)
-    assert "; its removal is held" in page
-    assert 'And 10 more: <a href="?problems=missing">' in page
+    shown = page(seen(pending=Pending(0, 0, 12), missing=missing))
+    assert re.search(r"emma</bdi></a> is missing since <time[^>]*>1 January, 12:00 UTC</time> and goes after <", shown)
+    assert "; its removal is held" in shown
+    assert 'And 10 more: <a href="/api/v1/sync/novels/list?show=missing">' in shown
 
 
 def test_warnings_do_not_wait_for_anybody() -> None:
     one = StatusProblem("emma", "warning", "a tag was left out", "", "Emma")
-    page = status_page(seen(problems=[one], problems_total=1))
-    assert "Waiting for you" not in page
-    assert "1 about files whose novels are in" in page
+    shown = page(seen(problems=[one], problems_total=1))
+    assert "Waiting for you" not in shown
+    assert "1 about files whose novels are in" in shown
 
 
 def test_the_database_is_measured_against_its_limit() -> None:
@@ -233,7 +254,7 @@ def test_an_answer_to_a_button_tells_what_the_run_did() -> None:
     report = a_report(novels_processed=3, novels=NovelCounts(created=1, in_flight=2), duration=0.5)
     said = notice(200, "Sync job completed", "", report, as_command_line, back="/status", again=False)
     assert [piece.text for line in said.lines for piece in line] == ["3 novels: 1 created, 2 in flight; 0.50 s."]
-    assert "Back to the status" in notice_page(said)
+    assert "Back to the status" in page(said)
 
 
 def test_a_failed_run_says_why() -> None:
@@ -242,4 +263,4 @@ def test_a_failed_run_says_why() -> None:
     said = notice(503, "Sync job failed", "", report, as_command_line, back="", again=False)
     assert said.headline == "Out of reach just now"
     assert [piece.text for line in said.lines for piece in line] == ["The disk is gone", "Look for it"]
-    assert "<a href" not in notice_page(said), "this function has no status to go back to"
+    assert "<a href" not in page(said), "this function has no status to go back to"

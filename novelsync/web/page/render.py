@@ -7,23 +7,40 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from novelsync.web.page import chart
-from novelsync.web.page.notice import Notice
-from novelsync.web.page.view import View
+from novelsync.web.page.views import chart
+from novelsync.web.page.views.held import HeldView
+from novelsync.web.page.views.notice import Notice
+from novelsync.web.page.views.novels import NovelsView, NovelView
+from novelsync.web.page.views.runs import RunsView, RunView
+from novelsync.web.page.views.status import StatusView
+from novelsync.web.request import addresses
 
-_HERE: Final = Path(__file__).parent
-_DOTS: Final = {"good": "#3d8b66", "fair": "#c98a1b", "bad": "#cf4a34"}
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_DOTS: Final = {"good": "#3d8b66", "fair": "#c98a1b", "bad": "#cf4a34", "": "#8a8378"}
+
+View = StatusView | NovelsView | NovelView | HeldView | RunView | RunsView | Notice
 
 
-def status_page(view: View) -> str:
-    return _template("status.html").render(view=view, icon=_icon(view.verdict.tone))
-
-
-def notice_page(notice: Notice) -> str:
-    return _template("notice.html").render(notice=notice, icon=_icon(notice.tone))
+def page(view: View) -> str:
+    """The whole page."""
+    match view:
+        case StatusView():
+            return _render("status.html", view, view.verdict.tone)
+        case NovelsView():
+            return _render("novels.html", view)
+        case NovelView():
+            return _render("novel.html", view, view.tone)
+        case HeldView():
+            return _render("held.html", view, "fair" if view.choices else "good")
+        case RunView():
+            return _render("run.html", view, view.tone)
+        case RunsView():
+            return _render("runs.html", view)
+        case Notice():
+            return _render("notice.html", view, view.tone)
 
 
 @cache
@@ -31,8 +48,8 @@ def headers() -> dict[str, str]:
     """For every page. They allow the style and the script that have these hashes, and requests to this server."""
     policy = {
         "default-src": "'none'",
-        "style-src": _hash("status.css"),
-        "script-src": _hash("status.js"),
+        "style-src": _hash("page.css"),
+        "script-src": _hash("page.js"),
         "img-src": "data:",
         "connect-src": "'self'",
         "form-action": "'self'",
@@ -47,18 +64,27 @@ def headers() -> dict[str, str]:
     }
 
 
+def _render(name: str, view: View, tone: str = "") -> str:
+    return _environment().get_template(name).render(view=view, icon=_icon(tone))
+
+
 @cache
-def _template(name: str) -> Template:
+def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.globals |= {"style": _inline("status.css"), "script": _inline("status.js"), "chart": chart}
-    return environment.get_template(name)
+    environment.globals |= {"style": _inline("page.css"), "script": _inline("page.js")}
+    environment.globals |= {"chart": chart, "addresses": addresses}
+    return environment
 
 
 @cache
 def _inline(name: str) -> Markup:
-    return Markup((_HERE / name).read_text(encoding="utf-8"))  # noqa: S704 — our own file
+    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 — our own file
 
 
 def _hash(name: str) -> str:

@@ -1,17 +1,20 @@
-// Shows times in the reader's zone, and a button's answer beside the button. Without JavaScript the page shows UTC, and
-// a button's answer is a page of its own.
+// Shows times in the reader's zone, a button's answer beside the button, and how far a run is. Without JavaScript the page
+// shows UTC, and a button's answer is a page of its own.
 "use strict";
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long" });
+const year = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
+const PAUSE = 2000;
 
 function localise(root) {
-  const today = day.format(new Date());
+  const now = new Date();
   for (const time of root.querySelectorAll("time")) {
     const moment = new Date(time.dateTime);
+    const date = (moment.getFullYear() === now.getFullYear() ? day : year).format(moment);
     time.title = time.textContent;
-    time.textContent = (day.format(moment) === today ? "" : `${day.format(moment)}, `) + hour.format(moment);
+    time.textContent = (date === day.format(now) ? "" : `${date}, `) + hour.format(moment);
   }
   for (const place of root.querySelectorAll("[data-zone]")) place.textContent = zone.replaceAll("_", " ");
 }
@@ -21,12 +24,16 @@ async function ask(address, method) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
+let sending = false;
+
 async function send(form) {
   const button = form.querySelector("button");
   const answer = document.getElementById("answer");
-  if (button.ariaDisabled) return;
+  if (sending || button.ariaDisabled) return;
+  sending = true;
   button.ariaDisabled = "true";
   answer.textContent = form.dataset.meanwhile;
+  follow();
   try {
     const page = await ask(form.action, "POST");
     const headline = document.createElement("b");
@@ -35,6 +42,7 @@ async function send(form) {
   } catch {
     answer.textContent = "No answer came. Is the server still there?";
   }
+  sending = false;
   // The answer is shown by now, so a failed refresh is no reason to complain.
   await refresh().catch(() => {});
   button.ariaDisabled = null;
@@ -49,6 +57,7 @@ async function refresh() {
     if (!fresh) continue;
     localise(fresh);
     if (old.querySelector("details")?.open) fresh.querySelector("details")?.setAttribute("open", "");
+    if (sending) for (const button of fresh.querySelectorAll("button")) button.ariaDisabled = "true";
     old.replaceWith(fresh);
   }
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
@@ -56,9 +65,23 @@ async function refresh() {
   document.querySelector("link[rel=icon]").href = page.querySelector("link[rel=icon]").href;
 }
 
+// While a run goes on, here or elsewhere. A page that nobody looks at asks for nothing.
+let following = false;
+
+async function follow() {
+  if (following) return;
+  following = true;
+  while (sending || document.querySelector("[data-running]")) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    if (!document.hidden) await refresh().catch(() => {});
+  }
+  following = false;
+}
+
 document.addEventListener("submit", (event) => {
-  if (!document.getElementById("answer")) return;
+  if (event.target.method !== "post" || !document.getElementById("answer")) return;
   event.preventDefault();
   send(event.target);
 });
 localise(document);
+follow();

@@ -8,7 +8,7 @@ from novelsync.models.report import Report
 from novelsync.models.results import Outcome
 from novelsync.text.formatting import counted
 from novelsync.text.hints import Say
-from novelsync.web.page.view import Text, sentence, text, took
+from novelsync.web.page.views.words import Text, sentence, text, took
 
 _HEADLINES: Final = {
     400: "That request cannot be answered",

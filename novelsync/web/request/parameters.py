@@ -1,13 +1,17 @@
 """What a request may contain: its size and its parameters. Anything else is refused before anything is done."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
 from io import BytesIO
-from typing import Final
+from typing import Final, TypeVar
+from uuid import UUID
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from novelsync.models.desk.novels import NovelQuery, Show, Sort
 from novelsync.models.run import Acceptance, SyncOptions, accepted_twice, confirmed_removals
 from novelsync.status_service import LISTED_KINDS
 
@@ -81,7 +85,7 @@ def sync_parameters(request: Request) -> tuple[Sequence[str], SyncOptions, bool]
     slugs, removals = given.getlist("slug"), given.get("accept_removals")
     accept, keep = given.getlist("accept"), given.getlist("keep")
     named = [*slugs, *(Acceptance.of(words).slug for words in (*accept, *keep))]
-    if not all(0 < len(slug.encode()) <= MAX_NAME_BYTES and "\0" not in slug for slug in named):
+    if not all(_may_be_slug(slug) for slug in named):
         raise Refused(400, "a slug is empty, too long, or holds a NUL", "it is the name of the novel's folder")
     if twice := accepted_twice(accept, keep):
         raise Refused(400, f"{twice!r} is to be accepted or kept in two ways", "give one of them")
@@ -110,6 +114,72 @@ def listing_parameters(given: MultiDict[str, str]) -> tuple[str, str | None] | N
     if after is not None and (len(after.encode()) > MAX_NAME_BYTES or "\0" in after):
         raise Refused(400, "after is too long, or holds a NUL", "it is the next of the page before")
     return kind, after
+
+
+SHOWN_SEARCH: Final = 200
+"""Characters that a search may have."""
+
+
+def novels_parameters(request: Request) -> NovelQuery:
+    """What page of novels is asked for."""
+    given = parameters(request, "show", "search", "sort", "after")
+    show, sort = _one_of(given, "show", Show), _one_of(given, "sort", Sort)
+    search = given.get("search", "").strip()
+    if len(search) > SHOWN_SEARCH or "\0" in search:
+        raise Refused(400, "search is too long, or holds a NUL", f"it can have {SHOWN_SEARCH} characters")
+    after = novel_parameter(given, "after") if "after" in given else None
+    return NovelQuery(show, search, sort, after)
+
+
+def novel_parameter(given: MultiDict[str, str], name: str = "slug") -> str:
+    """The slug of a novel."""
+    slug = given.get(name, "")
+    if not _may_be_slug(slug):
+        raise Refused(400, f"{name} is missing, too long, or holds a NUL", "it is the name of the novel's folder")
+    return slug
+
+
+def position_parameter(given: MultiDict[str, str]) -> int:
+    """The position of the chapter after which a page begins; 0 if none is given."""
+    words = given.get("after", "0")
+    if not (words.isascii() and words.isdecimal() and len(words) <= 9):
+        raise Refused(400, f"after is {words!r}", "it is the next of the page before")
+    return int(words)
+
+
+def run_parameter(given: MultiDict[str, str]) -> str:
+    """The id of a run."""
+    try:
+        return str(UUID(given.get("run_id", "")))
+    except ValueError as error:
+        raise Refused(400, f"run_id is {given.get('run_id')!r}", "it is the run_id of a report") from error
+
+
+def time_parameter(given: MultiDict[str, str], name: str) -> datetime | None:
+    """A time with its zone; None if none is given."""
+    words = given.get(name)
+    try:
+        time = datetime.fromisoformat(words) if words else None
+    except ValueError:
+        time = None
+    if words is not None and (time is None or time.tzinfo is None):
+        raise Refused(400, f"{name} is {words!r}", "it is a time like 2025-07-31T10:00:00Z")
+    return time
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def _one_of(given: MultiDict[str, str], name: str, choices: type[_Choice]) -> _Choice:
+    """The one that is given, or the first."""
+    words = given.get(name) or next(iter(choices)).value
+    if words not in [choice.value for choice in choices]:
+        raise Refused(400, f"{name} is {words!r}", f"it can be {', '.join(choices)}")
+    return choices(words)
+
+
+def _may_be_slug(slug: str) -> bool:
+    return 0 < len(slug.encode()) <= MAX_NAME_BYTES and "\0" not in slug
 
 
 def _flag(given: MultiDict[str, str], name: str) -> bool:

@@ -1,0 +1,159 @@
+"""The page on which somebody sees what is held of a novel, and decides. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from shlex import quote
+
+from novelsync.models.desk.held import HeldChange, TextBesideText
+from novelsync.text.formatting import counted
+from novelsync.web.page.views.words import Act, Action, Text, plain, sentence, size
+from novelsync.web.request import addresses
+from novelsync.web.request.addresses import address
+
+
+@dataclass(frozen=True, slots=True)
+class GoneLine:
+    """A chapter that readers would no longer see."""
+
+    number: str
+    title: str
+    size: str
+    beginning: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextsLine:
+    """What readers have, and what they would have instead."""
+
+    title: str
+    old: str
+    new: str
+    old_letters: str
+    new_letters: str
+    skipped: bool
+    """Both begin alike, and that part is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What somebody may decide, and what comes of it."""
+
+    id: str
+    words: str
+    meaning: str
+    meanwhile: str
+    action: Action
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldView:
+    """All that the page says. Nothing is held if ``choices`` are empty."""
+
+    slug: str
+    title: str
+    novel: str
+    """The address of the novel's page."""
+    message: Text
+    kept: bool
+    summary: str
+    gone: Sequence[GoneLine]
+    texts: Sequence[TextsLine]
+    texts_left: int
+    others: Sequence[tuple[str, str]]
+    others_left: int
+    fields: str
+    choices: Sequence[Choice]
+
+
+MOST_OTHERS = 50
+
+
+def held_view(held: HeldChange, act: Act) -> HeldView:
+    """``act``: how a command is carried out where the page is read."""
+    others = [(f"{line.position}. {line.title}" if line.position else line.title, line.said) for line in held.others]
+    return HeldView(
+        slug=held.slug,
+        title=held.title,
+        novel=address(addresses.NOVEL, slug=held.slug),
+        message=plain(sentence(held.message)),
+        kept=held.kept,
+        summary=_summary(held),
+        gone=[
+            GoneLine(row.number or f"{row.position:,}", row.title, size(row.bytes) if row.bytes else "", row.beginning)
+            for row in held.gone
+        ],
+        texts=[_texts(each) for each in held.texts],
+        texts_left=held.texts_total - len(held.texts),
+        others=others[:MOST_OTHERS],
+        others_left=max(0, len(others) - MOST_OTHERS),
+        fields=held.said,
+        choices=list(_choices(held, act)),
+    )
+
+
+def nothing_held(slug: str) -> HeldView:
+    """The page, where nothing is held."""
+    return HeldView(
+        slug, slug, address(addresses.NOVEL, slug=slug), (), kept=False, summary="", gone=(), texts=(), texts_left=0,
+        others=(), others_left=0, fields="", choices=(),
+    )  # fmt: skip
+
+
+def _summary(held: HeldChange) -> str:
+    parts = []
+    if held.gone:
+        parts.append(f"{counted(len(held.gone), 'chapter')} would go")
+    if held.texts_total:
+        parts.append(f"{counted(held.texts_total, 'text')} would be replaced")
+    if held.created:
+        parts.append(f"{counted(held.created, 'chapter')} would come")
+    after = f"{counted(held.chapters_before, 'chapter')} now, {held.chapters_after:,} then"
+    return sentence("; ".join([*parts, after])) + "."
+
+
+def _texts(each: TextBesideText) -> TextsLine:
+    return TextsLine(
+        f"{each.position}. {each.title}",
+        each.old,
+        each.new,
+        counted(each.old_letters, "character"),
+        counted(each.new_letters, "character"),
+        each.skipped > 0,
+    )
+
+
+def _choices(held: HeldChange, act: Act) -> Sequence[Choice]:
+    shown = quote(f"{held.slug}={held.id}")
+    choices = [
+        Choice(
+            "accept",
+            "Take the file as it is",
+            "Exactly what is shown here, or nothing: if the file has changed meanwhile, it is held anew.",
+            "Taking the file …",
+            act(f"novelsync sync --slug {quote(held.slug)} --accept {shown}"),
+            first=True,
+        )
+    ]
+    if held.pairable:
+        choices.append(
+            Choice(
+                "in-order",
+                "They are the same chapters, in the same order",
+                f"The file's {counted(held.pairable, 'new chapter')} take the places of those that would go, and keep"
+                " the ids that bookmarks point at.",
+                "Pairing the chapters …",
+                act(f"novelsync sync --slug {quote(held.slug)} --accept {quote(f'{held.slug}=in-order')}"),
+            )
+        )
+    if not held.kept:
+        choices.append(
+            Choice(
+                "keep",
+                "Keep what readers have",
+                "For good, until the file changes. Nobody is asked about this again.",
+                "Keeping it …",
+                act(f"novelsync sync --slug {quote(held.slug)} --keep {shown}"),
+            )
+        )
+    return choices

@@ -1,0 +1,286 @@
+"""From a STATUS to all that the first page says. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from novelsync.models.report import MissingNovel
+from novelsync.models.status import Cause, RunInFlight, SchedulerStatus, Status, Verdict
+from novelsync.text.formatting import counted
+from novelsync.text.hints import Say
+from novelsync.web.page.views.runs import Chart, RunLine, chart, run_line
+from novelsync.web.page.views.troubles import REMARK, More, Trouble, list_of, split, troubles
+from novelsync.web.page.views.words import (
+    Act,
+    Action,
+    Actions,
+    Moment,
+    Text,
+    moment,
+    moment_or_none,
+    plain,
+    sentence,
+    size,
+    text,
+    took,
+)
+from novelsync.web.request import addresses
+from novelsync.web.request.addresses import address
+
+SHOWN_RUNS: Final = 60
+"""Rows in the table of the day's runs; the chart shows all runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """``tone`` is ``good``, ``fair`` or ``bad``."""
+
+    tone: str
+    headline: str
+    meaning: Text
+    reasons: Sequence[Text]
+
+
+class Missing(NamedTuple):
+    """A novel that readers see and that the storage no longer has."""
+
+    slug: str
+    address: str
+    since: Moment
+    goes: Moment | None
+    """The first run after that hides it from readers; None: its removal is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fullness:
+    """How much of the database's limit is used. ``share`` is from 0 to 1."""
+
+    share: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What is known of the scheduler, and what can be done about it."""
+
+    words: str
+    next: Moment | None
+    action: Action
+    verb: str
+
+
+class Running(NamedTuple):
+    """A run that is going on."""
+
+    holder: str
+    since: Moment
+    waits_for: str
+    """How many novels it handed to others, as ``5 novels``; empty if none."""
+    done: int
+    total: int
+    """0: it has not said yet how many novels it has to come to."""
+    words: str
+    """How far it is, and how long that may take."""
+
+
+class Setting(NamedTuple):
+    """A setting as it is in force."""
+
+    name: str
+    value: str
+    given: bool
+    """Somebody set it; else this is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """All that the page says, in its order."""
+
+    verdict: Headline
+    running: Running | None
+    sync: Action
+    storage: str
+    novels_in_storage: int | None
+    last_check: Moment | None
+    database: str
+    novels: int
+    chapters: int
+    removed: int
+    size: str
+    fullness: Fullness | None
+    drift: Sequence[tuple[int, str]]
+    drift_words: str
+    missing: Sequence[Missing]
+    """Of the missing novels, those that are missing for longest."""
+    more_missing: int
+    all_missing: str
+    """The address of the list of all of them."""
+    removals: Action | None
+    """How their removal is accepted, if that is held."""
+    troubles: Sequence[Trouble]
+    warnings: Sequence[Trouble]
+    more_troubles: Sequence[More]
+    more_warnings: Sequence[More]
+    warned: int
+    """Novels with a warning, those included that are not in ``warnings``."""
+    chart: Chart
+    runs: Sequence[RunLine]
+    more_runs: int
+    """Runs of the day that are not in ``runs``."""
+    all_runs: str
+    schedule: Schedule | None
+    settings: Sequence[Setting]
+
+
+_VERDICTS: Final = {
+    "ok": ("good", "All is well", "What the storage has is in the tables."),
+    "attention": ("fair", "Something waits for you", "Readers keep what they have; the rest is in the tables."),
+    "stale": ("bad", "No run for too long", "Readers see what the last run left."),
+    "stopped": (
+        "fair",
+        "The hourly sync is stopped",
+        "Readers see what the last run left. Start it again, if that was not meant.",
+    ),
+    "failing": ("bad", "Syncing fails", "Readers see what the last good run left."),
+    "never_run": ("fair", "Nothing is synced yet", "The first run brings in all that the storage has."),
+}
+
+_CAUSES: Final = {
+    Cause.STORAGE: ("The storage cannot be read", "Readers keep what they have. Nothing new comes in until it can."),
+    Cause.FAILED: ("The last run failed", "The next one tries again; readers see what was there before."),
+    Cause.INTERRUPTED: ("The last run was interrupted", "What came in is whole; the next run brings in the rest."),
+    Cause.EMPTY: ("The storage is empty", "Readers keep what they have, but nothing can come in from there."),
+}
+
+
+def status_view(
+    status: Status,
+    actions: Actions,
+    say: Say,
+    now: datetime,
+    act: Act = lambda command: Action(command=text(f"`{command}`")),
+    settings: Sequence[Setting] = (),
+) -> StatusView:
+    """
+    ``say``: how commands in hints are written where the page is read. ``act``: how one of them is carried out there.
+
+    ``settings``: those that are in force.
+    """
+    titles = {problem.slug: problem.title for problem in status.problems if problem.slug and problem.title}
+    shown, more = troubles(status.problems, _totals(status), titles, say)
+    waiting, remarks = split(shown)
+    missing = status.pending.missing if status.pending else 0
+    named = [_missing(novel) for novel in status.missing or ()]
+    return StatusView(
+        verdict=_verdict(status, say),
+        running=_running(status.running, now) if status.running else None,
+        sync=actions.sync,
+        storage=status.storage_path,
+        novels_in_storage=status.novels_in_storage,
+        last_check=moment_or_none(status.last_check),
+        database=status.database,
+        novels=status.novels_in_database,
+        chapters=status.chapters_in_database,
+        removed=status.removed_novels,
+        size=size(status.database_bytes),
+        fullness=_fullness(status.database_bytes, status.database_limit),
+        drift=_drift(status),
+        drift_words=_drift_words(status),
+        missing=named,
+        more_missing=max(0, missing - len(named)),
+        all_missing=list_of("missing"),
+        removals=_removals(status, act),
+        troubles=waiting,
+        warnings=remarks,
+        more_troubles=[each for each in more if each.kind != REMARK],
+        more_warnings=[each for each in more if each.kind == REMARK],
+        warned=max(status.problems_by_kind.get(REMARK, 0), sum(each.count for each in remarks)),
+        chart=chart(status.runs, status.metrics.average_duration, now),
+        runs=[run_line(run) for run in status.runs[:SHOWN_RUNS]],
+        more_runs=len(status.runs[SHOWN_RUNS:]),
+        all_runs=address(addresses.RUNS),
+        schedule=_schedule(status.scheduler, actions),
+        settings=settings,
+    )
+
+
+def _totals(status: Status) -> dict[str, int]:
+    """How many open problems there are of each kind."""
+    counts = dict(status.problems_by_kind)
+    for problem in () if counts else status.problems:
+        counts[problem.kind] = counts.get(problem.kind, 0) + 1
+    return counts
+
+
+def _running(run: RunInFlight, now: datetime) -> Running:
+    waits_for = counted(run.open_messages, "novel") if run.open_messages else ""
+    done, total = run.done or 0, run.total or 0
+    words = ""
+    if total:
+        words = f"{done:,} of {counted(total, 'novel')}"
+        seconds = (now - run.since).total_seconds()
+        # A guess from a few novels would only mislead.
+        if done * 20 >= total and done < total and seconds > 0:
+            words += f", about {took(seconds * (total - done) / done)} left"
+    return Running(run.holder, moment(run.since), waits_for, done, total, words)
+
+
+def _verdict(status: Status, say: Say) -> Headline:
+    tone, headline, meaning = _VERDICTS[status.verdict]
+    if status.verdict is Verdict.ATTENTION:
+        headline, meaning = _CAUSES.get(status.cause, (headline, meaning))
+    elif status.verdict is Verdict.OK and any(count for count, _ in _drift(status)):
+        headline, meaning = "All was well", f"The storage has changed since the last run; {_next_run(status)}."
+    return Headline(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in status.reasons])
+
+
+def _next_run(status: Status) -> str:
+    """What brings in the changes."""
+    if status.scheduler and status.scheduler.is_running:
+        return "the next one brings it in"
+    if status.scheduler:
+        return "no run is scheduled, so start one to bring it in"
+    return "the next one brings it in, and this page does not know when that is"
+
+
+def _drift(status: Status) -> Sequence[tuple[int, str]]:
+    """How the storage differs from what the last run saw."""
+    pending = status.pending
+    return [(pending.new, "new"), (pending.changed, "changed"), (pending.missing, "missing")] if pending else []
+
+
+def _drift_words(status: Status) -> str:
+    """What the difference means for readers, or why there is none."""
+    if status.pending is None:
+        return "The storage could not be looked at, so nobody knows."
+    if any(count for count, _ in _drift(status)):
+        return "The next run brings in what is new or changed; what is missing stays for a while before it is removed."
+    return "Nothing: every file is as the last run saw it. What is refused or held is not read again until it changes."
+
+
+def _removals(status: Status, act: Act) -> Action | None:
+    """The command is in the hint of the only problem that is held and about no novel."""
+    hints = [text(problem.hint) for problem in status.problems if not problem.slug and problem.kind == "held"]
+    commands = [piece.text for hint in hints for piece in hint if "--accept-removals" in piece.text]
+    return act(commands[0]) if commands else None
+
+
+def _fullness(bytes_: int, limit: int | None) -> Fullness | None:
+    if not limit:
+        return None
+    share = bytes_ / limit
+    return Fullness(round(min(share, 1), 3), f"{share:.0%} of {size(limit)}")
+
+
+def _missing(novel: MissingNovel) -> Missing:
+    page = address(addresses.NOVEL, slug=novel.slug)
+    return Missing(novel.slug, page, moment(novel.since), moment_or_none(novel.goes))
+
+
+def _schedule(state: SchedulerStatus | None, actions: Actions) -> Schedule | None:
+    if state is None:
+        return None
+    if state.is_running:
+        return Schedule("Runs every hour", moment_or_none(state.next_job), actions.stop, "Stop")
+    return Schedule("Stopped: nothing runs by itself", None, actions.start, "Start")
