@@ -50,6 +50,11 @@ def print_direction(storage: str, database: str) -> None:
     notes.print(f"[dim]{escape(storage)} → {escape(database)}[/]")
 
 
+def print_database(name: str) -> None:
+    """The first line of a command that only looks at the database."""
+    notes.print(f"[dim]{escape(name)}[/]")
+
+
 def print_finding(part: str, said: str, hint: str, *, works: bool) -> None:
     """One part that was looked at."""
     mark = "[red]✗[/]" if not works else "[yellow]![/]" if hint else "[green]✓[/]"

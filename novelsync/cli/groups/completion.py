@@ -56,5 +56,5 @@ def _read_by(start: Path, path: Path) -> None:
     if line in lines:
         return
     with start.open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+        file.write(f"\n{line}\n")  # the last line there may have no end
     out.print(f"added a line to {start}", markup=False)

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
@@ -52,6 +53,12 @@ from novelsync.wiring import Parts, connected
     metavar="SLUG[=ID]",
     help="Apply what is held for this novel, as it was shown. =in-order keeps ids where the hint offers it.",
 )
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="SLUG[=ID]",
+    help="What is held for this novel stays away, and what readers have stays, until the file changes.",
+)
 @click.option("--accept-removals", metavar="N[=ID]", help="Remove the missing novels that were shown: so many.")
 @click.option("--watch", is_flag=True, help="Stay, and sync each novel within a second of its change, until Ctrl-C.")
 @json_option
@@ -60,12 +67,13 @@ def sync(
     slugs: Sequence[str],
     reread: bool,
     accept: Sequence[str],
+    keep: Sequence[str],
     accept_removals: str | None,
     watch: bool,
     as_json: bool,
 ) -> int:
     """Make the tables equal to the storage."""
-    options = _options(slugs, accept, accept_removals, reread=reread)
+    options = _options(slugs, accept, keep, accept_removals, reread=reread)
     if watch and (dry_run or slugs or as_json or not options.is_default):
         raise click.UsageError("--watch begins with a plain run and goes on until Ctrl-C; give it alone.")
     settings = load_settings()
@@ -132,18 +140,22 @@ def _watch(parts: Parts, terminal: Terminal | None) -> int:
     return INTERRUPTED
 
 
-def _options(slugs: Sequence[str], accept: Sequence[str], accept_removals: str | None, *, reread: bool) -> SyncOptions:
+def _options(
+    slugs: Sequence[str], accept: Sequence[str], keep: Sequence[str], accept_removals: str | None, *, reread: bool
+) -> SyncOptions:
     """Raises `click.UsageError` for what cannot be meant."""
-    if twice := accepted_twice(accept):
-        raise click.UsageError(f"{twice!r} is to be accepted in two ways; give one of them.")
+    if twice := accepted_twice(accept, keep):
+        raise click.UsageError(f"{twice!r} is to be accepted or kept in two ways; give one of them.")
+    options = SyncOptions(reread, frozenset(accept), keep=frozenset(keep))
     if accept_removals is None:
-        return SyncOptions(reread, frozenset(accept))
+        return options
     if slugs:
         raise click.UsageError("--accept-removals cannot be used with --slug, because only a whole run removes novels.")
     confirmed = confirmed_removals(accept_removals)
     if confirmed is None:
         raise click.UsageError(f"--accept-removals is {accept_removals!r}; it takes what was shown, as in 36=4f1c2a0b.")
-    return SyncOptions(reread, frozenset(accept), *confirmed)
+    count, shown = confirmed
+    return replace(options, accept_removals=count, removals_shown=shown)
 
 
 def _check_slugs(storage: Storage, slugs: Sequence[str]) -> None:

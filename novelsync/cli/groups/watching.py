@@ -51,6 +51,8 @@ def watch_folder(parts: Parts, stop: threading.Event, run: Callable[[], Report])
     `ConfigurationError` if the folder cannot be watched.
     """
     folder = Path(parts.storage.location)
+    if not folder.is_dir() and (error := run().error):
+        return error  # what a run says of a storage that is not there
     changes = _changes(folder, stop)
     next(changes, None)  # from here on nothing is missed
     first = run()
