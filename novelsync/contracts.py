@@ -12,7 +12,7 @@ from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
 from novelsync.models.status import Alert, DatabaseStatus, ProblemPage, RunSummary, Schedule, ServerInfo, Verdict
-from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Removed
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Purged, PurgeSelection, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
 
@@ -195,14 +195,15 @@ class SyncDatabase(Runs, Novels, Protocol):
 class RemovedRows(Protocol):
     """Novels and chapters that readers no longer see, until somebody purges them."""
 
-    def removed(self, slug: str | None, days: int) -> Removed:
-        """What has been removed for at least so many days, of one novel or (None) of all."""
+    def removed(self, selection: PurgeSelection) -> Removed:
+        """What purging these rows would come to."""
 
-    def purge(self, slug: str | None, before: str) -> Iterator[Removed]:
+    def purge(self, selection: PurgeSelection, before: str, *, published: bool = False) -> Iterator[Purged]:
         """
-        Deletes for good what `removed` counted, piece by piece; yields what each piece was.
+        Deletes (or empties) for good what `removed` counted, piece by piece; yields what each piece was.
 
-        ``before``: `Removed.before`. Raises `WriteRejected`; earlier pieces stay deleted.
+        ``before``: `Removed.before`. ``published``: chapters that are named go even if readers see them. Raises
+        `WriteRejected`; earlier pieces stay deleted.
         """
 
 

@@ -3,8 +3,9 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from dotenv.parser import Binding, parse_stream
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -51,6 +52,43 @@ DEFAULT_STORAGE: Final = "storage/novels"
 _ENV_FILE: Final = ".env"
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What a command line says in place of the environment; None: nothing."""
+
+    storage: str | None = None
+    database: str | None = None
+    """A connection string or, if it is a web address, that of Supabase."""
+    env_file: str | None = None
+    """Read in place of ``.env``."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """By the names of the environment. One database given sets the other kind aside."""
+        values: dict[str, Any] = {}
+        if self.storage is not None:
+            values["NOVELSYNC_STORAGE"] = self.storage
+        if self.database is None:
+            return values
+        if self.database.startswith(("https://", "http://")):
+            return values | {"SUPABASE_URL": self.database, "DATABASE_URL": None}
+        neither = dict.fromkeys(("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"))
+        return values | {"DATABASE_URL": self.database} | neither
+
+
+_overrides = Overrides()
+
+
+def override(overrides: Overrides) -> None:
+    """From now on, settings that are loaded in this process, or in one that it forks, are overridden by these."""
+    global _overrides  # noqa: PLW0603 — a process has one command line, as it has one environment
+    _overrides = overrides
+
+
+def _env_file() -> str:
+    return _overrides.env_file or _ENV_FILE
 
 
 class FileSettings(BaseSettings):
@@ -246,7 +284,7 @@ class Settings(FileSettings):
     def given(self) -> list[str]:
         """The names of the settings that were not left to their defaults."""
         aliases = {name: field.validation_alias for name, field in type(self).model_fields.items()}
-        given = [aliases[name] for name in aliases if name in self.model_fields_set]
+        given = [aliases[n] for n in aliases if n in self.model_fields_set and getattr(self, n) is not None]
         return [str(alias.choices[0] if isinstance(alias, AliasChoices) else alias) for alias in given]
 
     @property
@@ -294,25 +332,26 @@ def _load(settings: type[_Settings]) -> _Settings:
     else:
         if loaded and not wrong:
             return loaded
-        hint = "fix it in the environment or in .env; README.md lists the settings"
+        hint = f"fix it in the environment or in {_env_file()}; README.md lists the settings"
         raise ConfigurationError("; ".join(wrong), hint)
-    raise ConfigurationError(f".env cannot be read: {reason}", "save it as UTF-8, readable for you")
+    raise ConfigurationError(f"{_env_file()} cannot be read: {reason}", "save it as UTF-8, readable for you")
 
 
 def _read(settings: type[_Settings]) -> tuple[_Settings | None, list[str]]:
     """The settings, and all that is wrong with them. Raises `OSError`, `UnicodeDecodeError`."""
     wrong = [*_wrong_names(settings, _bindings())]
     try:
-        return settings(), wrong  # filled from the environment
+        # Filled from the environment, but for what is given here.
+        return settings(_env_file=_env_file(), **_overrides.values), wrong
     except ValidationError as error:
         return None, [*wrong, *(_message(details) for details in error.errors(include_url=False))]
 
 
 def _bindings() -> list[Binding]:
     """What ``.env`` says, line by line. Raises `OSError`, `UnicodeDecodeError`."""
-    if not Path(_ENV_FILE).is_file():
+    if not Path(_env_file()).is_file():
         return []
-    with Path(_ENV_FILE).open(encoding="utf-8") as file:
+    with Path(_env_file()).open(encoding="utf-8") as file:
         return list(parse_stream(file))
 
 
@@ -330,7 +369,8 @@ def _wrong_names(settings: type[BaseSettings], bindings: list[Binding]) -> Itera
     """
     for line in bindings:
         if line.error or (line.key and line.value is None):
-            yield f"line {line.original.line} of .env has no =, and so sets nothing"  # not quoted: it may be a key
+            # Not quoted: it may be a key.
+            yield f"line {line.original.line} of {_env_file()} has no =, and so sets nothing"
     values = {**os.environ, **{line.key: line.value for line in bindings if line.key}}
     given = {name.upper() for name, value in values.items() if value}
     known = {name: names for names in _names(Settings) for name in names}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from rich import markup
@@ -14,13 +14,16 @@ from novelsync.cli.validate import FileVerdict, Validation
 from novelsync.convert.registry import Conversion, Result
 from novelsync.errors import NovelSyncError
 from novelsync.models.report import ChapterDiff, NovelDiff
-from novelsync.models.stored import Removed
+from novelsync.models.results import NovelResult, NovelStatus
+from novelsync.models.stored import Reference, Removed
 from novelsync.planning.diff import ADDED, CHANGED
 from novelsync.text.formatting import counted, printable, quoted
 from novelsync.text.hints import as_command_line, said
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
+"""For what is good to know and no trouble: ``--quiet`` silences it."""
 
 
 def escape(text: str) -> str:
@@ -44,7 +47,12 @@ def explain(error: NovelSyncError) -> None:
 
 def print_direction(storage: str, database: str) -> None:
     """The first line of a command, on stderr, so that a forgotten ``.env`` is noticed at once."""
-    err.print(f"[dim]{escape(storage)} → {escape(database)}[/]")
+    notes.print(f"[dim]{escape(storage)} → {escape(database)}[/]")
+
+
+def print_database(name: str) -> None:
+    """The first line of a command that only looks at the database."""
+    notes.print(f"[dim]{escape(name)}[/]")
 
 
 def print_finding(part: str, said: str, hint: str, *, works: bool) -> None:
@@ -198,13 +206,58 @@ def _chapter(line: ChapterDiff) -> str:
     return escape(f"{position}{quoted(line.title)}")
 
 
-def print_removed(removed: Removed) -> None:
-    """What purging would delete, and which rows of the site reference it."""
+def print_removed(removed: Removed, *, blank: bool) -> None:
+    """What purging would delete or empty, what of it readers see, and which rows of the site reference it."""
     if not removed.novels and not removed.chapters:
-        out.print("there are no removed rows to delete")
+        out.print(f"there are no removed rows {'with anything left to empty' if blank else 'to delete'}")
         return
     novels, chapters = counted(removed.novels, "novel"), counted(removed.chapters, "chapter")
-    out.print(f"removed: {novels}, {chapters}, {removed.bytes / 1e6:,.1f} MB of text")
+    out.print(f"{'to empty' if blank else 'removed'}: {novels}, {chapters}, {removed.bytes / 1e6:,.1f} MB of text")
+    for chapter in removed.published:
+        named = f"{chapter.id} {quoted(chapter.title)} of {chapter.slug}"
+        out.print(f"[yellow]![/] readers see chapter {escape(named)}")
+    if removed.published:
+        out.print(
+            "    If the file still has it, it comes back as a new chapter the next time that the file changes, or with"
+            " --reread: take it out of the file first"
+        )
     for reference in removed.references:
-        rows = "some referencing rows" if reference.rows is None else counted(reference.rows, "referencing row")
-        out.print(f"    {escape(reference.table)}.{escape(reference.columns)}: {rows}; {reference.then}")
+        rows = "some referencing rows" if reference.rows is None else named_rows(reference)
+        then = "they stay, and point at what is empty then" if blank else reference.then
+        out.print(f"    {escape(f'{reference.table}.{reference.columns}: {rows}; {then}')}")
+
+
+def named_rows(reference: Reference) -> str:
+    """How many rows of the site reference what is purged, and the first of them."""
+    rows = counted(reference.rows or 0, "referencing row")
+    if not reference.first:
+        return rows
+    between = "; " if "," in reference.keys else ", "
+    first = [*reference.first, *(["…"] if (reference.rows or 0) > len(reference.first) else [])]
+    return f"{rows} ({reference.keys}: {between.join(first)})"
+
+
+_SYNCED: Final = {
+    NovelStatus.CREATED: "green",
+    NovelStatus.UPDATED: "cyan",
+    NovelStatus.RENAMED: "blue",
+    NovelStatus.RESTORED: "green",
+    NovelStatus.REFUSED: "red",
+    NovelStatus.UNAVAILABLE: "yellow",
+}
+
+
+def print_synced(result: NovelResult) -> None:
+    """One novel that was synced by itself; nothing if nothing came of it."""
+    colour = _SYNCED.get(result.status)
+    if colour is None and not result.chapters.held:
+        return
+    names = ("created", "updated", "moved", "removed", "restored", "held", "without_text")
+    counts = [f"{n:,} {name.replace('_', ' ')}" for name in names if (n := getattr(result.chapters, name))]
+    said = f": chapters {', '.join(counts)}" if counts else ""
+    out.print(f"[{colour or 'yellow'}]{result.status}[/] {escape(result.slug)}{said}")
+    for problem in (result.problem, result.remark):
+        if problem:
+            out.print(f"    {escape(problem.message)}")
+            if problem.hint:
+                out.print(f"    [dim]{escape(as_command_line(problem.hint))}[/]")

@@ -135,10 +135,15 @@ def print_verification(found: Verification) -> None:
     )
 
 
-def print_status(status: Status) -> None:
-    """All but the problems and the missing novels."""
+def print_verdict_of(status: Status) -> None:
+    """Whether all is well and, if not, every reason."""
     colour = "green" if status.verdict is Verdict.OK else "yellow"
     out.print(f"[{colour}]{status.verdict}[/]" + "".join(f"\n    {escape(reason)}" for reason in status.reasons))
+
+
+def print_status(status: Status) -> None:
+    """All but the problems and the missing novels."""
+    print_verdict_of(status)
     in_storage = "? novels" if status.novels_in_storage is None else counted(status.novels_in_storage, "novel")
     out.print(f"storage   {escape(status.storage_path)}: {in_storage}")
     novels, chapters = counted(status.novels_in_database, "novel"), counted(status.chapters_in_database, "chapter")

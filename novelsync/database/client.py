@@ -73,7 +73,7 @@ from novelsync.models.status import (
     ServerInfo,
     Verdict,
 )
-from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, MissingFile, Reference, Removed
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, MissingFile, Purged, PurgeSelection, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
@@ -373,14 +373,12 @@ class SqlClient:
         answer = self._call(REMOVE, request | {"accepted": accepted, "held_removals": held_removals})
         return [str(slug) for slug in answer["removed"]]
 
-    def removed(self, slug: str | None, days: int) -> Removed:
-        answer = self._call(REMOVED, {"slug": slug, "days": days})
-        references = [Reference(**reference) for reference in answer.pop("references")]
-        return Removed(**answer, references=references)
+    def removed(self, selection: PurgeSelection) -> Removed:
+        return msgspec.convert(self._call(REMOVED, asdict(selection)), Removed)
 
-    def purge(self, slug: str | None, before: str) -> Iterator[Removed]:
-        request = {"slug": slug, "before": before, "limit": PURGED_CHAPTERS}
-        while (piece := Removed(**self._call(PURGE, request))) != Removed(0, 0):
+    def purge(self, selection: PurgeSelection, before: str, *, published: bool = False) -> Iterator[Purged]:
+        request = asdict(selection) | {"before": before, "published": published, "limit": PURGED_CHAPTERS}
+        while any(piece := Purged(**self._call(PURGE, request))):
             yield piece
 
     # Messages ---------------------------------------------------------------------

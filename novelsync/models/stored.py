@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from novelsync.models.source import NovelFields
 
 
@@ -112,22 +114,46 @@ class KnownNovel:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class PurgeSelection:
+    """Which rows a purge is about: those of removed novels and chapters, or chapters that are named."""
+
+    slug: str | None = None
+    """Of this novel; None: of all."""
+    days: int = 0
+    """Removed at least so long ago."""
+    chapters: Sequence[str] = ()
+    """Ids. These alone then, whether readers see them or not."""
+    blank: bool = False
+    """Titles and texts are emptied and the rows kept, in place of deleting them."""
+
+
+class Reference(msgspec.Struct, frozen=True):
     """A foreign key of the site that points at ``novels`` or ``chapters``."""
 
     table: str
     columns: str
     rows: int | None
     """How many rows point at what would be purged; None if we may not see them."""
+    keys: str
+    """The columns that name such a row: its primary key or, without one, ``columns``."""
+    first: Sequence[str]
+    """These columns of the first five of them."""
     forbids: bool
-    """As long as there are such rows, the purge fails."""
+    """As long as there are such rows, deleting fails."""
     then: str
-    """What the purge does to such rows, as a clause: "they are deleted too"."""
+    """What deleting does to such rows, as a clause: "they are deleted too"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """How many rows readers no longer see."""
+class PublishedChapter(msgspec.Struct, frozen=True):
+    """A chapter that readers see, and that was named to be purged."""
+
+    id: str
+    title: str
+    slug: str
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """What a purge comes to."""
 
     novels: int
     chapters: int
@@ -135,4 +161,15 @@ class Removed:
     """Size of their texts in UTF-8."""
     before: str = ""
     """All of them were removed by this moment. Handed on to a purge, so that it deletes just these."""
+    published: Sequence[PublishedChapter] = ()
+    """Those of them that readers still see, because they were named."""
+    unknown: Sequence[str] = ()
+    """Ids that were named and are no chapter's."""
     references: Sequence[Reference] = ()
+
+
+class Purged(NamedTuple):
+    """Rows that one piece of a purge deleted, or emptied."""
+
+    novels: int
+    chapters: int

@@ -24,14 +24,18 @@ def configure_logs(
     stream: Literal["stdout", "stderr"],
     printed: Container[str] = (),
     tell: Callable[[str, Mapping[str, Any]], object] | None = None,
+    *,
+    every: bool = False,
 ) -> None:
     """
     From now on, each event is a line on that stream of ``sys``: the event's name and its fields.
 
-    As text, only warnings and worse are shown, and not the events in ``printed``, which the caller prints itself. As
-    JSON, everything from INFO on is. ``tell``: takes each event instead, from INFO on, as text that can be printed.
+    As text, only warnings and worse are shown, or with ``every`` everything from INFO on; not the events in
+    ``printed``, which the caller prints itself. As JSON, everything from INFO on is. ``tell``: takes each event
+    instead, from INFO on, as text that can be printed.
     """
     as_json = log_format == "json"
+    least = logging.INFO if as_json or tell or every else logging.WARNING
     processors: list[Any]
     if as_json:
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: redacted(str(value)))
@@ -70,7 +74,7 @@ def configure_logs(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *processors,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if as_json or tell else logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         # The stream is looked up for every line, because functions-framework replaces it while it serves.
         logger_factory=lambda *_: structlog.PrintLogger(getattr(sys, stream)),
         cache_logger_on_first_use=False,

@@ -42,6 +42,16 @@ begin
 end
 $$;
 
+-- Whether there is nothing in a chapter that could tell it: purging it has emptied it, and kept its row.
+create or replace function novelsync.is_blank(
+  p_volume text, p_number numeric, p_title text, p_content text, p_url text
+) returns boolean
+language plpgsql immutable security invoker set search_path = '' as $$
+begin
+  return p_volume is null and p_number is null and p_title = '' and p_content = '' and p_url = '';
+end
+$$;
+
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
 -- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
 -- is given and it is not the known one, or texts are files of their own, or the novel is removed, or something of it is
@@ -101,6 +111,8 @@ begin
           select c.*, t.file, t.version
           from public.chapters c left join novelsync.texts t on f.has_texts and t.chapter_id = c.id
           where c.novel_id = f.novel_id and c.removed_at is distinct from 'infinity'
+            -- What was emptied for good comes back under no chapter of a file.
+            and (c.removed_at is null or not novelsync.is_blank(c.volume, c.number, c.title, c.content, c.url))
           order by c.removed_at is not null, c.position, c.id
         ) c) end)), '[]')
     from json_to_recordset($1 -> 'novels') as r(slug text, checksum text, whole boolean)

@@ -88,3 +88,16 @@ def test_a_storage_that_is_away_has_no_line_of_a_log(settled: Library) -> None:
     assert code == 3
     assert "is not there" in plain(written)
     assert not re.search(r"run_\w+", written)
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+
+
+def test_colours_are_for_terminals_and_no_color_turns_them_off(settled: Library) -> None:
+    settled.write("emma", chapters(2))
+    _, coloured = on_a_terminal("sync")
+    _, plain_ = on_a_terminal("sync", NO_COLOR="1")
+    done = subprocess.run([sys.executable, "-m", "novelsync", "sync"], cwd=ROOT, capture_output=True, check=True)
+    assert COLOUR.search(coloured)
+    assert not COLOUR.search(plain_)
+    assert b"\x1b" not in done.stdout + done.stderr

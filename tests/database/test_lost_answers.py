@@ -16,6 +16,7 @@ from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.errors import DatabaseUnavailable, RunInProgress
+from novelsync.models.stored import PurgeSelection
 from novelsync.planning.guards import Limits
 from novelsync.running import local_executor
 from tests.conftest import RecordingTransport, Tables, databases, make_service
@@ -220,11 +221,11 @@ def test_a_purge_is_not_repeated_because_it_says_what_it_deleted(
     library.write("emma", chapters(3))
     make_service(library, database).sync_all_novels()
     tables.connection.execute("update chapters set removed_at = now() - interval '1 day'")
-    before = database.removed(None, 0).before
+    before = database.removed(PurgeSelection()).before
     loss.functions = {"novelsync_purge"}
     with pytest.raises(DatabaseUnavailable):
-        list(database.purge(None, before))
-    assert list(database.purge(None, before)) == []
+        list(database.purge(PurgeSelection(), before))
+    assert list(database.purge(PurgeSelection(), before)) == []
     assert tables.rows("select from chapters") == []
 
 

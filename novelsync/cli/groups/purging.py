@@ -1,0 +1,109 @@
+"""Deleting, or emptying, for good."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from novelsync.cli.groups.options import OK, Command, complete_slug, dry_run_option, is_quiet, json_option, start_logs
+from novelsync.cli.output import named_rows, out, print_direction, print_json, print_removed
+from novelsync.errors import WriteRejected
+from novelsync.models.stored import Purged, PurgeSelection, Removed
+from novelsync.settings import load_settings
+from novelsync.text.formatting import counted
+from novelsync.wiring import open_database
+
+
+@click.command(cls=Command, section="Act", example="novelsync purge --slug emma --dry-run")
+@click.option("--slug", metavar="SLUG", shell_complete=complete_slug, help="Only what was removed of this novel.")
+@click.option(
+    "--older-than",
+    type=click.IntRange(0, 36_500),
+    metavar="DAYS",
+    help="Only what was removed at least this many days ago.",
+)
+@click.option(
+    "--chapter",
+    "chapters",
+    multiple=True,
+    metavar="ID",
+    help="Only this chapter; can be repeated. One that readers still see only with --yes.",
+)
+@click.option(
+    "--blank",
+    is_flag=True,
+    help="Empty titles and texts for good and keep the rows, for what foreign keys forbid to delete; with --slug or"
+    " --chapter.",
+)
+@dry_run_option("Show what would be done, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@json_option
+def purge(
+    slug: str | None,
+    older_than: int | None,
+    chapters: Sequence[str],
+    blank: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Delete removed rows for good; nothing else does."""
+    if chapters and (slug or older_than is not None):
+        raise click.UsageError("--chapter already says which chapters; leave out --slug and --older-than.")
+    if blank and not (slug or chapters):
+        raise click.UsageError("--blank works on what you name: add --slug or --chapter.")
+    selection = PurgeSelection(slug, older_than or 0, list(dict.fromkeys(chapters)), blank)
+    settings = load_settings()
+    start_logs(settings)
+    with open_database(settings) as database:
+        print_direction("purge", database.name)
+        removed = database.removed(selection)
+        if removed.unknown:
+            raise click.UsageError(f"Nothing was done: there is no chapter {', '.join(removed.unknown)}.")
+        if not (as_json or (is_quiet() and yes)):
+            print_removed(removed, blank=blank)
+        done: Purged | None = None
+        try:
+            if not dry_run and (removed.novels or removed.chapters):
+                _check(selection, removed, yes=yes)
+                if not yes and (as_json or not sys.stdin.isatty()):
+                    raise click.UsageError("Nothing was done: without a terminal to ask on, --yes is needed.")
+                if not yes and not click.confirm(f"{'Empty' if blank else 'Delete'} them for good?", err=True):
+                    return OK
+                done = Purged(0, 0)
+                for piece in database.purge(selection, removed.before, published=yes):
+                    done = Purged(done.novels + piece.novels, done.chapters + piece.chapters)
+        finally:
+            # Also what was done before an error.
+            if as_json:
+                print_json(_document(removed, done, blank=blank))
+            elif done:
+                word = "emptied, with the rows kept" if blank else "deleted"
+                out.print(f"{word}: {counted(done.novels, 'novel')}, {counted(done.chapters, 'chapter')}")
+    return OK
+
+
+def _check(selection: PurgeSelection, removed: Removed, *, yes: bool) -> None:
+    """Raises `WriteRejected`, `click.UsageError`."""
+    forbidding = [each for each in removed.references if each.forbids and each.rows]
+    if forbidding and not selection.blank:
+        keys = "; ".join(f"{each.table}.{each.columns}, {named_rows(each)}" for each in forbidding)
+        named = [part for id_ in selection.chapters for part in ("--chapter", id_)] or ["--slug", selection.slug or "…"]
+        blank = f"`novelsync purge {shlex.join(named) if selection.slug or selection.chapters else '--slug …'} --blank`"
+        raise WriteRejected(
+            f"nothing was deleted, because foreign keys forbid it: {keys}",
+            f"delete those rows first; or keep all rows, and have titles and texts emptied for good: {blank}",
+        )
+    if removed.published and not yes:
+        number = counted(len(removed.published), "chapter")
+        raise click.UsageError(
+            f"Nothing was done: readers still see {number} of these, as shown above; --yes does it all the same."
+        )
+
+
+def _document(removed: Removed, done: Purged | None, *, blank: bool) -> dict[str, object]:
+    """``done``: None if nothing was tried."""
+    shown: dict[str, object] = msgspec.to_builtins(removed)
+    return shown | {"blank": blank, "purged": done and done._asdict()}

@@ -1,0 +1,29 @@
+"""Deleting and emptying for good, over each road."""
+
+from novelsync.database.client import SqlClient
+from novelsync.models.stored import PublishedChapter, Purged, PurgeSelection
+from novelsync.sync_service import SyncService
+from tests.conftest import Tables
+from tests.support.library import Library, chapters
+
+
+def test_chapters_that_are_named_are_shown_deleted_and_emptied(
+    library: Library, service: SyncService, database: SqlClient, tables: Tables
+) -> None:
+    library.write("emma", chapters(5))
+    service.sync_all_novels()
+    library.write("emma", chapters(4))
+    service.sync_all_novels()
+    published, gone = str(tables.ids("emma")["Chapter 2"]), str(tables.rows("select max(id) from chapters")[0][0])
+    named = PurgeSelection(chapters=[published, gone, "emma"])
+    shown = database.removed(named)
+    assert (shown.novels, shown.chapters, shown.unknown) == (0, 2, ["emma"])
+    assert shown.published == [PublishedChapter(published, "Chapter 2", "emma")]
+
+    assert list(database.purge(named, shown.before)) == [Purged(0, 1)], "only what readers do not see"
+    emptied = PurgeSelection(chapters=[published], blank=True)
+    assert list(database.purge(emptied, shown.before, published=True)) == [Purged(0, 1)]
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 3", "Chapter 4"]
+    assert tables.rows("select title, content, url from chapters where removed_at is not null") == [("", "", "")]
+    assert database.removed(emptied).chapters == 0
+    assert database.removed(PurgeSelection("emma")).chapters == 1
