@@ -56,13 +56,16 @@ $$;
 -- commits, and a reader who has seen one entry has missed none before it.
 create or replace function novelsync.append_changes(p_run uuid, p_changes novelsync.chapter_change[]) returns void
 language plpgsql security invoker set search_path = '' as $$
+declare
+  v_now timestamptz; -- one for all that is written together
 begin
   if coalesce(cardinality(p_changes), 0) = 0 then
     return;
   end if;
   perform pg_advisory_xact_lock(4061789025113);
-  insert into public.chapter_changes (novel_id, chapter_id, kind, fields, chapter_count, run_id)
-  select c.novel_id, c.chapter_id, c.kind, c.fields, c.chapter_count, p_run
+  v_now := clock_timestamp();
+  insert into public.chapter_changes (novel_id, chapter_id, kind, fields, chapter_count, run_id, changed_at)
+  select c.novel_id, c.chapter_id, c.kind, c.fields, c.chapter_count, p_run, v_now
   from unnest(p_changes) with ordinality as c(novel_id, chapter_id, kind, fields, chapter_count, place)
   order by c.chapter_id is not null, c.place;
 end

@@ -168,7 +168,7 @@ begin
         from (
           select * from public.chapter_changes x where x.novel_id = v_file.novel_id
           order by x.id desc limit 5000) x
-        group by x.run_id, date_trunc('second', x.changed_at)
+        group by x.run_id, x.changed_at
         order by last desc limit v_request.changes) g)));
 end
 $$;
