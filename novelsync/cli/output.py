@@ -212,7 +212,8 @@ def print_removed(removed: Removed, *, blank: bool) -> None:
         out.print(f"there are no removed rows {'with anything left to empty' if blank else 'to delete'}")
         return
     novels, chapters = counted(removed.novels, "novel"), counted(removed.chapters, "chapter")
-    out.print(f"{'to empty' if blank else 'removed'}: {novels}, {chapters}, {removed.bytes / 1e6:,.1f} MB of text")
+    what = "to empty" if blank else "to delete" if removed.published else "removed"
+    out.print(f"{what}: {novels}, {chapters}, {removed.bytes / 1e6:,.1f} MB of text")
     for chapter in removed.published:
         named = f"{chapter.id} {quoted(chapter.title)} of {chapter.slug}"
         out.print(f"[yellow]![/] readers see chapter {escape(named)}")

@@ -84,7 +84,7 @@ def test_the_history_has_the_runs_or_one_novels_changes(run: Run, known: Library
     assert "4 novels: 3 new" in runs[1]
     assert "partial" in runs[0]
     assert len(json.loads(run("history", "--json").out)["runs"]) == 2
-    known.write("evelina", [*chapters(2), chapter(3)])
+    known.write("evelina", [*chapters(2), chapter(3)], author="Frances Burney")
     run("sync", "-q", "--slug", "evelina")
     changes = run("history", "evelina").out.splitlines()
     assert "chapters 1 changed; novel: author" in changes[0]
