@@ -9,7 +9,7 @@ from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
-from novelsync.models.status import Alert, DatabaseStatus, ProblemPage, Schedule, ServerInfo, Verdict
+from novelsync.models.status import Alert, DatabaseStatus, NoticeBatch, ProblemPage, Schedule, ServerInfo, Verdict
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
@@ -252,6 +252,37 @@ class AlertReceiver(Protocol):
         """Returns once it was taken, within seconds. Raises `ReceiverUnavailable`."""
 
 
+class NoticeReceiver(Protocol):
+    """Who is told of every change that readers see."""
+
+    @property
+    def name(self) -> str:
+        """Which one this is, to be shown to people; without secrets."""
+
+    @property
+    def id(self) -> str:
+        """The same for the same receiver, in every process; it betrays nothing."""
+
+    def deliver(self, message_id: str, document: Mapping[str, Any]) -> None:
+        """Returns once it was taken, within seconds. Raises `ReceiverUnavailable`. The same id: it is sent again."""
+
+
+class NoticeRecord(Protocol):
+    """How far the change feed has been delivered, as the database remembers it, to each receiver."""
+
+    def take_notices(
+        self, receiver: NoticeReceiver, claim: str, *, known_for: float, seconds: float, most: int
+    ) -> NoticeBatch:
+        """
+        Claims the next changes that this receiver has not taken, in order; for so many ``seconds`` nobody else does.
+
+        ``known_for``: seconds; a receiver that is new begins with what changed since then. ``most``: changes.
+        """
+
+    def notices_taken(self, receiver: NoticeReceiver, claim: str, upto: int, failure: str | None) -> None:
+        """Records that the batch was taken; or else (``failure``) why not, and then it is claimed again, but later."""
+
+
 class Messages(Protocol):
     """The messages by which a run gives novels to other processes, as the database remembers them."""
 
@@ -272,7 +303,7 @@ class Messages(Protocol):
         """All answers to the run's messages."""
 
 
-class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, Messages, Protocol):
+class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, NoticeRecord, Messages, Protocol):
     """
     The site's tables and NovelSync's bookkeeping, for every purpose.
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from novelsync.contracts import NoticeReceiver
 from novelsync.database.functions import (
     ALERT_TOLD,
     ANSWER,
@@ -29,6 +30,7 @@ from novelsync.database.functions import (
     KNOWN_NOVELS,
     MARK_MISSING,
     NOTE_VERDICT,
+    NOTICES_TAKEN,
     NOVELS_WITH,
     NOVELS_WITH_TEXTS,
     OPEN_PROBLEMS,
@@ -41,6 +43,7 @@ from novelsync.database.functions import (
     SERVER_INFO,
     STAGE,
     STATUS,
+    TAKE_NOTICES,
     TEXTS,
     WRITE,
     SqlFunction,
@@ -67,6 +70,7 @@ from novelsync.models.status import (
     FinishedRun,
     ListedProblem,
     Metrics,
+    NoticeBatch,
     ProblemPage,
     RunInFlight,
     RunSummary,
@@ -279,6 +283,18 @@ class SqlClient:
 
     def alert_told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
         self._call(ALERT_TOLD, {"id": alert.id, "claim": claim, "told": told, "pause": pause})
+
+    # Notices ----------------------------------------------------------------------
+
+    def take_notices(
+        self, receiver: NoticeReceiver, claim: str, *, known_for: float, seconds: float, most: int
+    ) -> NoticeBatch:
+        request: dict[str, Any] = {"receiver": receiver.id, "name": receiver.name, "claim": claim}
+        request |= {"known_for": known_for, "seconds": seconds, "most": most}
+        return msgspec.convert(self._call(TAKE_NOTICES, request), NoticeBatch)
+
+    def notices_taken(self, receiver: NoticeReceiver, claim: str, upto: int, failure: str | None) -> None:
+        self._call(NOTICES_TAKEN, {"receiver": receiver.id, "claim": claim, "upto": upto, "failure": failure})
 
     # Writing --------------------------------------------------------------------
 

@@ -131,6 +131,10 @@ begin
       from novelsync.lease l
       where v_request.kind = 'held' and l.held_removals is not null
       union all
+      select '', u.message, novelsync.undelivered_hint(), null
+      from novelsync.undelivered() as u(message)
+      where v_request.kind = 'undelivered' and u.message is not null
+      union all
       select f.slug, '', '', f.missing_since
       from novelsync.files f
       where v_request.kind = 'missing' and f.missing_since is not null and f.removed_at is null and f.novel_id is not null)
