@@ -126,14 +126,15 @@ class Novels(Protocol):
         """Slugs of the published novels that have texts of these hashes; of a text that very many have, only some."""
 
     def find_renames(
-        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = (), *, taken_by: str | None = None
     ) -> Sequence[tuple[str, str]]:
         """
         Which novels may be stored under another slug: pairs of slug and former slug, the likeliest first.
 
         ``novels``: as read, and none of them is what is stored under its own slug; None: those that were stored lately,
         in a later run than one that is missing, and the former slugs are those of missing ones.
-        ``missing``: slugs that count as missing besides those that are marked so.
+        ``missing``: slugs that count as missing besides those that are marked so. ``taken_by``: a run that hands its
+        novels out (`Messages.hand_out`); the former slugs that it knows of belong to others.
         What was removed counts only if that was lately: `public.novelsync_find_renames` says how long ago. Empty if it
         would take too long.
         """
@@ -286,10 +287,11 @@ class NoticeRecord(Protocol):
 class Messages(Protocol):
     """The messages by which a run gives novels to other processes, as the database remembers them."""
 
-    def hand_out(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
+    def hand_out(self, run_id: str, slugs: Sequence[str], *, formers: Sequence[str] = (), close: bool = False) -> int:
         """
         Remembers a message for each of these novels; returns how many messages of the run have no answer yet.
 
+        ``formers``: slugs that novels of this run had before; see `RunContext.by_message`.
         ``close``: withdraws those without an answer, so that nothing more is written for them.
         """
 

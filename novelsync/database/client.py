@@ -235,14 +235,15 @@ class SqlClient:
         return {bytes.fromhex(each): frozenset(slugs) for each, slugs in found}
 
     def find_renames(
-        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = (), *, taken_by: str | None = None
     ) -> Sequence[tuple[str, str]]:
         given = novels and [
             {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
             for slug, novel in novels.items()
         ]
         parts = [given[n : n + ASKED_NOVELS] for n in range(0, len(given), ASKED_NOVELS)] if given else [None]
-        found = [self._call(FIND_RENAMES, {"novels": part, "missing": missing}) for part in parts]
+        asked = {"missing": missing, "taken_by": taken_by}
+        found = [self._call(FIND_RENAMES, {"novels": part, **asked}) for part in parts]
         return [(pair["slug"], pair["former"]) for pairs in found for pair in pairs]
 
     def open_problems(
@@ -397,8 +398,9 @@ class SqlClient:
 
     # Messages ---------------------------------------------------------------------
 
-    def hand_out(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
-        return int(self._call(HAND_OUT, {"run_id": run_id, "slugs": slugs, "close": close})["open"])
+    def hand_out(self, run_id: str, slugs: Sequence[str], *, formers: Sequence[str] = (), close: bool = False) -> int:
+        request = {"run_id": run_id, "slugs": slugs, "formers": formers, "close": close}
+        return int(self._call(HAND_OUT, request)["open"])
 
     def message_state(self, run_id: str, slug: str) -> MessageState:
         return MessageState(self._call(ANSWER, {"run_id": run_id, "slug": slug})["state"])

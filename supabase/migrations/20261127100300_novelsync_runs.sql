@@ -161,6 +161,7 @@ begin
   where finished_at is null and run_id <> v_request.run_id;
   insert into novelsync.runs (run_id, trigger) values (v_request.run_id, v_request.trigger) on conflict do nothing;
   delete from novelsync.messages where run_id <> v_request.run_id;
+  delete from novelsync.message_renames where run_id <> v_request.run_id;
   perform novelsync.discard_abandoned(v_request.run_id);
 
   v_quiet := not exists (select from novelsync.files where outside_at >= v_lease.digest_since)

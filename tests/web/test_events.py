@@ -61,7 +61,7 @@ def test_a_runs_message_is_told_from_a_notification() -> None:
     options = SyncOptions(accept=frozenset({"emma=4f1c2a0b", "anne"}), accept_removals=3, removals_shown="4f1c2a0b")
     sent = RunContext(RUN, options, {"emma": "anne", "x": "y"}).message("emma")
     options = SyncOptions(accept=frozenset({"emma=4f1c2a0b"}))
-    context = RunContext(RUN, options, {"emma": "anne"}, taken=frozenset({"anne", "y"}), by_message=True)
+    context = RunContext(RUN, options, {"emma": "anne"}, by_message=True)
     assert asked(PUBLISHED, message(msgspec.json.encode(sent))) == NovelMessage("emma", context)
 
 
