@@ -54,7 +54,7 @@ $$;
 -- nobody else may send), most (changes in a batch).
 -- Out: changes (null: nothing is to be sent now), upto (the last id of the batch), wait (seconds after which to ask again;
 -- null: there is no need to, because all is sent, or somebody else is at it, who also sends what has come meanwhile).
--- One call a second for each address, whoever makes it. All times are this database's.
+-- One call a second for each address, whoever makes it: the next one begins a second after the end of this one. All times are this database's.
 create or replace function public.novelsync_take_notices(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -120,6 +120,7 @@ begin
     update novelsync.receivers
     set position = v_request.upto, batch_end = nullif(batch_end, v_request.upto),
         failures = 0, failing_since = null, failure = null,
+        not_before = greatest(not_before, clock_timestamp() + interval '1 second'),
         claimed_until = case when claim = v_request.claim then '-infinity' else claimed_until end
     where id = v_request.receiver and position < v_request.upto;
   else
@@ -127,7 +128,7 @@ begin
     set failures = failures + 1, failing_since = coalesce(failing_since, clock_timestamp()), failure = v_request.failure,
         claimed_until = '-infinity',
         not_before = clock_timestamp() + make_interval(
-          secs => least(900, power(2, least(failures, 10))) * (0.5 + random() / 2))
+          secs => greatest(1, least(900, power(2, least(failures, 10))) * (0.5 + random() / 2)))
     where id = v_request.receiver and claim = v_request.claim and position < v_request.upto;
   end if;
   return '{}';
