@@ -56,7 +56,8 @@ Deploys NovelSync to Google Cloud, or brings what is deployed up to date, and ru
 Each flag with a value can come from the environment: DEPLOY_PROJECT, DEPLOY_REGION, DEPLOY_BUCKET, and so on; a
 repeatable one with a value per line.
 SUPABASE_URL and SUPABASE_SECRET_KEY come from the environment too, or are asked for; a key is never a flag. So does
-NOVELSYNC_ALERT_URL, a webhook (Slack's for instance) that is told of every change of the verdict.
+NOVELSYNC_ALERT_URL, a webhook (Slack's for instance) that is told of every change of the verdict; and so do
+NOVELSYNC_NOTIFY_URL, which is sent every change that readers see, and NOVELSYNC_NOTIFY_SECRET, which signs that.
 USAGE
 }
 
@@ -79,6 +80,7 @@ deploy() {
   make_bucket
   make_secret
   make_alert_secret
+  make_notify_secrets
   make_events
   deploy_functions
   take_events_away

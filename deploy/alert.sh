@@ -2,36 +2,61 @@
 # Who is told when something is wrong: a webhook, by the functions themselves; and an address, by an uptime check on the
 # status. That check is also what makes the functions look while nothing runs.
 
-# Sets $alert_version; empty: no webhook is told. What was stored once stays in use, as the key does.
-make_alert_secret() {
-  local list=(gcloud secrets versions list "$alert_secret" '--format=value(name.basename(),state)' "--project=$project")
-  local add=(gcloud secrets versions add "$alert_secret" --data-file=- '--format=value(name.basename())' "--project=$project")
-  local stored='' versions
-  alert_version=''
+# keep_secret NAME VALUE VARIABLE VERSION STEP ACCOUNT…: what the functions find in VARIABLE. Sets $answer to the version in
+# use; empty: there is none. What was stored once stays in use, as the key does. VERSION: as a dry run calls it.
+keep_secret() {
+  local kept=$1 value=$2 variable=$3 later=$4 heading=$5
+  shift 5
+  local list=(gcloud secrets versions list "$kept" '--format=value(name.basename(),state)' "--project=$project")
+  local add=(gcloud secrets versions add "$kept" --data-file=- '--format=value(name.basename())' "--project=$project")
+  local stored='' versions version=''
   if [ -n "$dry_run" ]; then
     show "${list[@]}"
   elif quietly "${list[@]}"; then
-    versions=$(enabled_versions) alert_version=${versions##*$'\n'}
+    versions=$(enabled_versions) version=${versions##*$'\n'}
   elif ! is_absent; then
     give_up "${list[@]}"
   fi
-  if [ -z "$alert_url" ]; then return; fi
-  step "Secret for the webhook"
-  create_secret "$alert_secret"
-  if [ -n "$dry_run" ]; then
-    # shellcheck disable=SC2016 # to be expanded by whoever runs that line
-    printf '%s < <(printf %%s "$NOVELSYNC_ALERT_URL")  # $ALERT_VERSION, if the address is another\n' "$(show "${add[@]}")"
-    alert_version="\$ALERT_VERSION"
-  else
-    if [ -n "$alert_version" ]; then
-      stored=$(gcloud secrets versions access "$alert_version" "--secret=$alert_secret" "--project=$project" 2>/dev/null </dev/null) || true
+  if [ -n "$value" ]; then
+    step "$heading"
+    create_secret "$kept"
+    if [ -n "$dry_run" ]; then
+      # shellcheck disable=SC2016 # to be expanded by whoever runs that line
+      printf '%s < <(printf %%s "$%s")  # $%s, if it is another\n' "$(show "${add[@]}")" "$variable" "$later"
+      version="\$$later"
+    else
+      if [ -n "$version" ]; then
+        stored=$(gcloud secrets versions access "$version" "--secret=$kept" "--project=$project" 2>/dev/null </dev/null) || true
+      fi
+      if [ "$stored" != "$value" ]; then
+        printf %s "$value" | "${add[@]}" >"$scratch/out" 2>"$scratch/err" || give_up "${add[@]}"
+        version=$(cat "$scratch/out")
+      fi
     fi
-    if [ "$stored" != "$alert_url" ]; then
-      printf %s "$alert_url" | "${add[@]}" >"$scratch/out" 2>"$scratch/err" || give_up "${add[@]}"
-      alert_version=$(cat "$scratch/out")
-    fi
+    let_read "$kept" "$@"
   fi
-  let_read "$alert_secret" "$sync_account" "$status_account"
+  answer=$version
+}
+
+# Sets $alert_version; empty: no webhook is told of the verdict.
+make_alert_secret() {
+  keep_secret "$alert_secret" "$alert_url" NOVELSYNC_ALERT_URL ALERT_VERSION "Secret for the webhook" \
+    "$sync_account" "$status_account"
+  alert_version=$answer
+}
+
+# Sets $notify_versions, as a function is given them; empty: nobody is told of changes.
+make_notify_secrets() {
+  local senders=("$sync_account") signs
+  if [ -n "$events$fanout" ]; then senders+=("$events_account"); fi
+  keep_secret "$notify_secret_secret" "$notify_secret" NOVELSYNC_NOTIFY_SECRET NOTIFY_SECRET_VERSION \
+    "Secret that signs notices" "${senders[@]}"
+  signs=$answer notify_versions=''
+  keep_secret "$notify_url_secret" "$notify_url" NOVELSYNC_NOTIFY_URL NOTIFY_URL_VERSION "Secret for where notices go" \
+    "${senders[@]}"
+  if [ -n "$answer" ] && [ -n "$signs" ]; then
+    notify_versions="NOVELSYNC_NOTIFY_SECRET=$notify_secret_secret:$signs,NOVELSYNC_NOTIFY_URL=$notify_url_secret:$answer"
+  fi
 }
 
 find_uptime_check() {

@@ -7,8 +7,8 @@ parse() {
   alert=${DEPLOY_ALERT:-} instances=${DEPLOY_INSTANCES:-10}
   settings=() viewers=()
   url=${SUPABASE_URL:-} key=${SUPABASE_SECRET_KEY:-${SUPABASE_SERVICE_ROLE_KEY:-}}
-  alert_url=${NOVELSYNC_ALERT_URL:-}
-  unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY NOVELSYNC_ALERT_URL # what is started here does not find it in its environment
+  alert_url=${NOVELSYNC_ALERT_URL:-} notify_url=${NOVELSYNC_NOTIFY_URL:-} notify_secret=${NOVELSYNC_NOTIFY_SECRET:-}
+  unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY NOVELSYNC_ALERT_URL NOVELSYNC_NOTIFY_URL NOVELSYNC_NOTIFY_SECRET # what is started here does not find it in its environment
   events='' fanout='' rotate='' dry_run='' delete='' yes='' remark=''
   local flag value
   while IFS= read -r value; do [ -z "$value" ] || settings+=("$value"); done <<<"${DEPLOY_SET:-}"
@@ -76,6 +76,13 @@ check_flags() {
   # Not shown: whoever has it can write there.
   [ -z "$alert_url" ] || matches "$alert_url" 'https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?][!-~]*)?' ||
     misused "NOVELSYNC_ALERT_URL is not an address that begins with https://"
+  local address='https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?][!-+.-~-]*)?' secret_='whsec_[A-Za-z0-9+/]{32,86}={0,2}'
+  [ -z "$notify_url" ] || matches "$notify_url" "$address(, *$address)*" ||
+    misused "NOVELSYNC_NOTIFY_URL is not an address that begins with https://, nor several with commas between them"
+  [ -z "$notify_secret" ] || matches "$notify_secret" "$secret_(, *$secret_)*" ||
+    misused "NOVELSYNC_NOTIFY_SECRET is not whsec_ and what \`openssl rand -base64 32\` prints"
+  [ -z "$notify_url" ] || [ -n "$notify_secret" ] ||
+    misused "NOVELSYNC_NOTIFY_URL is set and NOVELSYNC_NOTIFY_SECRET, which signs, is not: whsec_ and what \`openssl rand -base64 32\` prints"
   for viewer in ${viewers[@]+"${viewers[@]}"}; do
     matches "$viewer" '(user|group|serviceAccount|domain):[^ ]+' ||
       misused "--viewer is '$viewer': user:ann@example.com, group:…, serviceAccount:… or domain:… is meant; the page is not for all the world"
@@ -87,7 +94,7 @@ check_flags() {
 
 check_setting() {
   case $1 in
-    NOVELSYNC_STORAGE | NOVELSYNC_SCHEDULER_JOB | NOVELSYNC_FANOUT_TOPIC | GOOGLE_CLOUD_PROJECT | SUPABASE_* | DATABASE_URL | NOVELSYNC_ALERT_URL)
+    NOVELSYNC_STORAGE | NOVELSYNC_SCHEDULER_JOB | NOVELSYNC_FANOUT_TOPIC | GOOGLE_CLOUD_PROJECT | SUPABASE_* | DATABASE_URL | NOVELSYNC_ALERT_URL | NOVELSYNC_NOTIFY_*)
       misused "--set $1: deploy.sh sets it, or keeps it out, itself"
       ;;
   esac
@@ -109,6 +116,7 @@ check_setting() {
 name_everything() {
   sync_function=$name-sync status_function=$name-status events_function=$name-events
   job=$name-hourly secret=$name-supabase-key alert_secret=$name-alert-url
+  notify_url_secret=$name-notify-url notify_secret_secret=$name-notify-secret
   job_path=projects/$project/locations/$region/jobs/$job
   topic=$name-novels push_subscription=$name-novels-push
   dead_topic=$name-novels-dead # and its subscription

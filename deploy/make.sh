@@ -132,6 +132,8 @@ deploy_function() {
   if [ -n "$alert_version" ] && [ "$entry_point" != novel_changed ]; then
     secrets="$secrets,NOVELSYNC_ALERT_URL=$alert_secret:$alert_version"
   fi
+  # And the one that shows the status changes nothing.
+  if [ -n "$notify_versions" ] && [ "$entry_point" != status ]; then secrets="$secrets,$notify_versions"; fi
   # A build takes minutes, and its log may have any words: not ten times.
   patience=3 run_patiently gcloud functions deploy "$function" --gen2 "--region=$region" "--runtime=$RUNTIME" --source=. \
     "--entry-point=$entry_point" --trigger-http --no-allow-unauthenticated "$@" --ingress-settings=all --cpu=1 \

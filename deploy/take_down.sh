@@ -11,6 +11,8 @@ each_thing() {
   each_part_of_events "$visit"
   "$visit" "the secret $secret, with the key in it" secrets "$secret" "--project=$project"
   "$visit" "the secret $alert_secret, with the webhook's address in it" secrets "$alert_secret" "--project=$project"
+  "$visit" "the secret $notify_url_secret, with the addresses that notices go to" secrets "$notify_url_secret" "--project=$project"
+  "$visit" "the secret $notify_secret_secret, which signs notices" secrets "$notify_secret_secret" "--project=$project"
   for address in "$sync_account" "$status_account" "$events_account" "$caller_account" "$build_account"; do
     "$visit" "the service account $address" "iam service-accounts" "$address" "--project=$project"
   done

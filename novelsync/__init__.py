@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from novelsync.contracts import Database as Database
     from novelsync.contracts import Desk as Desk
     from novelsync.contracts import Messages as Messages
+    from novelsync.contracts import NoticeReceiver as NoticeReceiver
+    from novelsync.contracts import NoticeRecord as NoticeRecord
     from novelsync.contracts import Novels as Novels
     from novelsync.contracts import Publisher as Publisher
     from novelsync.contracts import RemovedRows as RemovedRows
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from novelsync.errors import WriteRejected as WriteRejected
     from novelsync.models.report import Report as Report
     from novelsync.models.run import SyncOptions as SyncOptions
+    from novelsync.notice_service import NoticeService as NoticeService
     from novelsync.scheduler_service import SchedulerService as SchedulerService
     from novelsync.settings import Settings as Settings
     from novelsync.settings import load_settings as load_settings
@@ -67,7 +70,7 @@ _NAMES: Final = {
             "Scheduler",
             "StatusSource",
         ),
-        *("Storage", "SyncDatabase", "VerdictRecord"),
+        *("NoticeReceiver", "NoticeRecord", "Storage", "SyncDatabase", "VerdictRecord"),
     ),
     "errors": (
         *("BookRefused", "ConfigurationError", "DatabaseNotReady", "DatabaseUnavailable", "LeaseLost"),
@@ -77,6 +80,7 @@ _NAMES: Final = {
     ),
     "models.report": ("Report",),
     "models.run": ("SyncOptions",),
+    "notice_service": ("NoticeService",),
     "scheduler_service": ("SchedulerService",),
     "settings": ("Settings", "load_settings"),
     "status_service": ("StatusService",),

@@ -11,7 +11,16 @@ from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
-from novelsync.models.status import Alert, DatabaseStatus, ProblemPage, RunSummary, Schedule, ServerInfo, Verdict
+from novelsync.models.status import (
+    Alert,
+    DatabaseStatus,
+    NoticeBatch,
+    ProblemPage,
+    RunSummary,
+    Schedule,
+    ServerInfo,
+    Verdict,
+)
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Purged, PurgeSelection, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
@@ -131,14 +140,15 @@ class Novels(Protocol):
         """Slugs of the published novels that have texts of these hashes; of a text that very many have, only some."""
 
     def find_renames(
-        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = (), *, taken_by: str | None = None
     ) -> Sequence[tuple[str, str]]:
         """
         Which novels may be stored under another slug: pairs of slug and former slug, the likeliest first.
 
         ``novels``: as read, and none of them is what is stored under its own slug; None: those that were stored lately,
         in a later run than one that is missing, and the former slugs are those of missing ones.
-        ``missing``: slugs that count as missing besides those that are marked so.
+        ``missing``: slugs that count as missing besides those that are marked so. ``taken_by``: a run that hands its
+        novels out (`Messages.hand_out`); the former slugs that it knows of belong to others.
         What was removed counts only if that was lately: `public.novelsync_find_renames` says how long ago. Empty if it
         would take too long.
         """
@@ -274,13 +284,45 @@ class AlertReceiver(Protocol):
         """Returns once it was taken, within seconds. Raises `ReceiverUnavailable`."""
 
 
+class NoticeReceiver(Protocol):
+    """Who is told of every change that readers see."""
+
+    @property
+    def name(self) -> str:
+        """Which one this is, to be shown to people; without secrets."""
+
+    @property
+    def id(self) -> str:
+        """The same for the same receiver, in every process; it betrays nothing."""
+
+    def deliver(self, message_id: str, document: Mapping[str, Any]) -> None:
+        """Returns once it was taken, within seconds. Raises `ReceiverUnavailable`. The same id: it is sent again."""
+
+
+class NoticeRecord(Protocol):
+    """How far the change feed has been delivered, as the database remembers it, to each receiver."""
+
+    def take_notices(
+        self, receiver: NoticeReceiver, claim: str, *, known_for: float, seconds: float, most: int
+    ) -> NoticeBatch:
+        """
+        Claims the next changes that this receiver has not taken, in order; for so many ``seconds`` nobody else does.
+
+        ``known_for``: seconds; a receiver that is new begins with what changed since then. ``most``: changes.
+        """
+
+    def notices_taken(self, receiver: NoticeReceiver, claim: str, upto: int, failure: str | None) -> None:
+        """Records that the batch was taken; or else (``failure``) why not, and then it is claimed again, but later."""
+
+
 class Messages(Protocol):
     """The messages by which a run gives novels to other processes, as the database remembers them."""
 
-    def hand_out(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
+    def hand_out(self, run_id: str, slugs: Sequence[str], *, formers: Sequence[str] = (), close: bool = False) -> int:
         """
         Remembers a message for each of these novels; returns how many messages of the run have no answer yet.
 
+        ``formers``: slugs that novels of this run had before; see `RunContext.by_message`.
         ``close``: withdraws those without an answer, so that nothing more is written for them.
         """
 
@@ -294,7 +336,7 @@ class Messages(Protocol):
         """All answers to the run's messages."""
 
 
-class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, Messages, Protocol):
+class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, NoticeRecord, Messages, Protocol):
     """
     The site's tables and NovelSync's bookkeeping, for every purpose.
 

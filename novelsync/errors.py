@@ -67,7 +67,7 @@ class PublisherUnavailable(Unavailable):
 
 
 class ReceiverUnavailable(Unavailable):
-    """Whoever is to be told of a change of the verdict did not take it."""
+    """Whoever is to be told of a change, of the verdict or of the tables, did not take it."""
 
 
 class RunInProgress(NovelSyncError):

@@ -2,6 +2,7 @@
 
 import os
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,6 +191,16 @@ class Settings(FileSettings):
         validation_alias="NOVELSYNC_ALERT_URL",
         description="A webhook, Slack's for instance, that is told of every change of the verdict. A secret.",
     )
+    notify_secret: SecretStr | None = Field(
+        None,
+        validation_alias="NOVELSYNC_NOTIFY_SECRET",
+        description="Signs what `NOVELSYNC_NOTIFY_URL` is sent: `whsec_…`; by commas, the new and the old one.",
+    )
+    notify_url: SecretStr | None = Field(
+        None,
+        validation_alias="NOVELSYNC_NOTIFY_URL",
+        description="Addresses, by commas, that are sent every change readers see. Secrets, like those that sign.",
+    )
     metrics: bool = Field(
         False, validation_alias="NOVELSYNC_METRICS", description="`1`: `GET /metrics` answers, for Prometheus."
     )
@@ -258,13 +269,28 @@ class Settings(FileSettings):
     @field_validator("alert_url")
     @classmethod
     def _check_alert_url(cls, url: SecretStr | None) -> SecretStr | None:
+        return url and SecretStr(_web_address(url.get_secret_value()))
+
+    @field_validator("notify_secret")
+    @classmethod
+    def _check_notify_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        for each in _by_commas(secret):
+            try:
+                key = b64decode(each.removeprefix("whsec_"), validate=True)
+            except ValueError:
+                key = b""
+            if not each.startswith("whsec_") or not 24 <= len(key) <= 64:
+                raise ValueError("it must be whsec_ and 24 to 64 bytes in base64, as of `openssl rand -base64 32`")
+        return secret
+
+    @field_validator("notify_url")
+    @classmethod
+    def _check_notify_url(cls, url: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
         if url is None:
             return None
-        plain = url.get_secret_value().strip()
-        local = r"http://(localhost|127\.0\.0\.1|\[::1\])"
-        if not re.fullmatch(rf"(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|{local})(:\d{{1,5}})?([/?][!-~]*)?", plain):
-            raise ValueError("it must be https://…, or http://localhost…")
-        return SecretStr(plain)
+        if others.data.get("notify_secret", "wrong") is None:
+            raise ValueError("it is set and NOVELSYNC_NOTIFY_SECRET is not, which signs what is sent there")
+        return SecretStr(",".join(dict.fromkeys(_web_address(each) for each in _by_commas(url))))
 
     @property
     def shown(self) -> list[tuple[str, str, bool]]:
@@ -288,6 +314,14 @@ class Settings(FileSettings):
         return [str(alias.choices[0] if isinstance(alias, AliasChoices) else alias) for alias in given]
 
     @property
+    def notify_urls(self) -> list[str]:
+        return _by_commas(self.notify_url)
+
+    @property
+    def notify_secrets(self) -> list[str]:
+        return _by_commas(self.notify_secret)
+
+    @property
     def in_cloud(self) -> bool:
         return self.cloud_service is not None
 
@@ -305,8 +339,24 @@ class Settings(FileSettings):
         return self.log_format or ("json" if self.in_cloud else "text")
 
 
+def _web_address(written: str) -> str:
+    """The address of a webhook. Raises `ValueError`, which does not show it."""
+    plain = written.strip()
+    local = r"http://(localhost|127\.0\.0\.1|\[::1\])"
+    if not re.fullmatch(rf"(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|{local})(:\d{{1,5}})?([/?][!-~]*)?", plain):
+        raise ValueError("it must be https://…, or http://localhost…")
+    return plain
+
+
+def _by_commas(secret: SecretStr | None) -> list[str]:
+    return [each.strip() for each in secret.get_secret_value().split(",") if each.strip()] if secret else []
+
+
 _NEVER_SHOWN = frozenset(
-    {"SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL", "NOVELSYNC_ALERT_URL"}
+    {
+        *("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"),
+        *("NOVELSYNC_ALERT_URL", "NOVELSYNC_NOTIFY_URL", "NOVELSYNC_NOTIFY_SECRET"),
+    }
 )
 """Settings whose values no message shows. A wrong SUPABASE_URL may turn out to be a key."""
 

@@ -120,7 +120,7 @@ class SyncService:
         """
         ``executor``: None for threads of this process. ``stopped``: the event that `stop` sets; others may wait for it.
 
-        ``after_run``: called once the report of a whole run is stored.
+        ``after_run``: called once the report of a whole run is stored, or some novels are synced outside of runs.
         ``dry_run``: the database writes nothing, and reports say so.
         """
         self._storage = storage
@@ -232,7 +232,9 @@ class SyncService:
                 found = replace(found, open_problems=self._database.open_problems(slugs))
             except NovelSyncError as error:
                 found = replace(found, error=error)
-            return self._report(run, found)
+            report = self._report(run, found)
+            self._after_run()
+            return report
 
     def dry_run(
         self,

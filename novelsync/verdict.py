@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from novelsync.errors import NovelSyncError
+from novelsync.models.problems import ProblemKind
 from novelsync.models.report import timestamp
 from novelsync.models.results import Outcome
 from novelsync.models.source import BOOK_FILE
@@ -101,6 +102,7 @@ def _waiting(stored: DatabaseStatus, database_limit: int | None) -> Iterator[str
     """What waits for a person, besides what the last run says."""
     open_problems = {"refused": stored.open_problems.counts.get("refused", 0), "held": stored.open_problems.held}
     yield from (f"novels {kind}: {count}" for kind, count in open_problems.items() if count)
+    yield from (each.message for each in stored.open_problems.problems if each.kind is ProblemKind.UNDELIVERED)
     if blank := stored.open_problems.blank:
         yield f"novels without any text: {blank}"
     deferred = [run.report.novels.deferred if run.report else 0 for run in stored.last_runs]

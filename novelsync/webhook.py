@@ -1,15 +1,19 @@
 """
-Tells an address on the web of alerts: one POST of a JSON document, in the form that Slack's incoming webhooks take.
+Sends documents to addresses on the web, each as one POST: alerts, and notices, which are signed.
 
 Follows no redirect, uses no proxy, and connects only to addresses that it has checked itself.
 """
 
+import hmac
 import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -25,44 +29,82 @@ SECONDS: Final = 5.0
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """Hosts that may be told without TLS, because nothing leaves the machine."""
 
-_HINT: Final = "it is tried again at the next run or status check; is NOVELSYNC_ALERT_URL still right?"
-
 
 class Webhook:
     """A `novelsync.contracts.AlertReceiver` over HTTP."""
 
-    def __init__(self, url: str, *, seconds: float = SECONDS) -> None:
-        """``url``: a secret as a whole, because whoever has it can write there."""
+    def __init__(self, url: str, *, seconds: float = SECONDS, setting: str = "NOVELSYNC_ALERT_URL") -> None:
+        """``url``: a secret as a whole, because whoever has it can write there. ``setting``: where it was written."""
         self._url = urlsplit(url)
         self._seconds = seconds
+        self._setting = setting
         self.name = f"{self._url.scheme}://{self._url.netloc}/…"
 
     def send(self, document: Mapping[str, Any]) -> None:
+        self.post(msgspec.json.encode(document), {})
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Sends this JSON with these headers besides its own. Raises `ReceiverUnavailable`."""
+        hint = f"it is tried again later; is {self._setting} still right?"
         # In a thread, because neither looking a name up nor an answer byte by byte ends by itself.
-        post = _Post(self._url, msgspec.json.encode(document), self._seconds)
+        post = _Post(self._url, body, headers, self._seconds, self._setting)
         post.start()
         post.join(self._seconds)
         if post.is_alive():
             post.break_off()
-            raise ReceiverUnavailable(f"{self.name} did not answer within {self._seconds:g} seconds", _HINT)
+            raise ReceiverUnavailable(f"{self.name} did not answer within {self._seconds:g} seconds", hint)
         if isinstance(post.failure, NovelSyncError):
             raise post.failure
         if post.failure:
             said = one_line(str(post.failure) or type(post.failure).__name__)
-            raise ReceiverUnavailable(f"{self.name} cannot be told: {said}", _HINT) from post.failure
+            raise ReceiverUnavailable(f"{self.name} cannot be told: {said}", hint) from post.failure
         if 300 <= post.status < 400:
             message = f"{self.name} answers with a redirect ({post.status}), which is not followed"
-            raise ReceiverUnavailable(message, "set NOVELSYNC_ALERT_URL to the address it leads to")
+            raise ReceiverUnavailable(message, f"set {self._setting} to the address it leads to")
         if post.status >= 400:
-            raise ReceiverUnavailable(f"{self.name} did not take an alert (status {post.status})", _HINT)
+            raise ReceiverUnavailable(f"{self.name} did not take it (status {post.status})", hint)
+
+
+class SignedWebhook:
+    """A `novelsync.contracts.NoticeReceiver` over HTTP, as https://www.standardwebhooks.com has it."""
+
+    def __init__(
+        self,
+        url: str,
+        secrets: Sequence[str],
+        *,
+        seconds: float = SECONDS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """``secrets``: each ``whsec_…``; the receiver accepts what is signed with one that it knows."""
+        self._webhook = Webhook(url, seconds=seconds, setting="NOVELSYNC_NOTIFY_URL")
+        self._keys = [b64decode(secret.removeprefix("whsec_")) for secret in secrets]
+        self._now = now
+        self.name = self._webhook.name
+        self.id = sha256(url.encode()).hexdigest()
+
+    def deliver(self, message_id: str, document: Mapping[str, Any]) -> None:
+        body, at = msgspec.json.encode(document), str(int(self._now()))
+        signatures = " ".join(signature(key, message_id, at, body) for key in self._keys)
+        self._webhook.post(body, {"webhook-id": message_id, "webhook-timestamp": at, "webhook-signature": signatures})
+
+
+def signature(key: bytes, message_id: str, at: str, body: bytes) -> str:
+    """``at``: in seconds since 1970. Of the time too, so that nobody can send later again what he has overheard."""
+    return f"v1,{b64encode(hmac.digest(key, f'{message_id}.{at}.'.encode() + body, 'sha256')).decode()}"
 
 
 class _Post(threading.Thread):
     """One request. Ends with a ``status`` or a ``failure``."""
 
-    def __init__(self, url: SplitResult, body: bytes, seconds: float) -> None:
-        super().__init__(name="alert", daemon=True)
-        self._url, self._body, self._seconds = url, body, seconds
+    def __init__(self, url: SplitResult, body: bytes, headers: Mapping[str, str], seconds: float, setting: str) -> None:
+        super().__init__(name="webhook", daemon=True)
+        self._url, self._body, self._seconds, self._setting = url, body, seconds, setting
+        self._headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "NovelSync",
+            **headers,
+        }
         self._socket: socket.socket | None = None
         self.status = 0
         self.failure: Exception | None = None
@@ -84,28 +126,27 @@ class _Post(threading.Thread):
         kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
         connection = kind(host, self._url.port, timeout=self._seconds)
         # Connected here, so that the address that is used is the one that was checked.
-        self._socket = connected = _connect(host, connection.port, self._seconds)
+        self._socket = connected = _connect(host, connection.port, self._seconds, self._setting)
         try:
             if tls:
                 self._socket = connected = ssl.create_default_context().wrap_socket(connected, server_hostname=host)
             connection.sock = connected
             target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-            headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "NovelSync"}
-            connection.request("POST", target, self._body, headers)
+            connection.request("POST", target, self._body, self._headers)
             return connection.getresponse().status
         finally:
             connection.close()
             connected.close()
 
 
-def _connect(host: str, port: int, seconds: float) -> socket.socket:
+def _connect(host: str, port: int, seconds: float, setting: str) -> socket.socket:
     found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     # An address that was written down was meant; a name may lead anywhere, and later elsewhere.
     if not (host in LOCAL or _is_address(host)):
         for address in found:
             if not _is_public(address):
                 message = f"{host} leads to {address}, which is not a public address, and is not told"
-                raise ReceiverUnavailable(message, "if it is meant, put that address itself into NOVELSYNC_ALERT_URL")
+                raise ReceiverUnavailable(message, f"if it is meant, put that address itself into {setting}")
     for address in found[:-1]:
         try:
             return socket.create_connection((address, port), seconds)

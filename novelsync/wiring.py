@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from novelsync.alert_service import AlertService
-from novelsync.contracts import AlertReceiver, Database, Messages, Scheduler, Storage
+from novelsync.contracts import AlertReceiver, Database, Messages, NoticeReceiver, Scheduler, Storage
 from novelsync.database.client import SqlClient
 from novelsync.database.transports import Transport
 from novelsync.errors import ConfigurationError, StorageUnavailable
 from novelsync.held_service import HeldService
+from novelsync.notice_service import RUN_SECONDS, NoticeService
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import DEFAULT_STORAGE, Settings, load_settings
@@ -36,6 +37,7 @@ class Parts:
     scheduler_service: SchedulerService
     alert_service: AlertService
     held_service: HeldService
+    notice_service: NoticeService
 
 
 @contextmanager
@@ -52,13 +54,19 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
     storage = open_storage(settings.storage)
     stopped = threading.Event()
     with open_database(settings, stopped) as database:
+        notices = NoticeService(database, open_notice_receivers(settings), stopped=stopped)
+
+        def after_run() -> None:
+            alerts.look()
+            notices.send(RUN_SECONDS)
+
         service = SyncService(
             storage,
             database,
             SyncConfig(settings.workers, settings.max_file_bytes, settings.limits, settings.effective_time_budget),
             executor=open_executor(settings, database),
             stopped=stopped,
-            after_run=lambda: alerts.look(),  # noqa: PLW0108 — made further down
+            after_run=after_run,
         )
         with open_scheduler(settings, service if serving else None) as scheduler:
             schedule = SchedulerService(scheduler, database)
@@ -73,7 +81,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
             )
             alerts = AlertService(status, database, open_receiver(settings), storage=storage.location)
             held = HeldService(storage, database, settings.max_file_bytes, settings.limits)
-            yield Parts(settings, storage, database, service, status, schedule, alerts, held)
+            yield Parts(settings, storage, database, service, status, schedule, alerts, held, notices)
 
 
 _of_this_process: Parts | None = None
@@ -163,11 +171,26 @@ def open_receiver(settings: Settings) -> AlertReceiver | None:
         return None
     from novelsync.webhook import Webhook
 
-    url = settings.alert_url.get_secret_value()
-    register_secret(url)
-    register_secret(urlsplit(url).path)
-    register_secret(urlsplit(url).query)
-    return Webhook(url)
+    return Webhook(_registered(settings.alert_url.get_secret_value()))
+
+
+def open_notice_receivers(settings: Settings) -> list[NoticeReceiver]:
+    """Who is told of every change that readers see."""
+    if not settings.notify_urls:
+        return []
+    from novelsync.webhook import SignedWebhook
+
+    for secret in settings.notify_secrets:
+        register_secret(secret)
+        register_secret(secret.removeprefix("whsec_"))
+    return [SignedWebhook(_registered(url), settings.notify_secrets) for url in settings.notify_urls]
+
+
+def _registered(url: str) -> str:
+    """The same, after all of it that is a secret was registered."""
+    for secret in (url, urlsplit(url).path, urlsplit(url).query):
+        register_secret(secret)
+    return url
 
 
 def open_executor(settings: Settings, messages: Messages) -> Executor | None:

@@ -148,7 +148,8 @@ def _emptied(url: str) -> bool:
         connection.execute(
             "delete from chapters; delete from novels; delete from novelsync.files; delete from novelsync.runs;"
             " delete from novelsync.staging; delete from novelsync.messages; delete from novelsync.lease;"
-            " delete from novelsync.alerts;"
+            " delete from novelsync.alerts; delete from novelsync.receivers;"
+            " delete from novelsync.message_renames;"
             " alter sequence novels_id_seq restart; alter sequence chapters_id_seq restart;"
             " alter sequence chapter_changes_id_seq restart;"
             " insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000')"

@@ -19,7 +19,7 @@ LAYERS: tuple[set[str], ...] = (
     {"running", "adoption", "convert"},
     {"sync_service", "scheduler_service", "held_service"},
     {"status_service"},
-    {"alert_service"},
+    {"alert_service", "notice_service"},
     {"wiring"},
     {"web", "cli"},
     {"__main__", "main"},

@@ -39,7 +39,7 @@ def test_a_name_for_this_machine_is_told(receiver: Receiver) -> None:
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
 def test_what_is_not_taken_is_unavailable_and_names_no_secret(receiver: Receiver, status: int) -> None:
     receiver.trouble = lambda: status
-    with pytest.raises(ReceiverUnavailable, match=rf"did not take an alert \(status {status}\)") as refused:
+    with pytest.raises(ReceiverUnavailable, match=rf"did not take it \(status {status}\)") as refused:
         Webhook(receiver.url).send({})
     assert "canary" not in refused.value.message + refused.value.hint
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from novelsync.contracts import NoticeReceiver
 from novelsync.database.desk import DeskClient, run_summary
 from novelsync.database.functions import (
     ALERT_TOLD,
@@ -30,6 +31,7 @@ from novelsync.database.functions import (
     KNOWN_NOVELS,
     MARK_MISSING,
     NOTE_VERDICT,
+    NOTICES_TAKEN,
     NOVELS_WITH,
     NOVELS_WITH_TEXTS,
     OPEN_PROBLEMS,
@@ -42,6 +44,7 @@ from novelsync.database.functions import (
     SERVER_INFO,
     STAGE,
     STATUS,
+    TAKE_NOTICES,
     TEXTS,
     WRITE,
     SqlFunction,
@@ -68,6 +71,7 @@ from novelsync.models.status import (
     FinishedRun,
     ListedProblem,
     Metrics,
+    NoticeBatch,
     ProblemPage,
     RunInFlight,
     ServerInfo,
@@ -235,14 +239,15 @@ class SqlClient:
         return {bytes.fromhex(each): frozenset(slugs) for each, slugs in found}
 
     def find_renames(
-        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = (), *, taken_by: str | None = None
     ) -> Sequence[tuple[str, str]]:
         given = novels and [
             {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
             for slug, novel in novels.items()
         ]
         parts = [given[n : n + ASKED_NOVELS] for n in range(0, len(given), ASKED_NOVELS)] if given else [None]
-        found = [self._call(FIND_RENAMES, {"novels": part, "missing": missing}) for part in parts]
+        asked = {"missing": missing, "taken_by": taken_by}
+        found = [self._call(FIND_RENAMES, {"novels": part, **asked}) for part in parts]
         return [(pair["slug"], pair["former"]) for pairs in found for pair in pairs]
 
     def open_problems(
@@ -283,6 +288,18 @@ class SqlClient:
 
     def alert_told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
         self._call(ALERT_TOLD, {"id": alert.id, "claim": claim, "told": told, "pause": pause})
+
+    # Notices ----------------------------------------------------------------------
+
+    def take_notices(
+        self, receiver: NoticeReceiver, claim: str, *, known_for: float, seconds: float, most: int
+    ) -> NoticeBatch:
+        request: dict[str, Any] = {"receiver": receiver.id, "name": receiver.name, "claim": claim}
+        request |= {"known_for": known_for, "seconds": seconds, "most": most}
+        return msgspec.convert(self._call(TAKE_NOTICES, request), NoticeBatch)
+
+    def notices_taken(self, receiver: NoticeReceiver, claim: str, upto: int, failure: str | None) -> None:
+        self._call(NOTICES_TAKEN, {"receiver": receiver.id, "claim": claim, "upto": upto, "failure": failure})
 
     # Writing --------------------------------------------------------------------
 
@@ -383,8 +400,9 @@ class SqlClient:
 
     # Messages ---------------------------------------------------------------------
 
-    def hand_out(self, run_id: str, slugs: Sequence[str], *, close: bool = False) -> int:
-        return int(self._call(HAND_OUT, {"run_id": run_id, "slugs": slugs, "close": close})["open"])
+    def hand_out(self, run_id: str, slugs: Sequence[str], *, formers: Sequence[str] = (), close: bool = False) -> int:
+        request = {"run_id": run_id, "slugs": slugs, "formers": formers, "close": close}
+        return int(self._call(HAND_OUT, request)["open"])
 
     def message_state(self, run_id: str, slug: str) -> MessageState:
         return MessageState(self._call(ANSWER, {"run_id": run_id, "slug": slug})["state"])

@@ -60,6 +60,10 @@ SERVER_INFO: Final = SqlFunction("novelsync_server_info", repeated=False)
 NOTE_VERDICT: Final = SqlFunction("novelsync_note_verdict", repeated=False)
 ALERT_TOLD: Final = SqlFunction("novelsync_alert_told")
 
+# A batch that nobody hears of is claimed again a few seconds later.
+TAKE_NOTICES: Final = SqlFunction("novelsync_take_notices", repeated=False)
+NOTICES_TAKEN: Final = SqlFunction("novelsync_notices_taken")
+
 REMOVED: Final = SqlFunction("novelsync_removed")
 # If the answer was lost, what that call deleted would be missing from the numbers that a person is shown.
 PURGE: Final = SqlFunction("novelsync_purge", repeated=False)

@@ -19,6 +19,8 @@ class ProblemKind(StrEnum):
     """Something that the storage lacks or has worse stays in the tables until somebody confirms the change."""
     REFUSED = "refused"
     """The file cannot be accepted; what is stored of the novel stays."""
+    UNDELIVERED = "undelivered"
+    """Somebody who is to be told of changes has taken no notice for an hour."""
     UNAVAILABLE = "unavailable"
     """A transient failure; the next run tries again."""
     WARNING = "warning"
@@ -28,8 +30,9 @@ class ProblemKind(StrEnum):
 SHARES: Final = {
     ProblemKind.HELD: 30,
     ProblemKind.REFUSED: 30,
+    ProblemKind.UNDELIVERED: 1,
     ProblemKind.UNAVAILABLE: 20,
-    ProblemKind.WARNING: 20,
+    ProblemKind.WARNING: 19,
 }
 """Of `SHOWN_PROBLEMS`, what is kept for each kind, so that none is crowded out by another."""
 

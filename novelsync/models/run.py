@@ -126,10 +126,12 @@ class RunContext:
     """Slug to former slug, for renames that the run found before it read any file."""
     nothing_stored: bool = False
     """The tables were empty when the run began, so no file is a novel that was stored under another name."""
-    taken: frozenset[str] = frozenset()
-    """Former slugs that the run has already found the novels of, so that no other novel gets them."""
     by_message: bool = False
-    """Each result is stored in the same transaction as its novel, because the run waits for it in another process."""
+    """
+    Each result is stored in the same transaction as its novel, because the run waits for it in another process.
+
+    The database knows which former slugs the run has already found the novels of, so that no other novel gets them.
+    """
 
     def message(self, slug: str) -> "NovelMessage":
         """Asks for one novel, with as much of this context as concerns it."""
@@ -139,7 +141,6 @@ class RunContext:
                 self,
                 options=self.options.only_for(slug),
                 renames={slug: self.renames[slug]} if slug in self.renames else {},
-                taken=frozenset(self.renames.values()),
                 by_message=True,
             ),
         )

@@ -177,6 +177,17 @@ class Alert(msgspec.Struct, frozen=True):
     """When it was noticed."""
 
 
+class NoticeBatch(msgspec.Struct, frozen=True):
+    """What is to be sent next to one receiver of notices."""
+
+    changes: Sequence[Mapping[str, Any]] | None
+    """As `novelsync.notices` of ``supabase/migrations`` makes them, in the order of the feed; None: nothing now."""
+    upto: int | None
+    """The id of the last entry of the feed that this covers."""
+    wait: float | None
+    """Seconds after which there may be something; None: there is no need to ask again."""
+
+
 class Pending(msgspec.Struct, frozen=True):
     """How many novels of the storage differ from what was synced last."""
 

@@ -81,9 +81,9 @@ class DryRunDatabase:
         return self._database.novels_with(hashes)
 
     def find_renames(
-        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = ()
+        self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = (), *, taken_by: str | None = None
     ) -> Sequence[tuple[str, str]]:
-        found = self._database.find_renames(novels, [*self._missing, *missing])
+        found = self._database.find_renames(novels, [*self._missing, *missing], taken_by=taken_by)
         with self._lock:
             gone = self._renamed_from if novels else self._renamed_from | self._returned
             return [(slug, name) for slug, name in found if name not in gone]

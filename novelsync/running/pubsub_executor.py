@@ -24,6 +24,9 @@ from novelsync.running.lease import TimeLimit
 MESSAGES_AT_ONCE: Final = 1_000
 """Messages remembered and published in one step; Pub/Sub takes no more in one request."""
 
+FORMERS_AT_ONCE: Final = 10_000
+"""Former slugs remembered in one step: less than a megabyte."""
+
 POLL_SECONDS: Final = 1.0
 """Between looks at the answers."""
 
@@ -76,7 +79,10 @@ class PubSubExecutor:
     ) -> list[Problem]:
         """Publishes the messages and waits for their answers; returns a remark if it stopped waiting for some."""
         total = len(plan.to_read)
-        novels = iter(plan.to_read)
+        novels, formers = iter(plan.to_read), iter(sorted(context.renames.values()))
+        # All of them before the first message: its receiver must know which novels belong to others.
+        while some := list(islice(formers, FORMERS_AT_ONCE)):
+            self._messages.hand_out(run_id, [], formers=some)
         while not time.is_over() and (batch := list(islice(novels, MESSAGES_AT_ONCE))):
             # Remembered before it is published, because its receiver first looks whether it is still open.
             self._messages.hand_out(run_id, [novel.slug for novel in batch])

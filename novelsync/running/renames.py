@@ -107,8 +107,9 @@ class Renames:
             for slug, file in batch.files.items()
             if (book := batch.book(slug)) and slug not in context.renames and _may_have_moved(batch.known[slug], book)
         }
-        taken = context.taken | set(context.renames.values())
-        for slug, name in self._database.find_renames(asked) if asked else ():
+        taken = set(context.renames.values())
+        run_id = context.run_id if context.by_message else None
+        for slug, name in self._database.find_renames(asked, taken_by=run_id) if asked else ():
             if name not in taken:
                 yield slug, name
 

@@ -20,6 +20,7 @@ from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 from novelsync.errors import NovelSyncError, StorageUnavailable, Unavailable
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import NovelMessage
+from novelsync.notice_service import EVENT_SECONDS
 from novelsync.text.formatting import one_line
 from novelsync.wiring import Parts, parts_of_this_process
 
@@ -140,6 +141,8 @@ def _carry_out(parts: Parts, wanted: Asked) -> None:
         return
     result = parts.sync_service.sync_changed_novel(slug, wanted.generation, is_book=book is not None)
     _log(slug, result)
+    if result is not None:
+        parts.notice_service.send(EVENT_SECONDS)
     if result is not None and result.status in (NovelStatus.UNAVAILABLE, NovelStatus.IN_FLIGHT):
         why = result.problem.message if result.problem else "it changed while it was read"
         raise StorageUnavailable(f"{slug}: {why}", "the event comes again")

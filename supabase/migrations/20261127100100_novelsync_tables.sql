@@ -225,4 +225,10 @@ create table if not exists novelsync.messages (
   primary key (run_id, slug)
 );
 comment on column novelsync.messages.result is 'null: not answered yet';
+-- Novels that such a run found under another slug before it handed anything out: nobody else may take them for another's.
+create table if not exists novelsync.message_renames (
+  run_id uuid not null,
+  former text collate "C" not null,
+  primary key (run_id, former)
+);
 create index if not exists messages_open on novelsync.messages (run_id) where result is null;

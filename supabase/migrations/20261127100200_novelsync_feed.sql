@@ -24,12 +24,14 @@ begin
     kind text not null check (kind in ('added', 'changed', 'removed', 'restored')),
     fields text[] not null default '{}',
     chapter_count integer,
+    former_slug text,
     run_id uuid,
     changed_at timestamptz not null default clock_timestamp()
   );
   comment on column public.chapter_changes.chapter_id is 'null: the novel as a whole';
   comment on column public.chapter_changes.fields is 'what changed';
   comment on column public.chapter_changes.chapter_count is 'of a novel that was added: how many chapters it came with';
+  comment on column public.chapter_changes.former_slug is 'of a novel whose slug changed: the one it had, for redirects';
   create index chapter_changes_novel_id on public.chapter_changes (novel_id, id);
   create index chapter_changes_chapter_id on public.chapter_changes (chapter_id) where chapter_id is not null;
   create index chapter_changes_changed_at on public.chapter_changes (changed_at);
@@ -54,7 +56,10 @@ $$;
 -- Appends entries to the change feed, in the order given, those of whole novels first.
 -- Must be the last step of a transaction's changes: the lock is held until the commit, so that ids are in the order of
 -- commits, and a reader who has seen one entry has missed none before it.
-create or replace function novelsync.append_changes(p_run uuid, p_changes novelsync.chapter_change[]) returns void
+-- p_formers: novel_id to the slug that the novel had, of those that move to another one.
+create or replace function novelsync.append_changes(
+  p_run uuid, p_changes novelsync.chapter_change[], p_formers jsonb default null
+) returns void
 language plpgsql security invoker set search_path = '' as $$
 declare
   v_now timestamptz; -- one for all that is written together
@@ -64,8 +69,10 @@ begin
   end if;
   perform pg_advisory_xact_lock(4061789025113);
   v_now := clock_timestamp();
-  insert into public.chapter_changes (novel_id, chapter_id, kind, fields, chapter_count, run_id, changed_at)
-  select c.novel_id, c.chapter_id, c.kind, c.fields, c.chapter_count, p_run, v_now
+  insert into public.chapter_changes (
+    novel_id, chapter_id, kind, fields, chapter_count, former_slug, run_id, changed_at)
+  select c.novel_id, c.chapter_id, c.kind, c.fields, c.chapter_count,
+         case when 'slug' = any (c.fields) then p_formers ->> c.novel_id::text end, p_run, v_now
   from unnest(p_changes) with ordinality as c(novel_id, chapter_id, kind, fields, chapter_count, place)
   order by c.chapter_id is not null, c.place;
 end

@@ -21,9 +21,10 @@ begin
 end
 $$;
 
--- The open problems. In: slugs (only theirs; null: all, and the held removals), without (not theirs),
+-- The open problems. In: slugs (only theirs; null: all, and those of the library as a whole: held removals, and notices
+-- that nobody takes), without (not theirs),
 -- present (theirs too, although they are marked as missing).
--- Out: problems (at most 100, by who has to act: what is held, then what is refused, then the rest; each kind has a share,
+-- Out: problems (at most 100, by who has to act: what is held, what is refused, what is undelivered, the rest; each kind has a share,
 -- and what one does not need of it goes to the others; of those that are alike up to what is quoted and but for digits,
 -- one comes before all others of its kind; alike: how many of them there are), counts (by kind), held (how many novels
 -- are held: those that keep something their file no longer has, and those whose removal would have been too much at
@@ -35,11 +36,13 @@ declare
   v_without constant text[] := array(select json_array_elements_text($1 -> 'without'));
   v_present constant text[] := array(select json_array_elements_text($1 -> 'present'));
   v_removals json;
+  v_undelivered text;
 begin
   if $1 ->> 'slugs' is not null then
     v_slugs := array(select json_array_elements_text($1 -> 'slugs'));
   else
     v_removals := (select l.held_removals from novelsync.lease l where l.singleton);
+    v_undelivered := novelsync.undelivered();
   end if;
   return (
     -- Without the messages, so that 100,000 fit into memory.
@@ -51,10 +54,13 @@ begin
         and (v_slugs is null or p.slug = any (v_slugs)) and p.slug <> all (v_without)
       union all
       select '', 'held', 0 where v_removals is not null
+      union all
+      select '', 'undelivered', 0 where v_undelivered is not null
     ), said as materialized (
       select l.kind, l.says, count(*) as alike, min(l.slug) as slug from listed l group by l.kind, l.says
     ), kinds as materialized (
-      select s.kind, sum(s.alike) as n, coalesce(array_position(array['held', 'refused'], s.kind), 3) as gravity
+      select s.kind, sum(s.alike) as n,
+             coalesce(array_position(array['held', 'refused', 'undelivered'], s.kind), 4) as gravity
       from said s group by s.kind
     ), few as (
       select l.kind, l.slug, l.says
@@ -68,7 +74,7 @@ begin
         select e.kind, e.slug, s.alike, k.gravity,
                row_number() over (partition by e.kind order by s.slug <> e.slug, e.slug) as place
         from few e join said s on s.kind = e.kind and s.says = e.says join kinds k on k.kind = e.kind) p
-      order by p.place > (array[40, 40, 20])[p.gravity], p.gravity, p.place
+      order by p.place > (array[40, 40, 20, 20])[p.gravity], p.gravity, p.place
       limit 100
     )
     select json_build_object(
@@ -82,8 +88,10 @@ begin
       'problems', (
         select coalesce(json_agg(json_build_object(
           'slug', c.slug, 'kind', c.kind, 'alike', c.alike,
-          'message', case when c.slug = '' then v_removals ->> 'message' else p.message end,
-          'hint', case when c.slug = '' then v_removals ->> 'hint' else p.hint end) order by c.gravity, c.slug), '[]')
+          'message', case when c.slug <> '' then p.message when c.kind = 'undelivered' then v_undelivered
+                          else v_removals ->> 'message' end,
+          'hint', case when c.slug <> '' then p.hint when c.kind = 'undelivered' then novelsync.undelivered_hint()
+                       else v_removals ->> 'hint' end) order by c.gravity, c.slug), '[]')
         from chosen c left join novelsync.problems p on p.slug = c.slug and p.kind = c.kind)));
 end
 $$;
@@ -153,6 +161,7 @@ begin
   where finished_at is null and run_id <> v_request.run_id;
   insert into novelsync.runs (run_id, trigger) values (v_request.run_id, v_request.trigger) on conflict do nothing;
   delete from novelsync.messages where run_id <> v_request.run_id;
+  delete from novelsync.message_renames where run_id <> v_request.run_id;
   perform novelsync.discard_abandoned(v_request.run_id);
 
   v_quiet := not exists (select from novelsync.files where outside_at >= v_lease.digest_since)

@@ -187,7 +187,8 @@ $$;
 -- A novel that was removed counts for 7 days, because both slugs may be missing for a while.
 -- In: novels, a list of {slug, checksum, texts (hashes in hex, a few that tell)}; null: those stored novels that were
 -- first seen in the last 7 days, later than one that is missing now and by a later run.
--- missing: slugs that count as missing besides those that are marked.
+-- missing: slugs that count as missing besides those that are marked. taken_by: a run that hands its novels out; what it has
+-- found before is not suggested (null: there is none).
 -- Out: a list of {slug, former}, the likeliest first; of each novel that is asked for, up to three.
 -- However large the tables are, it looks at 20 rows per text, at 1,000 missing novels and 32 rows of each. What it has
 -- not come to within a second is left undecided, and so is all of it while the tables are locked. Without sequential
@@ -200,6 +201,7 @@ declare
   v_since constant timestamptz := now() - interval '7 days';
   v_given constant boolean := $1 ->> 'novels' is not null;
   v_missing constant text[] := array(select json_array_elements_text($1 -> 'missing'));
+  v_taken_by constant uuid := ($1 ->> 'taken_by')::uuid;
   v_some jsonb;
   v_pairs jsonb := '[]';
 begin
@@ -218,6 +220,8 @@ begin
         join novelsync.files f on f.slug = a.slug
         cross join lateral (select f.missing_since is not null or f.slug = any (v_missing)) as m(missing)
         where (f.removed_at is null or f.removed_at > v_since)
+          and (v_taken_by is null or not exists (
+            select from novelsync.message_renames r where r.run_id = v_taken_by and r.former = f.slug))
           and (a.same or 4 * a.texts >= cardinality(s.texts))) l);
     exit when clock_timestamp() > v_until;
   end loop;

@@ -77,6 +77,21 @@ begin
 end
 $$;
 
+-- By id, the slugs under which readers saw the novels that are about to move. Null if none is.
+create or replace function novelsync.former_slugs(p_due novelsync.novel_write[]) returns jsonb
+language plpgsql stable security invoker set search_path = '' as $$
+begin
+  if not exists (select from unnest(p_due) n where n.former is not null or n.afresh) then
+    return null;
+  end if;
+  return (
+    select jsonb_object_agg(t.id, t.slug)
+    from unnest(p_due) n
+    join novelsync.files f on f.slug in (n.slug, n.former)
+    join public.novels t on t.id = f.novel_id);
+end
+$$;
+
 -- Lets novels move from slug to slug, all of this call at once, because one may take the slug that another leaves.
 -- What goes on under the new slug is the novel that was stored under the former one. What was stored under the new one
 -- is a copy that came in meanwhile, and is removed; or, where its file is another novel's now (afresh), it waits for its
@@ -292,6 +307,7 @@ declare
   v_staged text[];                   -- slugs to publish
   v_reordered integer[];
   v_changes novelsync.chapter_change[];
+  v_formers jsonb;                   -- by id, the slugs of novels before any of them moved
 begin
   select * into v_request from json_to_record($1) as r(
     run_id uuid, novels novelsync.novel_write[], created json, changed json, moved json, removed json, texts json,
@@ -310,6 +326,7 @@ begin
   end if;
 
   v_due := array(select n from unnest(v_novels) n where v_outcomes[n.place] is null);
+  v_formers := novelsync.former_slugs(v_due);
   v_changes := novelsync.move_novels(v_due);
   v_ids := novelsync.create_novels(v_novels, v_outcomes);
   v_outcomes := array(
@@ -335,7 +352,7 @@ begin
 
   -- Checked here, and not at commit, so that a mistake in the data is this call's error.
   set constraints public.chapters_position immediate;
-  perform novelsync.append_changes(v_request.run_id, v_changes);
+  perform novelsync.append_changes(v_request.run_id, v_changes, v_formers);
   return (select json_agg(coalesce(o, 'written') order by place) from unnest(v_outcomes) with ordinality as u(o, place));
 end
 $$;

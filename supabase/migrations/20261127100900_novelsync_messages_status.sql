@@ -1,6 +1,7 @@
 -- NovelSync: the messages by which a run hands novels out to others; and what people and monitors ask.
 
 -- Records which novels others are asked, by messages, to sync on a run's behalf. In: run_id, slugs (may be empty),
+-- formers (the slugs that novels of this run had before, so that no message has to say those of all),
 -- close (messages without an answer are withdrawn). Out: open, how many of the run's messages have no answer yet.
 create or replace function public.novelsync_hand_out(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
@@ -8,6 +9,9 @@ declare
   v_run constant uuid := ($1 ->> 'run_id')::uuid;
 begin
   perform novelsync.assert_lease(v_run);
+  insert into novelsync.message_renames (run_id, former)
+  select v_run, s.slug from json_array_elements_text(coalesce($1 -> 'formers', '[]')) as s(slug)
+  on conflict do nothing;
   insert into novelsync.messages (run_id, slug)
   select v_run, s.slug from json_array_elements_text($1 -> 'slugs') as s(slug)
   on conflict do nothing;
@@ -139,6 +143,10 @@ begin
       select '', l.held_removals ->> 'message', l.held_removals ->> 'hint', null
       from novelsync.lease l
       where v_request.kind = 'held' and l.held_removals is not null
+      union all
+      select '', u.message, novelsync.undelivered_hint(), null
+      from novelsync.undelivered() as u(message)
+      where v_request.kind = 'undelivered' and u.message is not null
       union all
       select f.slug, '', '', f.missing_since
       from novelsync.files f

@@ -152,7 +152,7 @@ def test_a_novel_that_goes_and_comes_back_is_told_of_as_a_whole(
 
 
 def test_a_renamed_folder_and_new_fields_are_changes_of_the_novel(
-    library: Library, service: SyncService, feed: Feed
+    library: Library, service: SyncService, feed: Feed, tables: Tables
 ) -> None:
     library.write("emma", chapters(3), status="ongoing")
     synced(service)
@@ -163,6 +163,7 @@ def test_a_renamed_folder_and_new_fields_are_changes_of_the_novel(
     library.path("emma").parent.rename(library.folder / "emma-woodhouse")
     synced(service)
     assert feed.news() == [("changed", "emma-woodhouse", None, ["slug"], None)]
+    assert tables.rows("select former_slug from chapter_changes order by id") == [(None,), (None,), ("emma",)]
 
 
 def test_an_hour_without_changes_and_touched_files_tell_nothing(

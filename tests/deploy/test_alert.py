@@ -91,3 +91,63 @@ def test_a_webhook_without_tls_or_as_a_setting_is_refused_and_not_shown(cloud: C
         assert (refused.code, refused.commands) == (2, [])
         assert "NOVELSYNC_ALERT_URL" in refused.err
         assert "canary" not in refused.err
+
+
+SITE = {
+    "NOVELSYNC_NOTIFY_URL": "https://site.example/canary-1, https://other.example:8443/canary-2?x=%20",
+    "NOVELSYNC_NOTIFY_SECRET": "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5",
+}
+
+
+def test_where_notices_go_and_what_signs_them_are_secrets_of_the_functions_that_send(cloud: Cloud) -> None:
+    deployed = cloud.deploy("--events", **SITE)
+    assert deployed.code == 0, deployed.err
+    with_key = "SUPABASE_SECRET_KEY=novelsync-supabase-key:1"
+    both = "NOVELSYNC_NOTIFY_SECRET=novelsync-notify-secret:1,NOVELSYNC_NOTIFY_URL=novelsync-notify-url:1"
+    secrets = {c[2]: flag(c, "set-secrets") for c in deployed.commands if c[:2] == ["functions", "deploy"]}
+    assert secrets == {
+        "novelsync-sync": f"{with_key},{both}",
+        "novelsync-status": with_key,
+        "novelsync-events": f"{with_key},{both}",
+    }
+    for secret in ("notify-url", "notify-secret"):
+        readers = deployed.called(f"secrets add-iam-policy-binding novelsync-{secret}")
+        assert [line.split("novelsync-")[2].split("@")[0] for line in readers] == ["sync", "events"]
+    assert deployed.state["notify_url_versions"] == [[SITE["NOVELSYNC_NOTIFY_URL"], True]]
+    dry = cloud.deploy("--dry-run", **SITE)
+    for call in deployed.calls:
+        assert "canary" not in json.dumps([call["argv"], call["environment"]])
+    assert "canary" not in deployed.out + deployed.err + deployed.curls + dry.out + dry.err
+
+
+def test_where_notices_go_stays_in_use_until_it_is_deleted(cloud: Cloud) -> None:
+    cloud.deploy(**SITE)
+    assert len(cloud.deploy().called("NOVELSYNC_NOTIFY_URL=novelsync-notify-url:1")) == 1
+    rotated = cloud.deploy(NOVELSYNC_NOTIFY_SECRET="whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ6")
+    assert len(rotated.called("NOVELSYNC_NOTIFY_SECRET=novelsync-notify-secret:2")) == 1
+    gone = cloud.deploy("--delete", "--yes")
+    assert gone.called("secrets delete novelsync-notify-url")
+    assert gone.called("secrets delete novelsync-notify-secret")
+
+
+def test_a_deployment_with_notices_does_what_a_dry_run_shows(cloud: Cloud) -> None:
+    shown = commands_of(cloud.deploy("--dry-run", "--events", **SITE).out, cloud)
+    for _ in range(2):
+        deployed = cloud.deploy("--events", **SITE)
+        assert deployed.code == 0, deployed.err
+        hidden = [c for c in deployed.commands if c not in shown and c[0] != "version" and c[2] != "access"]
+        assert hidden == []
+
+
+def test_notices_without_tls_or_unsigned_are_refused_and_not_shown(cloud: Cloud) -> None:
+    for wrong in (
+        SITE | {"NOVELSYNC_NOTIFY_URL": "https://site.example/, http://canary.example"},
+        SITE | {"NOVELSYNC_NOTIFY_SECRET": "canary"},
+        SITE | {"NOVELSYNC_NOTIFY_SECRET": ""},
+    ):
+        refused = cloud.deploy(**wrong)
+        assert (refused.code, refused.commands) == (2, [])
+        assert "NOVELSYNC_NOTIFY_" in refused.err
+        assert "canary" not in refused.err
+    refused = cloud.deploy("--set", f"NOVELSYNC_NOTIFY_URL={SITE['NOVELSYNC_NOTIFY_URL']}")
+    assert (refused.code, "canary" in refused.err) == (2, False)

@@ -101,6 +101,7 @@ def test_the_docs_say_what_to_do_about_what_it_really_says() -> None:
 
 def test_every_setting_can_be_set(cloud: Cloud) -> None:
     ours = {"NOVELSYNC_STORAGE", "NOVELSYNC_SCHEDULER_JOB", "NOVELSYNC_FANOUT_TOPIC", "NOVELSYNC_ALERT_URL"}
+    ours |= {"NOVELSYNC_NOTIFY_URL", "NOVELSYNC_NOTIFY_SECRET"}
     names = {str(field.validation_alias) for field in Settings.model_fields.values()}
     settings = [f"--set={name}=1" for name in sorted(names) if name.startswith("NOVELSYNC_") and name not in ours]
     assert cloud.deploy(*settings, "--dry-run").code == 0

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
@@ -254,6 +255,13 @@ def test_a_former_name_that_the_run_gave_away_is_not_given_to_another(
     library.write("cora", [*anne, chapter("one more")])
     synced(service)
     assert tables.rows("select slug from novels where id = %s", id_) == [("bella",)]
+
+
+def test_a_message_does_not_grow_with_the_renames_of_its_run() -> None:
+    renames = {f"new-name-{n}": f"former-name-{n}" for n in range(10_000)}
+    context = RunContext("00000000-0000-0000-0000-000000000001", renames=renames)
+    for slug in ("new-name-7", "another"):
+        assert len(msgspec.json.encode(context.message(slug))) < 500
 
 
 def test_a_message_of_a_run_that_is_over_does_nothing(

@@ -39,6 +39,7 @@ class Gcloud:
         self.calls: list[dict[str, Any]] = []
         self.state: dict[str, Any] = {
             "things": [], "versions": [], "alert_versions": [], "faults": [], "deleted_roles": [], "run": None,
+            "notify_url_versions": [], "notify_secret_versions": [],
             "job_state": "ENABLED", "notifications": [], "made": 0,
             "storage_agent": "service-42@gs-project-accounts.iam.gserviceaccount.com",
             "version": "528.0.0\t2025.06.20", "account": "ann@example.com", "billing": "True",
@@ -128,9 +129,12 @@ class _Call:
 
     def secrets_versions(self) -> object:
         secret = self.flag("secret") or self.arguments[3]
-        if secret.endswith("-alert-url") and f"secrets {secret}" not in self.state["things"]:
+        kinds = {"alert-url": "alert_versions"}
+        kinds |= {"notify-url": "notify_url_versions", "notify-secret": "notify_secret_versions"}
+        kind = kinds.get(secret.partition("-")[2])
+        if kind and f"secrets {secret}" not in self.state["things"]:
             raise Refused(f"NOT_FOUND: Secret [{secret}] not found or has no versions.")
-        versions = self.state["alert_versions" if secret.endswith("-alert-url") else "versions"]  # [payload, enabled]
+        versions = self.state[kind or "versions"]  # [payload, enabled]
         match self.arguments[2]:
             case "list":
                 states = ("enabled" if enabled else "disabled" for _, enabled in versions)

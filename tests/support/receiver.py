@@ -1,4 +1,4 @@
-"""A server that is told of alerts, and may be in trouble."""
+"""A server that is told of alerts or of changes, and may be in trouble."""
 
 import json
 import threading
@@ -18,6 +18,8 @@ class Receiver:
         """What it took, in order."""
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         """Path and headers of each request."""
+        self.bodies: list[bytes] = []
+        """As they came."""
         self.trouble: Callable[[], int | None] = lambda: 200
         """The status of the next answer; None: the connection is cut. Asked once for each request."""
         self.location = ""
@@ -26,7 +28,9 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                document = json.loads(body)
+                receiver.bodies.append(body)
                 receiver.requests.append((self.path, dict(self.headers)))
                 status = receiver.trouble()
                 if status is None:

@@ -23,6 +23,7 @@ from tests.conftest import Tables
 from tests.support.bucket import Bucket, failure
 from tests.support.hours import published, synced
 from tests.support.library import chapter, chapters
+from tests.support.receiver import receiving
 from tests.support.serving import served
 
 RUN = "00000000-0000-0000-0000-000000000001"
@@ -60,7 +61,7 @@ def test_a_runs_message_is_told_from_a_notification() -> None:
     options = SyncOptions(accept=frozenset({"emma=4f1c2a0b", "anne"}), accept_removals=3, removals_shown="4f1c2a0b")
     sent = RunContext(RUN, options, {"emma": "anne", "x": "y"}).message("emma")
     options = SyncOptions(accept=frozenset({"emma=4f1c2a0b"}))
-    context = RunContext(RUN, options, {"emma": "anne"}, taken=frozenset({"anne", "y"}), by_message=True)
+    context = RunContext(RUN, options, {"emma": "anne"}, by_message=True)
     assert asked(PUBLISHED, message(msgspec.json.encode(sent))) == NovelMessage("emma", context)
 
 
@@ -176,6 +177,28 @@ def test_a_written_object_is_in_the_tables_when_the_event_is_answered(function: 
     pushed = {**notification("OBJECT_FINALIZE", "persuasion", generation), "subscription": "projects/p/subscriptions/s"}
     assert function.http.post("/", json=pushed).status_code == 200, "as Pub/Sub wraps it"
     assert published(tables) == ["emma", "persuasion"]
+
+
+def test_what_an_event_changed_is_told_before_it_is_answered(
+    bucket: Bucket, tmp_path: Path, database_url: str, tables: Tables
+) -> None:
+    settings = {
+        "NOVELSYNC_STORAGE": "gs://novels/library",
+        "STORAGE_EMULATOR_HOST": bucket.url,
+        "DATABASE_URL": database_url,
+        "FUNCTION_SIGNATURE_TYPE": "http",
+        "NOVELSYNC_NOTIFY_SECRET": f"whsec_{b64encode(bytes(32)).decode()}",
+    }
+    with (
+        receiving() as receiver,
+        served("novel_changed", tmp_path / "log", NOVELSYNC_NOTIFY_URL=receiver.url, **settings) as http,
+    ):
+        function = Function(http, bucket, tmp_path / "log")
+        assert function.finalized("emma", bucket.put(name_of("emma"), book("Emma", 2))) == 200
+        assert [each["novel"]["slug"] for each in receiver.told[0]["data"]["changes"]] == ["emma"]
+        receiver.trouble = lambda: 500
+        assert function.finalized("anne", bucket.put(name_of("anne"), book("Anne", 2))) == 200
+        assert published(tables) == ["anne", "emma"]
 
 
 def test_an_event_that_comes_again_or_late_reads_nothing(function: Function, tables: Tables) -> None:

@@ -18,6 +18,7 @@ from novelsync import wiring
 from novelsync.alert_service import AlertService
 from novelsync.database.client import SqlClient
 from novelsync.held_service import HeldService
+from novelsync.notice_service import NoticeService
 from novelsync.scheduler_service import SchedulerService
 from novelsync.schedulers.cloud import CloudScheduler
 from novelsync.settings import load_settings
@@ -298,7 +299,9 @@ def in_cloud(jobs: CloudJobs, library: Library, database: SqlClient) -> Callable
     status = StatusService(storage, database, schedule, stale_after=7800)
     alerts = AlertService(status, database, None, storage=storage.location)
     held = HeldService(storage, database, 1_000_000)
-    parts = Parts(load_settings(), storage, database, service, status, schedule, alerts, held)
+    parts = Parts(
+        load_settings(), storage, database, service, status, schedule, alerts, held, NoticeService(database, [])
+    )
 
     def ask(method: str, path: str) -> Answered:
         request = Request(EnvironBuilder(path, method=method).get_environ())
