@@ -15,6 +15,9 @@ from novelsync.models.stored import KnownChapter
 _FRACTION_OF_TYPICAL: Final = 5
 """A text of less than a fifth of what is usual in its novel may be a notice that nobody knows yet."""
 
+UNLIKE: Final = 0.05
+"""Below this two texts have nothing in common but a few turns of phrase."""
+
 _TELLING_BYTES: Final = 3 * TELLING_LETTERS
 """Of a text that would have to be read again to be looked at: in most scripts a letter has one to three."""
 
@@ -127,6 +130,13 @@ class Texts:
             return False
         row, chapter = self.of_row(k), self.of_chapter(f)
         return row.sign == chapter.sign or likeness(row, chapter) >= ALIKE
+
+    def are_unlike(self, k: int, f: int) -> bool:
+        """Whether both say which chapter they are, and not the same one."""
+        if not self.was_seen(k) or not self._chapters[f].fetched:
+            return False
+        row, chapter = self.of_row(k), self.of_chapter(f)
+        return row.tells and chapter.tells and likeness(row, chapter) < UNLIKE
 
     def shrinks(self, k: int, f: int) -> int:
         """The most letters that a row has shown within a day, if the text of the file shows fewer; else 0."""

@@ -1,13 +1,15 @@
 """Which chapter is which."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
+from novelsync.evidence.texts import Texts, rows_to_see
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
 from novelsync.planning.recognition.matching import pair_chapters
-from tests.support.library import found, known, text_of
+from tests.support.library import found, known, seen, text_of
 
 ONE, TWO, THREE = text_of("one"), text_of("two"), text_of("three")
 
@@ -168,6 +170,19 @@ def test_a_long_text_that_repeats_once_more_keeps_the_ids_it_had() -> None:
     rows = [known("1", "a", content=ONE), known("2", "b", content=TWO)]
     file = [found("a", content=ONE), found("b", content=TWO), found("a", content=ONE)]
     assert pair_chapters(rows, file) == [0, 1, None]
+
+
+def prose(name: str) -> str:
+    words = Random(name)  # noqa: S311
+    return " ".join("".join(words.choices("aeioulmnrst", k=words.randrange(2, 9))) for _ in range(150))
+
+
+def test_a_new_chapter_does_not_get_the_id_of_a_withdrawn_one_whose_number_it_has_now() -> None:
+    texts = [prose(str(n)) for n in range(8)]
+    rows = [known(str(n), f"Chapter {n}", n, content=text) for n, text in enumerate(texts, start=1)]
+    left = [text for n, text in enumerate(texts) if n not in (2, 6)]
+    file = [found(f"Chapter {n}", n, content=t) for n, t in enumerate([*left, prose("new"), prose("newer")], start=1)]
+    assert pair_chapters(rows, file, Texts(rows, file, seen(rows_to_see(rows, file)))) == [0, 1, 3, 4, 5, 7, None, None]
 
 
 def test_a_chapter_that_was_removed_is_recognised_when_it_comes_back() -> None:

@@ -96,16 +96,21 @@ def pair_chapters(
     pair_by_sign(removed, pairs, urls)
     pair_by_place(len(published), pairs)
     pair_neighbours(known, len(published), found, pairs, _alike_but_for_text)
+
+    # Here labels have moved on around them, so that they are not enough against two texts that both tell.
+    def not_unlike(k: int, f: int) -> bool:
+        return not texts.are_unlike(k, f)
+
     # A number alone brings nothing back: a notice that was removed may have had it.
     for candidates, weaker in (
         (published, (words, titles, numbers)),
         (removed, (words, titles)),
     ):
         for label in (urls, numbers_and_titles):
-            pair_by_sign(candidates, pairs, label)
+            pair_by_sign(candidates, pairs, label, also=not_unlike)
         pair_by_sign(candidates, pairs, text, copies=True, also=tells)
         for label in weaker:
-            pair_by_sign(candidates, pairs, label)
+            pair_by_sign(candidates, pairs, label, also=not_unlike)
     return pairs
 
 
