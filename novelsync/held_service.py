@@ -110,7 +110,7 @@ class HeldService:
         stored = dict(self._database.texts(change.row for change in changes))
         for change in changes:
             old, new = stored.get(change.row.id, ""), change.chapter.text()
-            skipped = max(0, _alike(old, new) - BEFORE)
+            skipped = _word_before(old, _alike(old, new) - BEFORE)
             yield TextBesideText(
                 change.row.position,
                 change.row.title,
@@ -127,3 +127,9 @@ def _alike(old: str, new: str) -> int:
     return next(
         (n for n, (mine, yours) in enumerate(zip(old, new, strict=False)) if mine != yours), min(len(old), len(new))
     )
+
+
+def _word_before(text: str, at: int) -> int:
+    """Where a word begins, at that place or shortly before it; at least 0."""
+    space = text.rfind(" ", max(0, at - BEFORE), max(0, at))
+    return space + 1 if space >= 0 else max(0, at if at > BEFORE else 0)

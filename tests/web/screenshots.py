@@ -1,4 +1,4 @@
-"""``make screenshots``: the pictures of the status page in docs/, of the sample library and a day that never was."""
+"""``make screenshots``: the pictures of all pages in docs/, of the sample library and a day that never was."""
 
 import json
 import sys
@@ -13,17 +13,24 @@ from playwright.sync_api import Browser
 
 from novelsync.database.embedded.shared import EmbeddedPostgres
 from tests.support.browser import NAMES, chromium, find_browser
-from tests.support.library import Library, chapters
+from tests.support.library import Library, chapter, chapters
 from tests.support.serving import ROOT, served
 
 DOCS = ROOT / "docs"
 HELD, REFUSED = "the-clockmakers-daughter", "duong-ve-lang-cu"
 
 WIDE = {"width": 1080, "height": 1180}
-PICTURES: dict[str, dict[str, Any]] = {
-    "status-light": {"viewport": WIDE, "color_scheme": "light"},
-    "status-dark": {"viewport": WIDE, "color_scheme": "dark"},
-    "status-phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "is_mobile": True},
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": WIDE, "color_scheme": "light"},
+    "dark": {"viewport": WIDE, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "is_mobile": True},
+}
+PAGES = {
+    "status": "/",
+    "novels": "/api/v1/sync/novels/list",
+    "novel": f"/api/v1/sync/novels/novel?slug={HELD}",
+    "held": f"/api/v1/sync/novels/held?slug={HELD}",
+    "run": "/api/v1/sync/runs/run?run_id={run_id}",
 }
 
 
@@ -41,17 +48,22 @@ def main() -> None:
             chromium(path) as browser,
         ):
             _live_a_day(Library(folder / "storage" / "novels"), client, postgres.start())
-            for picture, options in PICTURES.items():
-                _take(browser, str(client.base_url), DOCS / f"{picture}.png", options)
+            newest = client.get("/api/v1/sync/runs").json()["runs"][0]["run_id"]
+            for look, options in LOOKS.items():
+                for page, path in PAGES.items():
+                    address = str(client.base_url) + path.format(run_id=newest)
+                    _take(browser, address, DOCS / f"{page}-{look}.png", options, whole=page == "status")
 
 
 def _live_a_day(library: Library, client: Any, url: str) -> None:
     """Leaves one novel held, one refused, and two to come; and the runs of a day."""
     sync = "/api/v1/sync/novels"
-    library.write(HELD, chapters(61), title="The Clockmaker’s Daughter")
+    told = _told(library)
+    library.write(HELD, told, title="The Clockmaker’s Daughter", author="Imogen Fairweather")
     library.write(REFUSED, chapters(8), title="Đường về làng cũ")
     client.post(sync)
-    library.write(HELD, chapters(10), title="The Clockmaker’s Daughter")
+    walled = [one | {"content": one["content"][:140]} if n in (2, 4) else one for n, one in enumerate(told[:7])]
+    library.write(HELD, walled, title="The Clockmaker’s Daughter", author="Imogen Fairweather")
     library.write_raw(REFUSED, b'{"title": "\xc4\x90\xc6\xb0\xe1\xbb\x9dng v\xe1\xbb\x81", "chapters": [{"title": "Ch')
     client.post(sync)
     client.post("/api/v1/sync/scheduler/start")
@@ -74,11 +86,18 @@ def _live_a_day(library: Library, client: Any, url: str) -> None:
             )
 
 
-def _take(browser: Browser, address: str, file: Path, options: dict[str, Any]) -> None:
+def _told(library: Library) -> list[dict[str, Any]]:
+    """Chapters of prose: those of the sample novels in English, one after another."""
+    books = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(library.folder.glob("*/book_info.json"))]
+    texts = [one["content"] for book in books if book["title"].isascii() for one in book["chapters"] if one["content"]]
+    return [chapter(n, title=f"Chapter {n}", content=text) for n, text in enumerate(texts, start=1)]
+
+
+def _take(browser: Browser, address: str, file: Path, options: dict[str, Any], *, whole: bool) -> None:
     context = browser.new_context(timezone_id="Europe/Berlin", **options)
     page = context.new_page()
     page.goto(address)
-    page.screenshot(path=file, full_page=True)
+    page.screenshot(path=file, full_page=whole)
     context.close()
     print(f"{file}: {file.stat().st_size / 1e3:.0f} kB")
 

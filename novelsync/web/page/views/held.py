@@ -108,7 +108,8 @@ def _summary(held: HeldChange) -> str:
         parts.append(f"{counted(held.texts_total, 'text')} would be replaced")
     if held.created:
         parts.append(f"{counted(held.created, 'chapter')} would come")
-    after = f"{counted(held.chapters_before, 'chapter')} now, {held.chapters_after:,} then"
+    after = counted(held.chapters_before, "chapter")
+    after += ", as now" if held.chapters_after == held.chapters_before else f" now, {held.chapters_after:,} then"
     return sentence("; ".join([*parts, after])) + "."
 
 
