@@ -52,10 +52,10 @@ begin
   return (
     -- Without the messages, so that 100,000 fit into memory.
     with listed as materialized (
-      select p.slug, p.kind, hashtext(translate(
-               split_part(split_part(p.message, '"', 1), ', near ', 1), '0123456789', '')) as says
-      from novelsync.problems p join novelsync.files f on f.slug = p.slug
-      where (f.missing_since is null or p.slug = any (v_present))
+      select p.slug, p.kind, p.says
+      from novelsync.problems p
+      where p.slug not in (
+          select f.slug from novelsync.files f where f.missing_since is not null and f.slug <> all (v_present))
         and (v_slugs is null or p.slug = any (v_slugs)) and p.slug <> all (v_without)
       union all
       select '', 'held', 0 where v_removals is not null
