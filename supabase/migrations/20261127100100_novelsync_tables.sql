@@ -156,8 +156,11 @@ create table if not exists novelsync.problems (
   message text not null,
   hint text not null default '',
   since timestamptz not null default now(),
+  says integer generated always as (
+    hashtext(translate(split_part(split_part(message, '"', 1), ', near ', 1), '0123456789', ''))) stored,
   primary key (slug, kind)
 );
+comment on column novelsync.problems.says is 'the same for those that are alike up to what is quoted and but for digits';
 
 create table if not exists novelsync.runs (
   run_id uuid primary key,

@@ -53,6 +53,19 @@ begin
 end
 $$;
 
+-- Deletes entries of more than 30 days ago, at most p_most of them, which take about a second: a run that ends must not wait
+-- for what a first import of long ago has left. What is left, the next run deletes.
+create or replace function novelsync.prune_feed(p_most integer) returns void
+language plpgsql security invoker set search_path = '' as $$
+begin
+  if pg_try_advisory_xact_lock(4061789025114) then  -- or else somebody is at it
+    delete from public.chapter_changes
+    where id in (
+      select id from public.chapter_changes where changed_at < now() - interval '30 days' order by changed_at limit p_most);
+  end if;
+end
+$$;
+
 -- Appends entries to the change feed, in the order given, those of whole novels first.
 -- Must be the last step of a transaction's changes: the lock is held until the commit, so that ids are in the order of
 -- commits, and a reader who has seen one entry has missed none before it.

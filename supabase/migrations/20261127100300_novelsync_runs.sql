@@ -7,14 +7,19 @@
 -- No function ever raises 40001, which the REST API would retry for ever.
 
 -- Refuses a write of a run whose lease has passed on. p_run null: a write that belongs to no run (an event, a single
--- novel).
-create or replace function novelsync.assert_lease(p_run uuid) returns void
+-- novel). p_changes: the write changes the row of the lease too. It must lock it as strongly from the beginning: a run that
+-- waits to take the lease would be in between.
+create or replace function novelsync.assert_lease(p_run uuid, p_changes boolean default false) returns void
 language plpgsql security invoker set search_path = '' as $$
 begin
   if p_run is null then
     return;
   end if;
-  perform from novelsync.lease where run_id = p_run for key share;
+  if p_changes then
+    perform from novelsync.lease where run_id = p_run for no key update;
+  else
+    perform from novelsync.lease where run_id = p_run for key share;
+  end if;
   if not found then
     raise exception 'run % no longer holds the lease', p_run using errcode = 'PT409';
   end if;
@@ -47,10 +52,10 @@ begin
   return (
     -- Without the messages, so that 100,000 fit into memory.
     with listed as materialized (
-      select p.slug, p.kind, hashtext(translate(
-               split_part(split_part(p.message, '"', 1), ', near ', 1), '0123456789', '')) as says
-      from novelsync.problems p join novelsync.files f on f.slug = p.slug
-      where (f.missing_since is null or p.slug = any (v_present))
+      select p.slug, p.kind, p.says
+      from novelsync.problems p
+      where p.slug not in (
+          select f.slug from novelsync.files f where f.missing_since is not null and f.slug <> all (v_present))
         and (v_slugs is null or p.slug = any (v_slugs)) and p.slug <> all (v_without)
       union all
       select '', 'held', 0 where v_removals is not null
@@ -197,6 +202,7 @@ end
 $$;
 
 -- Ends a run: stores its report and gives the lease back. Deletes runs and changes of more than 30 days ago.
+-- Whoever locks the lease and anything else locks the lease first, so that no two ever wait for each other.
 -- In: run_id, outcome, report, digest, quiet (the digest is the one that begin answered), resume_at. Out: released.
 create or replace function public.novelsync_finish(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
@@ -207,12 +213,13 @@ begin
   from json_to_record($1) as r(
     run_id uuid, outcome text, report json, digest text, quiet boolean, resume_at text);
 
+  perform novelsync.prune_feed(20000);
+  perform from novelsync.lease where run_id = v_request.run_id for update;
   -- Only once, so that a repeated call does not move the end of the run.
   update novelsync.runs
   set finished_at = clock_timestamp(), outcome = v_request.outcome, report = v_request.report
   where run_id = v_request.run_id and report is null;
   delete from novelsync.runs where finished_at < now() - interval '30 days';
-  delete from public.chapter_changes where changed_at < now() - interval '30 days';
 
   update novelsync.lease
   set run_id = '00000000-0000-0000-0000-000000000000', expires_at = '-infinity', holder = '',

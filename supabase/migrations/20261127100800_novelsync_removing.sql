@@ -37,7 +37,7 @@ declare
 begin
   select * into v_request from json_to_record($1) as r(
     run_id uuid, slugs text[], revisions bigint[], accepted boolean, held_removals json);
-  perform novelsync.assert_lease(v_request.run_id);
+  perform novelsync.assert_lease(v_request.run_id, p_changes => true);
   perform from novelsync.files where slug = any (v_request.slugs) order by slug for update;
   with gone as (
     update novelsync.files f

@@ -223,6 +223,22 @@ def test_entries_of_more_than_30_days_ago_are_forgotten(library: Library, servic
     assert tables.rows("select id from chapter_changes") == [(2,)]
 
 
+def test_of_many_old_entries_a_run_forgets_some_and_the_next_ones_the_rest(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", chapters(1))
+    synced(service)
+    tables.connection.execute(
+        "insert into chapter_changes (novel_id, kind, changed_at)"
+        " select n.id, 'changed', now() - interval '31 days' from novels n, generate_series(1, 45000)"
+    )
+    left = []
+    while len(left) < 3:
+        synced(service)
+        left += [count for (count,) in tables.rows("select count(*) from chapter_changes")]
+    assert left == [25_001, 5_001, 1]
+
+
 @pytest.fixture
 def older_write(database_url: str, library: Library) -> Iterator[tuple[SyncService, psycopg.Connection[Any]]]:
     """A service, and a connection that has told of something and has not committed it yet."""

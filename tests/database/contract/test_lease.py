@@ -2,13 +2,14 @@
 
 import threading
 import uuid
+from collections.abc import Callable
 
 import psycopg
 import pytest
 
 from novelsync.database.client import SqlClient
 from novelsync.database.migrations import migrations
-from novelsync.errors import LeaseLost, RunInProgress
+from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.source import SourceFile
 from novelsync.planning.novel_plan import plan_refusal
@@ -173,3 +174,60 @@ def test_a_run_that_died_counts_as_failed(database: SqlClient) -> None:
     said = database.status()
     assert [run.outcome for run in said.last_runs] == ["ok", "failed"]
     assert said.metrics.sync_success_rate == 0.5
+
+
+def wait_for_locks(tables: Tables, count: int, *threads: threading.Thread) -> None:
+    while tables.rows("select count(*)::int from pg_stat_activity where wait_event_type = 'Lock'") != [(count,)]:
+        assert all(thread.is_alive() for thread in threads)
+
+
+class Call(threading.Thread):
+    """A call of the database that may have to wait."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        super().__init__()
+        self._call = call
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._call()
+        except NovelSyncError as error:
+            self.error = error
+
+
+def test_a_run_that_ends_while_another_takes_the_lease_hinders_it_not(
+    database: SqlClient, database_url: str, tables: Tables
+) -> None:
+    run = begin(database, seconds=0)
+    with psycopg.connect(database_url) as writing:
+        writing.execute("select novelsync.assert_lease(%s::uuid)", [run])
+        takeover = Call(lambda: begin(database))
+        wait_for_locks(tables, 1, takeover)
+        end = Call(lambda: database.finish(run, a_report()))
+        wait_for_locks(tables, 2, takeover, end)
+        writing.commit()
+        takeover.join(20)
+        end.join(20)
+    assert (takeover.error, end.error) == (None, None)
+    assert tables.rows("select count(*) from novelsync.runs where report is not null") == [(1,)]
+
+
+def test_a_removal_while_another_takes_the_lease_hinders_it_not(
+    database: SqlClient, database_url: str, tables: Tables
+) -> None:
+    put(database, "emma", found("One", content=ONE))
+    run = begin(database, seconds=0)
+    database.mark_missing(run, ["emma"], [], [])
+    with psycopg.connect(database_url) as writing:
+        writing.execute("select from novelsync.files where slug = 'emma' for update")
+        removal = Call(lambda: database.remove(run, {"emma": 1}, accepted=False, held=None))
+        wait_for_locks(tables, 1, removal)
+        takeover = Call(lambda: begin(database))
+        wait_for_locks(tables, 2, removal, takeover)
+        writing.commit()
+        removal.join(20)
+        takeover.join(20)
+    assert (removal.error, takeover.error) == (None, None)
+    assert tables.titles("emma") == []
