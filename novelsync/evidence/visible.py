@@ -74,7 +74,8 @@ def _length(pattern: re.Pattern[str], text: str) -> int:
     return sum(map(len, pattern.findall(text)))
 
 
-_LOOKED_AT: Final = 6_000
+_LOOKED_AT: Final = (3_000, 6_000)
+"""Bytes: nearly always the first part is enough."""
 _SHOWN: Final = 2_200
 """More bytes than any page that is no chapter shows (see `placeholders`)."""
 
@@ -93,12 +94,13 @@ def is_plainly_prose(json_text: bytes | memoryview) -> bool:
 
     ``json_text``: as a JSON string in UTF-8. This saves decoding nearly all texts of a novel.
     """
-    if len(json_text) < _SHOWN:
-        return False
-    start = bytes(json_text[:_LOOKED_AT])
+    return len(json_text) >= _SHOWN and any(_shows_much(bytes(json_text[:size])) for size in _LOOKED_AT)
+
+
+def _shows_much(start: bytes) -> bool:
     # An escaped character may be any: the few files that escape all of them are looked at.
     if b"\\u" in start or _PAGE.search(start):
         return False
     shown = _TAG_OR_ENTITY.sub(b"", start) if b"<" in start or b"&" in start else start
-    doubtful = 4 * sum(map(shown.count, _INVISIBLE_IN_UTF8))
+    doubtful = 0 if shown.isascii() else 4 * sum(map(shown.count, _INVISIBLE_IN_UTF8))
     return len(shown.translate(None, _BLANKS)) - doubtful >= _SHOWN
