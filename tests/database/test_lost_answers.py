@@ -15,7 +15,7 @@ from novelsync.database import client as functions
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.database.transports.supabase import SupabaseTransport
-from novelsync.errors import DatabaseUnavailable, RunInProgress
+from novelsync.errors import DatabaseUnavailable, PayloadTooLarge, RunInProgress
 from novelsync.models.stored import PurgeSelection
 from novelsync.planning.guards import Limits
 from novelsync.running import local_executor
@@ -315,4 +315,17 @@ def test_an_answer_that_takes_its_time_is_waited_for(database_url: str, tables: 
         assert not call.done()
         other.rollback()
         assert call.result(10)["counts"] == {}
+    transport.close()
+
+
+def test_a_statement_ends_in_the_server_after_its_time_whatever_its_function_says(
+    database_url: str, tables: Tables
+) -> None:
+    transport = PostgresTransport(database_url, statement_seconds=0.2)
+    with psycopg.connect(database_url) as other:
+        other.execute("lock table novelsync.problems")
+        with pytest.raises(PayloadTooLarge, match="statement timeout"):
+            transport.call("novelsync_open_problems", {})
+    assert tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'") == []
+    assert transport.call("novelsync_open_problems", {})["counts"] == {}, "over the same connection"
     transport.close()

@@ -20,7 +20,19 @@ _URL_HINT: Final = (
 )
 
 ANSWER_SECONDS: Final = 120
-"""A function stops after 55 by itself; the rest is for sending its request, of up to 4 MB, over a slow line."""
+"""A statement ends after `STATEMENT_SECONDS`; the rest is for sending a request, of up to 4 MB, over a slow line."""
+
+STATEMENT_SECONDS: Final = 55
+"""
+As the functions say themselves. But a function's own setting does not count for the statement that calls it: PostgREST
+reads it and sets it before the call, and here the connection has to.
+"""
+
+_TRANSACTION_POOLER: Final = "6543"
+"""
+The port of Supabase's. What is set for a connection there would stay with the next client's, so nothing is: a call that
+is too slow ends after `ANSWER_SECONDS`.
+"""
 
 # A refused connection has no SQLSTATE, only libpq's words.
 _REFUSED_CREDENTIALS: Final = (
@@ -34,10 +46,23 @@ _REFUSED_CREDENTIALS: Final = (
 class PostgresTransport:
     """A `novelsync.database.transports.Transport` over psycopg."""
 
-    def __init__(self, conninfo: str, name: str = "", answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        name: str = "",
+        answer_seconds: float = ANSWER_SECONDS,
+        statement_seconds: float = STATEMENT_SECONDS,
+    ) -> None:
         self.name = name or describe(conninfo)
+
+        def connected() -> psycopg.Connection[Any]:
+            connection = connect(conninfo, answer_seconds)
+            if psycopg.conninfo.conninfo_to_dict(conninfo).get("port") != _TRANSACTION_POOLER:
+                connection.execute(f"set statement_timeout = {int(statement_seconds * 1000)}")
+            return connection
+
         # psycopg_pool would hide why a connection fails.
-        self._connections = ConnectionPool(lambda: connect(conninfo, answer_seconds), _usable)
+        self._connections = ConnectionPool(connected, _usable)
         self.close = self._connections.close
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
