@@ -114,7 +114,7 @@ class NovelReader:
             elif text_file.unreadable:
                 found[filename] = FileText(NOT_FETCHED, failure=text_file.unreadable)
             elif row := remembered.get((filename, text_file.version)):
-                reread = partial(self._read_again, novel.slug, text_file)
+                reread = partial(self._read_again, novel.slug, text_file, row.content_hash)
                 found[filename] = FileText(Text(row.content_hash, row.content_bytes, reread), text_file.version)
             else:
                 to_read[filename] = text_file
@@ -149,11 +149,11 @@ class NovelReader:
                 version = ""
         return replace(file, book=with_texts(file.book, found), texts_read=texts.bytes, version=version)
 
-    def _read_again(self, slug: str, file: TextFile) -> bytes | memoryview:
+    def _read_again(self, slug: str, file: TextFile, content_hash: bytes) -> bytes | memoryview:
         """The text of a file that was known, for a chapter that is not the one it was known for."""
         for _, data in self._storage.read_texts(slug, [file]):
-            if isinstance(data, bytes):
-                return read_text(file.path, data).as_json()
+            if isinstance(data, bytes) and (text := read_text(file.path, data)).content_hash == content_hash:
+                return text.raw()
         raise StorageUnavailable(f"{slug}/{file.path} changed while it was read", "the next run tries again")
 
 

@@ -107,7 +107,18 @@ def _chapters(file: BookFile) -> list[BookChapter]:
 
 
 def _chapter(chapter: BookFileChapter, volume: str | None) -> BookChapter:
-    return BookChapter(chapter.title, chapter.number, chapter.url, *chapter.content, volume, chapter.filename)
+    text = chapter.content
+    return BookChapter(
+        chapter.title,
+        chapter.number,
+        chapter.url,
+        text.content_hash,
+        text.content_bytes,
+        text.raw,
+        volume,
+        chapter.filename,
+        escaped=text.escaped,
+    )
 
 
 def _overlooked(keys: Mapping[str, Raw], chapters: Sequence[BookChapter]) -> str:

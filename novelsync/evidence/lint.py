@@ -20,7 +20,7 @@ EXAMPLES = 3
 """So many places are named in a line."""
 
 _REPLACEMENTS = (b"\xef\xbf\xbd", b"\\ufffd", b"\\uFFFD")
-"""U+FFFD in JSON."""
+"""U+FFFD in JSON; in a text as it is stored only the first."""
 
 
 class Lint(NamedTuple):
@@ -63,8 +63,8 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
         if chapter.content_bytes >= TELLING_LETTERS:
             by_text[chapter.content_hash].append(_place(f, chapter))
         if texts.is_at_hand(f):
-            raw = bytes(chapter.as_json())
-            if any(each in raw for each in _REPLACEMENTS):
+            raw = bytes(chapter.raw())
+            if any(each in raw for each in (_REPLACEMENTS if chapter.escaped else _REPLACEMENTS[:1])):
                 unreadable.append(_place(f, chapter))
     if blank:
         what = "neither title, number, url nor content, is a key misspelt?"

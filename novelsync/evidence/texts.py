@@ -115,13 +115,13 @@ class Texts:
             return False
         if not self.is_at_hand(f):
             return chapter.content_bytes >= _TELLING_BYTES
-        return is_plainly_prose(chapter.as_json()) or self.of_chapter(f).tells
+        return is_plainly_prose(chapter.raw()) or self.of_chapter(f).tells
 
     def says_something(self, f: int) -> bool:
         """Whether a chapter of the file has a text that is one; of one that is stored already, that was asked then."""
         chapter = self._chapters[f]
         return chapter.fetched and (
-            not self.is_at_hand(f) or is_plainly_prose(chapter.as_json()) or self.of_chapter(f).says_something
+            not self.is_at_hand(f) or is_plainly_prose(chapter.raw()) or self.of_chapter(f).says_something
         )
 
     def are_alike(self, k: int, f: int) -> bool:

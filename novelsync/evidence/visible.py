@@ -88,13 +88,13 @@ _INVISIBLE_IN_UTF8: Final = tuple(
 """How they begin. Some that are seen begin so as well, dashes and quotes for instance."""
 
 
-def is_plainly_prose(json_text: bytes | memoryview) -> bool:
+def is_plainly_prose(raw: bytes | memoryview) -> bool:
     """
     Whether so much is seen of a text that it is a chapter; False: it has to be looked at.
 
-    ``json_text``: as a JSON string in UTF-8. This saves decoding nearly all texts of a novel.
+    ``raw``: in UTF-8, as a JSON string or as it is. This saves decoding nearly all texts of a novel.
     """
-    return len(json_text) >= _SHOWN and any(_shows_much(bytes(json_text[:size])) for size in _LOOKED_AT)
+    return len(raw) >= _SHOWN and any(_shows_much(bytes(raw[:size])) for size in _LOOKED_AT)
 
 
 def _shows_much(start: bytes) -> bool:

@@ -58,7 +58,8 @@ def _judge_refusal(refusal: BookRefused, *, is_json: bool) -> None:
 
 def _judge_chapter(chapter: BookChapter) -> None:
     text, stored = chapter.text(), chapter.text().encode()
-    assert json.loads(bytes(chapter.as_json())) == text
+    assert bytes(chapter.stored()) == stored
+    assert not chapter.escaped or json.loads(bytes(chapter.raw())) == text
     assert (chapter.content_hash, chapter.content_bytes) == (sha256(stored).digest(), len(stored))
     assert chapter.fetched == (not shows_nothing(text)) == (chapter.content_hash != EMPTY_HASH)
     if chapter.number is not None:
