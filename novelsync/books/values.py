@@ -15,8 +15,19 @@ from msgspec.json import Decoder
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from novelsync.books.noticed import NO_NUMBER, NOT_DECIMAL, Cause, Noticed
-from novelsync.books.slices import ABSENT, MOST_ITEMS, SCALARS, STRING, is_crowded, kind_of, shown
+from novelsync.books.slices import (
+    ABSENT,
+    MOST_ITEMS,
+    NO_NUMBER,
+    NOT_DECIMAL,
+    SCALARS,
+    STRING,
+    Cause,
+    Noticed,
+    is_crowded,
+    kind_of,
+    shown,
+)
 from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import EMPTY_HASH, UNSET, OptionalText
 
