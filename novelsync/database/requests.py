@@ -1,7 +1,7 @@
 """
 Builds what ``novelsync_write`` and ``novelsync_stage`` take. Pure.
 
-A chapter's text goes beside the JSON, and is not made before it is sent.
+A chapter's text goes beside the JSON, and is not made before it is sent. A key that is missing is null.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -124,7 +124,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "cover_url": write.fields.cover_url,
         "status": write.fields.status,
     }
-    return {
+    keys = {
         "slug": write.slug,
         "request_id": write.request_id,
         "revision": write.revision,
@@ -146,6 +146,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "blank": write.blank,
         "result": write.result,
     }
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 def _origin(write: NovelWrite) -> dict[str, Any]:
@@ -155,12 +156,12 @@ def _origin(write: NovelWrite) -> dict[str, Any]:
 
 
 def _labels(chapter: BookChapter) -> dict[str, Any]:
-    return {
-        "volume": chapter.volume,
-        "title": chapter.title,
-        "url": chapter.url,
-        "number": None if chapter.number is None else str(chapter.number),
-    }
+    labels = {"title": chapter.title, "url": chapter.url}
+    if chapter.volume is not None:
+        labels["volume"] = chapter.volume
+    if chapter.number is not None:
+        labels["number"] = str(chapter.number)
+    return labels
 
 
 def _content(chapter: BookChapter) -> dict[str, Any]:

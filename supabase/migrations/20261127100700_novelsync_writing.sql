@@ -24,15 +24,21 @@ $$;
 -- Again, if a novel moved to another slug while this waited for its row, which is gone then.
 create or replace function novelsync.lock_files(p_novels novelsync.novel_write[]) returns void
 language plpgsql security invoker set search_path = '' as $$
+declare
+  v_made text[];  -- nobody else can lock what nobody else can see
 begin
   loop
-    insert into novelsync.files (slug)
-    select n.slug from unnest(p_novels) n
-    where not exists (select from novelsync.files f where f.slug = n.slug)
-    order by n.slug collate "C"
-    on conflict do nothing;
+    with made as (
+      insert into novelsync.files (slug)
+      select n.slug from unnest(p_novels) n
+      where not exists (select from novelsync.files f where f.slug = n.slug)
+      order by n.slug collate "C"
+      on conflict do nothing
+      returning slug)
+    select v_made || array_agg(m.slug) into v_made from made m;
     perform from novelsync.files f
-    where f.slug in (select unnest(array[n.slug, n.former]) from unnest(p_novels) n)
+    where f.slug in (
+      select unnest(array[n.slug, n.former]) from unnest(p_novels) n except select unnest(v_made))
     order by f.slug for update;
     exit when not exists (
       select from unnest(p_novels) n where not exists (select from novelsync.files f where f.slug = n.slug));
