@@ -23,7 +23,7 @@ from novelsync.running.local_executor import BATCH_NOVELS
 from novelsync.running.novel_syncer import request_id
 
 ROUNDS = 5
-LIBRARIES = {"6 kB": (60, 300, 6_000, 2), "1 kB": (2_000, 5, 1_000, BATCH_NOVELS)}
+LIBRARIES = {"6 kB": (20, 300, 6_000, 2), "1 kB": (1_000, 5, 1_000, BATCH_NOVELS)}
 """By the size of a text: novels, chapters of each, bytes of a text, novels in one call."""
 
 STEPS = (
