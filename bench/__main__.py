@@ -28,6 +28,7 @@ from bench import (
     matching,
     memory,
     notices,
+    profile,
     readers,
     scale,
     texts,
@@ -39,6 +40,7 @@ MEASUREMENTS = {
     module.__name__.removeprefix("bench."): module.main
     for module in (
         imports,
+        profile,
         hours,
         texts,
         buckets,
@@ -76,10 +78,10 @@ def main() -> None:
                 tables.append(table)
         text = "\n\n".join(table.markdown() for table in tables)
         if options.keep:
-            other = "BENCH_POSTGRES" in os.environ
-            command = f"{'BENCH_POSTGRES=… ' if other else ''}make bench ARGS={name}"
-            keep(f"{name} with lz4" if other else name, f"`{command}`: {machine}.\n\n{text}")
-            if name == "imports" and not other:
+            embedded = os.environ.get("BENCH_POSTGRES") == "embedded"
+            command = f"{'BENCH_POSTGRES=embedded ' if embedded else ''}make bench ARGS={name}"
+            keep(f"{name}, embedded" if embedded else name, f"`{command}`: {machine}.\n\n{text}")
+            if name == "imports" and not embedded:
                 chart.draw(tables[0])
 
 

@@ -27,15 +27,20 @@ def rows(folder: Path) -> Iterator[Row]:
 def copy(conninfo: str, rows_: Iterable[Row]) -> float:
     """Seconds of one COPY into a table with the columns, indexes and compression of ``chapters``."""
     with psycopg.connect(conninfo) as connection:
-        connection.execute("create table public.copied (like public.chapters including all)")
-        connection.commit()
-        start = time.perf_counter()
-        columns = "novel_id, position, number, title, content, url, content_hash"
-        with connection.cursor().copy(f"copy public.copied ({columns}) from stdin") as stream:
-            for row in rows_:
-                stream.write_row(row)
-        connection.commit()
-        return time.perf_counter() - start
+        return copy_over(connection, rows_)
+
+
+def copy_over(connection: psycopg.Connection[Row], rows_: Iterable[Row]) -> float:
+    """The same over a connection that is there."""
+    connection.execute("create table public.copied (like public.chapters including all)")
+    connection.commit()
+    start = time.perf_counter()
+    columns = "novel_id, position, number, title, content, url, content_hash"
+    with connection.cursor().copy(f"copy public.copied ({columns}) from stdin") as stream:
+        for row in rows_:
+            stream.write_row(row)
+    connection.commit()
+    return time.perf_counter() - start
 
 
 def walk(folder: Path) -> float:

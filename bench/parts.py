@@ -28,6 +28,8 @@ from novelsync.sync_service import SyncConfig, SyncService
 
 ROOT: Final = Path(__file__).parents[1]
 TRANSPORTS: Final = ("psycopg", "PostgREST")
+DISTRIBUTIONS: Final = Path("/usr/lib/postgresql")
+"""Where Debian and what is made of it put Postgres, in a folder for each version."""
 COMPRESSIONS: Final = {"p": "pglz", "l": "lz4"}
 
 
@@ -36,10 +38,11 @@ def database() -> Iterator[str]:
     """
     A migrated and empty Postgres with default settings, as a connection string.
 
-    ``BENCH_POSTGRES`` in the environment names the folder of another version's programs.
+    One with lz4, as Supabase's has, where a Linux distribution's is installed; ``BENCH_POSTGRES`` in the environment
+    names the folder of another one's programs, and ``BENCH_POSTGRES=embedded`` the embedded one's.
     """
     account: dict[str, Any] = {}
-    programs = Path(os.environ.get("BENCH_POSTGRES") or programs_folder())
+    programs = _programs()
     with tempfile.TemporaryDirectory(prefix="novelsync-bench-") as folder, socket.socket() as probe:
         if os.geteuid() == 0:  # Postgres refuses to run as root
             nobody = pwd.getpwnam("nobody")
@@ -63,6 +66,14 @@ def database() -> Iterator[str]:
             yield conninfo
         finally:
             run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+def _programs() -> Path:
+    named = os.environ.get("BENCH_POSTGRES", "")
+    if named == "embedded":
+        return programs_folder()
+    installed = sorted(DISTRIBUTIONS.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    return Path(named) if named else installed[-1].parent if installed else programs_folder()
 
 
 def described() -> str:

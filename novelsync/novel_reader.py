@@ -23,8 +23,11 @@ class ReadFile:
     novel: SourceFile
     """Its ``texts`` are those that were there when it was read."""
     data: bytes = b""
+    """Empty once it was looked into: the book has what is needed of it."""
+    size: int = 0
+    """Bytes of the file; 0 if it was not read."""
     checksum: str | None = None
-    """Of ``data``; None if there is none, so that the database is asked for the revision alone."""
+    """Of the file; None if it was not read, so that the database is asked for the revision alone."""
     book: Book | BookRefused | None = None
     """None: not looked into."""
     version: str = ""
@@ -34,7 +37,7 @@ class ReadFile:
 
     @property
     def bytes_read(self) -> int:
-        return len(self.data) + self.texts_read
+        return self.size + self.texts_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +80,16 @@ class NovelReader:
             return ReadFile(novel, book=refusal, version=f"refused {novel.state}" if in_digest else "")
         if data is None:
             return None
-        return ReadFile(novel, data, f"sha256:{sha256(data).hexdigest()}", version=novel.state)
+        return ReadFile(novel, data, len(data), f"sha256:{sha256(data).hexdigest()}", version=novel.state)
 
     def parse(self, file: ReadFile) -> ReadFile:
         """With its book, or with the reasons why it has none."""
         if file.book:
             return file
         try:
-            return replace(file, book=read_book(file.data))
+            return replace(file, book=read_book(file.data), data=b"")
         except BookRefused as refusal:
-            return replace(file, book=refusal)
+            return replace(file, book=refusal, data=b"")
 
     def look_for_texts(self, file: ReadFile, known: KnownNovel | None) -> tuple[ReadFile, TextFiles]:
         """
@@ -114,7 +117,7 @@ class NovelReader:
             elif text_file.unreadable:
                 found[filename] = FileText(NOT_FETCHED, failure=text_file.unreadable)
             elif row := remembered.get((filename, text_file.version)):
-                reread = partial(self._read_again, novel.slug, text_file)
+                reread = partial(self._read_again, novel.slug, text_file, row.content_hash)
                 found[filename] = FileText(Text(row.content_hash, row.content_bytes, reread), text_file.version)
             else:
                 to_read[filename] = text_file
@@ -149,11 +152,11 @@ class NovelReader:
                 version = ""
         return replace(file, book=with_texts(file.book, found), texts_read=texts.bytes, version=version)
 
-    def _read_again(self, slug: str, file: TextFile) -> bytes | memoryview:
+    def _read_again(self, slug: str, file: TextFile, content_hash: bytes) -> bytes | memoryview:
         """The text of a file that was known, for a chapter that is not the one it was known for."""
         for _, data in self._storage.read_texts(slug, [file]):
-            if isinstance(data, bytes):
-                return read_text(file.path, data).as_json()
+            if isinstance(data, bytes) and (text := read_text(file.path, data)).content_hash == content_hash:
+                return text.raw()
         raise StorageUnavailable(f"{slug}/{file.path} changed while it was read", "the next run tries again")
 
 

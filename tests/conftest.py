@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import psycopg
 import pytest
 import structlog
@@ -193,7 +192,7 @@ class RecordingTransport:
 
     def texts_sent(self) -> list[str]:
         sent = [
-            msgspec.json.decode(chapter["content"], type=str)
+            chapter["content"].chapter.text()
             for _, request in self.calls
             for part in ("created", "changed", "texts")
             for chapter in request.get(part, ())

@@ -2,7 +2,7 @@
 The bytes of one ``book_info.json`` become a Book, or every reason why not. Pure: no files, no clock, no environment.
 
 Encoding and syntax are checked here, the values in `schema`. Nothing here needs more memory than the file and one
-chapter.
+chapter. Chapters of which nothing has to be said are read in a `quick` way.
 """
 
 import codecs
@@ -16,10 +16,9 @@ import pydantic
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from novelsync.books import overlooked
-from novelsync.books.noticed import SURROGATE, Noticed
+from novelsync.books import overlooked, quick
 from novelsync.books.schema import BookFile, BookFileChapter, BookSlices
-from novelsync.books.slices import ABSENT, SHOWN, is_crowded, kind_of
+from novelsync.books.slices import ABSENT, SHOWN, SURROGATE, Noticed, is_crowded, kind_of
 from novelsync.errors import BookRefused
 from novelsync.models.source import Book, BookChapter
 from novelsync.text.formatting import printable
@@ -31,12 +30,16 @@ _UTF8_HINT: Final = 'save it as UTF-8; in Python: open(path, "w", encoding="utf-
 _OBJECT: Final = Decoder(dict[str, Raw])
 _BOOK: Final = Decoder(BookSlices)
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 15
+"""Bytes that are checked at once: few enough to stay in the processor's cache."""
 
 # It is an escape only after an even number of backslashes. Two that make a pair are one character, and stay.
 _SURROGATES: Final = re.compile(
     rb"(?<!\\)(?:\\\\)*+(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
+
+_KEPT: Final = 4_000_000
+"""Bytes of a file whose texts are kept beside it, which saves decoding them again. Larger ones might not fit twice."""
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -49,10 +52,14 @@ def check_size(size: int, limit: int, texts: int = 0) -> None:
         raise BookRefused([f"{subject} {size + texts:,} bytes, over the limit of {limit:,}"], hint)
 
 
-def read_book(data: bytes) -> Book:
-    """The novel in these bytes. Raises `BookRefused` with every reason found in them, and nothing else."""
+def read_book(data: bytes, *, quickly: bool = True) -> Book:
+    """
+    The novel in these bytes. Raises `BookRefused` with every reason found in them, and nothing else.
+
+    ``quickly``: False makes no difference but in time. Each value then goes through its validator.
+    """
     try:
-        return _read(data)
+        return _read(data, quickly=quickly)
     except RecursionError:
         raise BookRefused(["the file has values nested too deeply to be read"], _FORMAT_HINT) from None
     except MemoryError:
@@ -61,7 +68,7 @@ def read_book(data: bytes) -> Book:
         ) from None
 
 
-def _read(data: bytes) -> Book:
+def _read(data: bytes, *, quickly: bool) -> Book:
     _check_encoding(data)
     noticed = Noticed()
     content = memoryview(data)[3:] if data.startswith(codecs.BOM_UTF8) else data
@@ -69,6 +76,9 @@ def _read(data: bytes) -> Book:
     for key in ("title", "chapters"):
         noticed.look_for_capitals(slices, key, "the file")
     unread = _without_volumes(slices)
+    read = quick.read_chapters(slices.chapters, keep=len(data) <= _KEPT) if quickly else None  # type: ignore[attr-defined]
+    if read is not None:
+        slices.chapters = ABSENT  # type: ignore[attr-defined]
     try:
         file = BookFile.model_validate(slices, from_attributes=True, context=noticed)
     except pydantic.ValidationError as error:
@@ -78,7 +88,9 @@ def _read(data: bytes) -> Book:
         if slices.title is ABSENT and (other := overlooked.other_title(keys)):  # type: ignore[attr-defined]
             noticed.reasons.append(f'the file has "{other}", and what readers see as the title must be in "title"')
         raise BookRefused(noticed.reasons, _FORMAT_HINT)
-    chapters = _chapters(file)
+    chapters = _chapters(file) if read is None else read.chapters
+    if read is not None:
+        noticed.lack_numbers(read.without_number)
     if overlooked.has_chapters(unread):
         noticed.remarks.append("the chapters in volumes are not read, because there are others in chapters")
     noticed.remarks += [f"the list {each} is not read" for each in overlooked.other_lists(keys)]
@@ -107,7 +119,18 @@ def _chapters(file: BookFile) -> list[BookChapter]:
 
 
 def _chapter(chapter: BookFileChapter, volume: str | None) -> BookChapter:
-    return BookChapter(chapter.title, chapter.number, chapter.url, *chapter.content, volume, chapter.filename)
+    text = chapter.content
+    return BookChapter(
+        chapter.title,
+        chapter.number,
+        chapter.url,
+        text.content_hash,
+        text.content_bytes,
+        text.raw,
+        volume,
+        chapter.filename,
+        escaped=text.escaped,
+    )
 
 
 def _overlooked(keys: Mapping[str, Raw], chapters: Sequence[BookChapter]) -> str:
@@ -136,14 +159,13 @@ def _check_encoding(data: bytes) -> None:
     encoding = json.detect_encoding(data[:4])
     if encoding not in ("utf-8", "utf-8-sig"):
         raise BookRefused([f"the file must be UTF-8, and from byte 0 on it looks like {encoding.upper()}"], _UTF8_HINT)
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, len(data), _CHUNK):
-        end = min(start + _CHUNK, len(data))
+    view, start = memoryview(data), 0
+    while start < len(data):
         try:
-            decoder.decode(data[start:end], final=end == len(data))
+            # What is left of a character at the end is looked at again with the next chunk.
+            start += codecs.utf_8_decode(view[start : start + _CHUNK], "strict", start + _CHUNK >= len(data))[1]
         except UnicodeDecodeError as error:
-            # The decoder puts what was left of the chunk before in front of this one.
-            offset = end - len(error.object) + error.start
+            offset = start + error.start
             reason = f"the file must be UTF-8, and byte {offset:,} (0x{data[offset]:02x}) is not: {error.reason}"
             raise BookRefused([reason], _UTF8_HINT) from None
 

@@ -16,12 +16,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic.config import JsonDict
 
 from novelsync.books import values
-from novelsync.books.noticed import in_capitals
-from novelsync.books.slices import ABSENT, is_crowded, kind_of
+from novelsync.books.slices import ABSENT, in_capitals, is_crowded, kind_of
 from novelsync.books.values import DECIMAL, NOT_FETCHED, BookFileAuthor, Text, misfits, noticed_in, refusal
 from novelsync.models.source import UNSET, OptionalText
 
-_MOST_CHAPTERS: Final = 100_000
+MOST_CHAPTERS: Final = 100_000
 """More than any novel has. Each takes 600 bytes of memory, even if the file has only ``{}`` for it."""
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -43,8 +42,8 @@ def _chapters(raw: Raw, info: ValidationInfo) -> list[msgspec.Struct]:
         chapters = None if is_crowded(raw, b"{") else _CHAPTERS.decode(raw)
     except msgspec.ValidationError:
         raise misfits(raw, "object", noticed_in(info).within) from None
-    if chapters is None or len(chapters) > _MOST_CHAPTERS:
-        raise refusal(f"has more than {_MOST_CHAPTERS:,} items")
+    if chapters is None or len(chapters) > MOST_CHAPTERS:
+        raise refusal(f"has more than {MOST_CHAPTERS:,} items")
     return chapters
 
 
@@ -151,7 +150,7 @@ _ChapterList: TypeAlias = Annotated[
     list[Annotated[BookFileChapter, BeforeValidator(_chapter)]],
     BeforeValidator(
         _chapters,
-        json_schema_input_type=Annotated[list[BookFileChapter], Field(max_length=_MOST_CHAPTERS)] | None,
+        json_schema_input_type=Annotated[list[BookFileChapter], Field(max_length=MOST_CHAPTERS)] | None,
     ),
 ]
 

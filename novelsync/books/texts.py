@@ -5,11 +5,8 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from typing import Final, NamedTuple
-
-import msgspec
 
 from novelsync.books.values import NOT_FETCHED, Text
 from novelsync.errors import BookRefused
@@ -40,7 +37,7 @@ def read_text(path: str, data: bytes) -> Text:
     if shows_nothing(stored):
         return NOT_FETCHED
     encoded = stored.encode()
-    return Text(sha256(encoded).digest(), len(encoded), partial(msgspec.json.encode, stored))
+    return Text(sha256(encoded).digest(), len(encoded), lambda: encoded)
 
 
 def files_of(book: Book) -> Mapping[str, str]:

@@ -15,8 +15,19 @@ from msgspec.json import Decoder
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from novelsync.books.noticed import NO_NUMBER, NOT_DECIMAL, Cause, Noticed
-from novelsync.books.slices import ABSENT, MOST_ITEMS, SCALARS, STRING, is_crowded, kind_of, shown
+from novelsync.books.slices import (
+    ABSENT,
+    MOST_ITEMS,
+    NO_NUMBER,
+    NOT_DECIMAL,
+    SCALARS,
+    STRING,
+    Cause,
+    Noticed,
+    is_crowded,
+    kind_of,
+    shown,
+)
 from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import EMPTY_HASH, UNSET, OptionalText
 
@@ -33,10 +44,11 @@ class Text(NamedTuple):
 
     content_hash: bytes
     content_bytes: int
-    as_json: Callable[[], bytes | memoryview]
+    raw: Callable[[], bytes | memoryview]
+    escaped: bool = False
 
 
-NOT_FETCHED: Final = Text(EMPTY_HASH, 0, lambda: b'""')
+NOT_FETCHED: Final = Text(EMPTY_HASH, 0, lambda: b"")
 
 # More digits than any novel counts to. Without a limit, 1e999 would become a number of a thousand digits.
 DECIMAL: Final = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})", re.ASCII)
@@ -173,7 +185,8 @@ def content(raw: Raw, info: ValidationInfo) -> Text:
         return NOT_FETCHED
     stored = text.encode()
     as_it_is = kind == "a string" and text is decoded
-    return Text(sha256(stored).digest(), len(stored), partial(memoryview if as_it_is else _encoded, raw))
+    as_stored = partial(memoryview if as_it_is else _as_stored, raw)
+    return Text(sha256(stored).digest(), len(stored), as_stored, escaped=as_it_is)
 
 
 def _decoded(raw: Raw) -> str:
@@ -181,5 +194,5 @@ def _decoded(raw: Raw) -> str:
     return "\n\n".join(content) if isinstance(content, list) else content or ""
 
 
-def _encoded(raw: Raw) -> bytes:
-    return msgspec.json.encode(_decoded(raw).replace("\0", ""))
+def _as_stored(raw: Raw) -> bytes:
+    return _decoded(raw).replace("\0", "").encode()

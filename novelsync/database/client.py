@@ -1,24 +1,21 @@
 """
 The SQL functions of ``supabase/migrations`` as Python: models in and out, over any transport.
 
-It knows the JSON of every function's answer, and nothing of connections.
+It knows nothing of connections.
 """
 
 import threading
 import time
-from base64 import b64decode
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
-from itertools import count
 from typing import Any, Final
 
 import msgspec
 
 from novelsync.contracts import NoticeReceiver
-from novelsync.database.desk import DeskClient, run_summary
+from novelsync.database import answers as answered
+from novelsync.database.desk import DeskClient
 from novelsync.database.functions import (
     ALERT_TOLD,
     ANSWER,
@@ -42,14 +39,14 @@ from novelsync.database.functions import (
     REMOVED,
     RENEW,
     SERVER_INFO,
-    STAGE,
     STATUS,
     TAKE_NOTICES,
     TEXTS,
     WRITE,
     SqlFunction,
 )
-from novelsync.database.requests import KEPT, halves, stage_requests, write_request
+from novelsync.database.requests import write_request
+from novelsync.database.staging import Staging
 from novelsync.database.transports import Transport
 from novelsync.database.transports.retrying import Patience, RetryingTransport
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
@@ -58,40 +55,28 @@ from novelsync.errors import (
     DatabaseUnavailable,
     PayloadTooLarge,
     RunInProgress,
-    TimeBudgetExceeded,
 )
-from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind
-from novelsync.models.report import Report, whole_seconds
-from novelsync.models.results import NovelResult, Outcome
+from novelsync.models.problems import HeldRemovals, OpenProblems
+from novelsync.models.report import Report
+from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, RunState
-from novelsync.models.source import Fingerprint, NovelFields
+from novelsync.models.source import Fingerprint
 from novelsync.models.status import (
     Alert,
     DatabaseStatus,
-    FinishedRun,
-    ListedProblem,
-    Metrics,
     NoticeBatch,
     ProblemPage,
-    RunInFlight,
     ServerInfo,
     Verdict,
 )
-from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, MissingFile, Purged, PurgeSelection, Removed
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Purged, PurgeSelection, Removed
 from novelsync.models.writing import NovelWrite, WriteOutcome
-from novelsync.text.formatting import counted
 
 SCHEMA: Final = "20261127101000"
 """The version of the newest migration, for which this client is written."""
 
 CALL_BYTES: Final = 3_000_000
 """Bytes of text per call. PostgREST needs eight times a body in memory (50 MB: 415 MB), and we about five times."""
-
-PARTS_AT_ONCE: Final = 2
-"""Parts of one large novel that are sent at once: the database compresses one while it receives the next."""
-
-SPARE_PARTS: Final = 1_000_000
-"""The first number for the halves of a part that was too large: no novel has so many parts."""
 
 TEXT_BYTES_PER_PAGE: Final = 4_000_000
 """Bytes of stored texts per call."""
@@ -171,10 +156,10 @@ class SqlClient:
                 "wait for it to end; if it was killed, its lease lapses within a minute",
             )
         self._patience.lease_taken(run_id, asked + seconds)
-        return _run_state(answer["run_state"], answer["digest"])
+        return answered.run_state(answer["run_state"], answer["digest"])
 
     def peek(self) -> RunState:
-        return _run_state(self._checked(self._call(PEEK, {})), None)
+        return answered.run_state(self._checked(self._call(PEEK, {})), None)
 
     def renew(
         self, run_id: str, seconds: int, resume_at: str | None = None, progress: tuple[int, int] | None = None
@@ -228,7 +213,7 @@ class SqlClient:
             self.peek()
         novels = [{"slug": slug, "checksum": checksum, "whole": slug in whole} for slug, checksum in checksums.items()]
         answers = self._call(KNOWN_NOVELS, {"novels": novels, "verify": verify})
-        return {answer["slug"]: _known_novel(answer) for answer in answers}
+        return {answer["slug"]: answered.known_novel(answer) for answer in answers}
 
     def texts(self, chapters: Iterable[KnownChapter]) -> Iterator[tuple[str, str]]:
         for page in _pages(chapters):
@@ -253,30 +238,18 @@ class SqlClient:
     def open_problems(
         self, slugs: Sequence[str] | None = None, *, without: Sequence[str] = (), present: Sequence[str] = ()
     ) -> OpenProblems:
-        return _open_problems(self._call(OPEN_PROBLEMS, {"slugs": slugs, "without": without, "present": present}))
+        request = {"slugs": slugs, "without": without, "present": present}
+        return answered.open_problems(self._call(OPEN_PROBLEMS, request))
 
     def status(self) -> DatabaseStatus:
-        return _database_status(self._checked(self._call(STATUS, {})))
+        return answered.database_status(self._checked(self._call(STATUS, {})))
 
     def problems(self, kind: str, after: str | None, limit: int) -> ProblemPage:
         answer = self._call(PROBLEMS, {"kind": kind, "after": after, "limit": limit})
-        problems = [
-            ListedProblem(
-                p["slug"] or None,
-                kind,
-                p["message"],
-                p["hint"],
-                p["title"],
-                whole_seconds(datetime.fromisoformat(p["since"])) if p["since"] else None,
-            )
-            for p in answer["problems"]
-        ]
-        return ProblemPage(kind, answer["total"], problems, problems[-1].slug if len(problems) == limit else None)
+        return answered.problem_page(answer, kind, limit)
 
     def server_info(self) -> ServerInfo:
-        answer = self._call(SERVER_INFO, {})
-        now = datetime.fromisoformat(answer["now"])
-        return ServerInfo(answer["schema"], answer["server"], answer["role"], answer["bytes"], now)
+        return answered.server_info(self._call(SERVER_INFO, {}))
 
     # Alerts -----------------------------------------------------------------------
 
@@ -326,55 +299,9 @@ class SqlClient:
     def _stage(
         self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
     ) -> int | None:
-        """
-        Sends a large novel's text ahead, unseen by readers. Returns in how many parts; None if the write is stale.
-
-        Raises `TimeBudgetExceeded` once ``out_of_time`` says so.
-        """
-        requests = stage_requests(run_id, write, min(CALL_BYTES, write.chapters.text_bytes // 2))
-        spare = count(SPARE_PARTS)
-        # Alone, because it opens the staging.
-        staged = [self._stage_part(next(requests), spare, out_of_time)]
-        under_way: set[Future[int]] = set()
-        with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
-            for request in requests if all(staged) else ():
-                if out_of_time():
-                    raise TimeBudgetExceeded(f"{write.slug} was broken off after {counted(sum(staged), 'part')}")
-                try:
-                    under_way.add(pool.submit(self._stage_part, request, spare, out_of_time))
-                except RuntimeError:
-                    # A process that is ending starts no more threads, but finishes this novel.
-                    staged.append(self._stage_part(request, spare, out_of_time))
-                if len(under_way) == PARTS_AT_ONCE:
-                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    staged += [future.result() for future in done]
-                if not all(staged):
-                    break
-        staged += [future.result() for future in under_way]
-        return sum(staged) if all(staged) else None
-
-    def _stage_part(self, part: Mapping[str, Any], spare: Iterator[int], out_of_time: Callable[[], bool]) -> int:
-        """
-        Sends one part, halved until it passes. Returns in how many parts it went; 0 if the write is stale.
-
-        ``spare``: part numbers for halves.
-        """
-        try:
-            return int(self._call(STAGE, part)["outcome"] == "staged")
-        except PayloadTooLarge as error:
-            if not (smaller := halves(part)):
-                raise
-            if out_of_time():
-                raise TimeBudgetExceeded(error.message) from error
-        staged = []
-        for n, half in enumerate(smaller):
-            # Numbers of their own: had the whole part gone in after all, the write would find one part too many, and be
-            # stale. But the first part opens the staging, and must be number 1.
-            number = 1 if part["part"] == 1 and n == 0 else next(spare)
-            staged.append(self._stage_part({**half, "part": number}, spare, out_of_time))
-            if not staged[-1]:
-                return 0
-        return sum(staged)
+        """Sends a large novel's text ahead. Returns and raises what `Staging.stage` does."""
+        part_bytes = min(CALL_BYTES, write.chapters.text_bytes // 2)
+        return Staging(self._call, out_of_time).stage(run_id, write, part_bytes)
 
     def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
@@ -429,97 +356,3 @@ def _pages(chapters: Iterable[KnownChapter]) -> Iterator[list[str]]:
         size += chapter.content_bytes
     if page:
         yield page
-
-
-def _known_novel(answer: Mapping[str, Any]) -> KnownNovel:
-    fields = answer["novel"] and NovelFields(**answer["novel"])
-    chapters = [] if answer["chapters"] is None else list(_known_chapters(answer["chapters"]))
-    return KnownNovel(
-        answer["slug"],
-        answer["revision"],
-        bool(answer["same"]),
-        fields,
-        chapters,
-        chapter_count=answer["chapter_count"],
-        shown_as=answer["shown_as"],
-        version=answer["version"],
-        removed=answer["removed"],
-        held_id=answer["held"].removesuffix(KEPT),
-        kept=answer["held"].endswith(KEPT),
-        held_changed=answer["held_changed"],
-        held_in_a_row=answer["held_in_a_row"],
-        has_texts=answer["has_texts"],
-    )
-
-
-def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
-    removed_lately = frozenset(answer["removed_lately"])
-    columns = ("id", "volume", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
-    rows = zip(*(answer[column] for column in columns), strict=True)
-    fresh = frozenset(answer["fresh"])
-    for k, (id_, volume, position, number, title, url, content_hash, size) in enumerate(rows):
-        file, file_version = answer["files"].get(id_, ("", ""))
-        yield KnownChapter(
-            id=id_,
-            position=position,
-            number=None if number is None else Decimal(number),
-            title=title,
-            url_hash=url,
-            content_hash=b64decode(f"{content_hash}=") if content_hash else b"",
-            content_bytes=size,
-            removed=k >= answer["published"],
-            volume=volume,
-            file=file,
-            file_version=file_version,
-            removed_lately=id_ in removed_lately,
-            peak_letters=answer["peaks"].get(id_, 0),
-            fresh=id_ in fresh,
-        )
-
-
-def _open_problems(answer: Mapping[str, Any]) -> OpenProblems:
-    problems = [
-        Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"], p["alike"]) for p in answer["problems"]
-    ]
-    return OpenProblems(answer["counts"], problems, answer["held"], answer["blank"])
-
-
-def _run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
-    held = left["held_removals"] and HeldRemovals(**left["held_removals"])
-    open_problems = _open_problems(left["open_problems"])
-    return RunState(
-        digest,
-        left["resume_at"],
-        left["missing"],
-        left["removed_lately"],
-        held,
-        open_problems,
-        any_texts=left["any_texts"],
-        missing_longest=[MissingFile(*file) for file in left["missing_longest"]],
-    )
-
-
-def _database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
-    running = None
-    if run := answer["running"]:
-        since = whole_seconds(datetime.fromisoformat(run["since"]))
-        running = RunInFlight(run["holder"], since, run["open_messages"], run["run_id"], run["done"], run["total"])
-    return DatabaseStatus(
-        novels=answer["novels"],
-        removed_novels=answer["removed_novels"],
-        chapters=answer["chapters"],
-        bytes=answer["bytes"],
-        running=running,
-        last_runs=[_finished_run(run) for run in answer["last_runs"]],
-        metrics=msgspec.convert(answer["metrics"], Metrics),
-        open_problems=_open_problems(answer["open_problems"]),
-        runs=[run_summary(run) for run in answer["runs"]],
-        titles=answer["titles"],
-        killed_at=whole_seconds(datetime.fromisoformat(killed)) if (killed := answer["killed_at"]) else None,
-        at=datetime.fromisoformat(answer["at"]),
-    )
-
-
-def _finished_run(run: Mapping[str, Any]) -> FinishedRun:
-    report = run["report"] and Report.from_dict(run["report"])
-    return FinishedRun(Outcome(run["outcome"]), datetime.fromisoformat(run["finished_at"]), report)

@@ -7,7 +7,7 @@ from typing import Final
 @dataclass(frozen=True, slots=True)
 class SqlFunction:
     """
-    A function ``public.<name>(json)`` of ``supabase/migrations``.
+    A function ``public.<name>(json)``, or ``(bytea)`` if it ``takes_texts``, of ``supabase/migrations``.
 
     Repeating a call does no harm if the first one went through and only its answer was lost: writes carry a request id,
     and the other functions that are repeated have the same effect when they run twice.
@@ -18,6 +18,8 @@ class SqlFunction:
     """A call is made again after a transient error."""
     divisible: bool = False
     """The caller can divide a call that is too large, so it gets `PayloadTooLarge`, and not `DatabaseUnavailable`."""
+    takes_texts: bool = False
+    """It is sent what `novelsync.database.transports.bodies.with_texts` makes of a request."""
     outlasts_budget: bool = False
     """A call is repeated for a few seconds even after the run's time budget has ended."""
 
@@ -37,8 +39,8 @@ NOVELS_WITH: Final = SqlFunction("novelsync_novels_with")
 FIND_RENAMES: Final = SqlFunction("novelsync_find_renames")
 OPEN_PROBLEMS: Final = SqlFunction("novelsync_open_problems")
 
-WRITE: Final = SqlFunction("novelsync_write", divisible=True)
-STAGE: Final = SqlFunction("novelsync_stage", divisible=True)
+WRITE: Final = SqlFunction("novelsync_write", divisible=True, takes_texts=True)
+STAGE: Final = SqlFunction("novelsync_stage", divisible=True, takes_texts=True)
 MARK_MISSING: Final = SqlFunction("novelsync_mark_missing")
 REMOVE: Final = SqlFunction("novelsync_remove")
 

@@ -1,15 +1,14 @@
 """
-Builds the JSON that ``novelsync_write`` and ``novelsync_stage`` take. Pure.
+Builds what ``novelsync_write`` and ``novelsync_stage`` take. Pure.
 
-A chapter's text is passed on as the JSON string that stands in the file, neither decoded nor copied.
+A chapter's text goes beside the JSON, and is not made before it is sent. A key that is missing is null.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
-from msgspec import Raw
-
+from novelsync.database.transports.bodies import SentText
 from novelsync.models.source import BookChapter
 from novelsync.models.writing import ChangedChapter, NovelWrite, PlacedChapter
 
@@ -73,7 +72,7 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
 
 
 def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> Iterator[Mapping[str, Any]]:
-    """The texts of one large novel, in parts of about ``part_bytes`` of text as JSON each."""
+    """The texts of one large novel, in parts of about ``part_bytes`` of text each."""
     novel = {
         "run_id": run_id,
         "slug": write.slug,
@@ -95,7 +94,7 @@ def halves(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any
 
 
 def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """The chapters to create and the texts to replace, in lists of about ``part_bytes`` of text as JSON each."""
+    """The chapters to create and the texts to replace, in lists of about ``part_bytes`` of text each."""
     created: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
     size = 0
@@ -108,7 +107,7 @@ def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, 
             created.append({"position": each.position, **_labels(each.chapter), **content})
         else:
             texts.append({"id": each.row.id, **content})
-        size += memoryview(content["content"]).nbytes
+        size += each.chapter.content_bytes
         if size >= part_bytes:
             yield created, texts
             # New lists, because the caller may send the old ones later, or again.
@@ -125,7 +124,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "cover_url": write.fields.cover_url,
         "status": write.fields.status,
     }
-    return {
+    keys = {
         "slug": write.slug,
         "request_id": write.request_id,
         "revision": write.revision,
@@ -147,6 +146,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "blank": write.blank,
         "result": write.result,
     }
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 def _origin(write: NovelWrite) -> dict[str, Any]:
@@ -156,14 +156,13 @@ def _origin(write: NovelWrite) -> dict[str, Any]:
 
 
 def _labels(chapter: BookChapter) -> dict[str, Any]:
-    return {
-        "volume": chapter.volume,
-        "title": chapter.title,
-        "url": chapter.url,
-        "number": None if chapter.number is None else str(chapter.number),
-    }
+    labels = {"title": chapter.title, "url": chapter.url}
+    if chapter.volume is not None:
+        labels["volume"] = chapter.volume
+    if chapter.number is not None:
+        labels["number"] = str(chapter.number)
+    return labels
 
 
 def _content(chapter: BookChapter) -> dict[str, Any]:
-    # Decoding and encoding the text would take longer than all else that is done to it.
-    return {"content": Raw(chapter.as_json()), "content_hash": chapter.content_hash.hex()}
+    return {"content": SentText(chapter), "size": chapter.content_bytes}

@@ -19,8 +19,8 @@ from novelsync.text.formatting import counted, quoted
 EXAMPLES = 3
 """So many places are named in a line."""
 
-_REPLACEMENTS = (b"\xef\xbf\xbd", b"\\ufffd", b"\\uFFFD")
-"""U+FFFD in JSON."""
+_REPLACEMENT = "\ufffd".encode()
+_ESCAPED_REPLACEMENTS = (b"\\ufffd", b"\\uFFFD")
 
 
 class Lint(NamedTuple):
@@ -34,7 +34,12 @@ class Lint(NamedTuple):
 
 class _Numbered(NamedTuple):
     number: Decimal
-    place: str
+    at: int
+    chapter: BookChapter
+
+    @property
+    def place(self) -> str:
+        return _place(self.at, self.chapter)
 
 
 def lint_book(book: Book, texts: Texts | None = None) -> Lint:
@@ -54,17 +59,17 @@ def _notices(chapters: Sequence[BookChapter], texts: Texts) -> dict[int, str]:
 def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[str]:
     blank: list[str] = []
     unreadable: list[str] = []
-    by_text: defaultdict[bytes, list[str]] = defaultdict(list)
+    by_text: defaultdict[bytes, list[int]] = defaultdict(list)
     for f, chapter in enumerate(book.chapters):
         if not (chapter.fetched or chapter.title or chapter.url or chapter.number is not None):
             blank.append(_place(f, chapter))
         if not chapter.fetched or f in notices:
             continue
         if chapter.content_bytes >= TELLING_LETTERS:
-            by_text[chapter.content_hash].append(_place(f, chapter))
+            by_text[chapter.content_hash].append(f)
         if texts.is_at_hand(f):
-            raw = bytes(chapter.as_json())
-            if any(each in raw for each in _REPLACEMENTS):
+            raw = bytes(chapter.raw())
+            if _REPLACEMENT in raw or (chapter.escaped and any(each in raw for each in _ESCAPED_REPLACEMENTS)):
                 unreadable.append(_place(f, chapter))
     if blank:
         what = "neither title, number, url nor content, is a key misspelt?"
@@ -72,7 +77,8 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
     if notices:
         places = [f"{_place(f, book.chapters[f])} ({notice})" for f, notice in notices.items()]
         yield f"{_chapters_have(places)} no text but a notice: {_first(places)}"
-    if same := [" = ".join(_few(places)) for places in by_text.values() if len(places) > 1]:
+    alike = ([_place(f, book.chapters[f]) for f in group] for group in by_text.values() if len(group) > 1)
+    if same := [" = ".join(_few(places)) for places in alike]:
         appear = "appears" if len(same) == 1 else "appear"
         yield f"{counted(len(same), 'text')} {appear} in several chapters: {_first(same, '; ')}"
     # Where the reader itself has put them in place of lone surrogates, it has said so.
@@ -82,7 +88,7 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
 
 
 def _about_numbers(chapters: Sequence[BookChapter]) -> Iterator[str]:
-    numbered = [_Numbered(c.number, _place(i, c)) for i, c in enumerate(chapters) if c.number is not None]
+    numbered = [_Numbered(c.number, i, c) for i, c in enumerate(chapters) if c.number is not None]
     steps = list(pairwise(numbered))
     falls = [i for i, (one, other) in enumerate(steps, 1) if other.number < one.number]
     if len(falls) > sum(other.number > one.number for one, other in steps):
@@ -115,12 +121,12 @@ def _begins_again(numbered: Sequence[_Numbered], i: int) -> bool:
 
 def _gaps(volume: Sequence[_Numbered]) -> Iterator[str]:
     """What is missing from 1 on. 10.5 counts as 10, be it half of chapter 10 or an extra after it."""
-    places = {int(one.number): one.place for one in reversed(volume) if one.number >= 1}
+    places = {int(one.number): one for one in reversed(volume) if one.number >= 1}
     before = 0
     for number in sorted(places):
         if number > before + 1:
             missing = f"{before + 1}" if number == before + 2 else f"{before + 1} to {number - 1}"
-            yield f"no {missing}, next is {places[number]}"
+            yield f"no {missing}, next is {places[number].place}"
         before = number
 
 

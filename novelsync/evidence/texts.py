@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from novelsync.evidence.labels import labels
-from novelsync.evidence.seen import ALIKE, NOTHING_SEEN, TELLING_LETTERS, Seen, likeness, see
+from novelsync.evidence.seen import ALIKE, NOTHING_SEEN, TELLING_LETTERS, Seen, likeness, says_something, see
 from novelsync.evidence.visible import is_plainly_prose
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
@@ -60,6 +60,7 @@ class Texts:
         self._chapters = chapters
         self._seen = seen or {}
         self._of_chapters: dict[int, Seen] = {}
+        self._saying: dict[int, bool] = {}
 
     def of_chapter(self, f: int) -> Seen:
         if f not in self._of_chapters:
@@ -115,14 +116,18 @@ class Texts:
             return False
         if not self.is_at_hand(f):
             return chapter.content_bytes >= _TELLING_BYTES
-        return is_plainly_prose(chapter.as_json()) or self.of_chapter(f).tells
+        return is_plainly_prose(chapter.raw()) or self.of_chapter(f).tells
 
     def says_something(self, f: int) -> bool:
         """Whether a chapter of the file has a text that is one; of one that is stored already, that was asked then."""
-        chapter = self._chapters[f]
-        return chapter.fetched and (
-            not self.is_at_hand(f) or is_plainly_prose(chapter.as_json()) or self.of_chapter(f).says_something
-        )
+        if f not in self._saying:
+            chapter = self._chapters[f]
+            self._saying[f] = chapter.fetched and (
+                not self.is_at_hand(f)
+                or is_plainly_prose(chapter.raw())
+                or says_something(chapter.text(), chapter.title)
+            )
+        return self._saying[f]
 
     def are_alike(self, k: int, f: int) -> bool:
         """Whether one may be the other, edited."""

@@ -22,6 +22,9 @@ _PICTURE: Final = re.compile(r"<(?:audio|canvas|embed|iframe|image|img|object|pi
 _MOST_OF_NOTHING: Final = 1_000
 """Characters: so short is all markup that crawlers leave where a page has nothing."""
 
+_START: Final = 200
+_PLAIN_LETTER: Final = re.compile(rb"[0-9A-Za-z]")
+
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -56,13 +59,26 @@ def shows_nothing(text: str) -> bool:
     return len(text) <= _MOST_OF_NOTHING and not visible(text) and not has_picture(text)
 
 
+def plainly_shows_something(text: bytes) -> bool:
+    """Of a text in UTF-8: whether `shows_nothing` would deny it, where that can be told without decoding all of it."""
+    if len(text) > 4 * _MOST_OF_NOTHING:  # bytes; as characters they are still more than is looked at for markup
+        start = text[:_START].decode(errors="ignore")
+        return bool(start) and not start.isspace()
+    return b"<" not in text and b"&" not in text and _PLAIN_LETTER.search(text) is not None
+
+
+def has_letters(seen: str) -> bool:
+    """Whether a text that is `visible` says more than punctuation does."""
+    return _LETTER.search(seen) is not None
+
+
 def letters_in(seen: str) -> int:
     """
     How much a text that is `visible` says, in letters of an alphabet; 0 if it has but punctuation.
 
     A Chinese character or a kana counts three, as it has three bytes in UTF-8, and a Korean syllable two.
     """
-    if not _LETTER.search(seen):
+    if not has_letters(seen):
         return 0
     letters = len(seen) - seen.count(" ")
     if seen.isascii():
@@ -82,25 +98,31 @@ _SHOWN: Final = 2_200
 _PAGE: Final = re.compile(rb"<(?:!doctype|html|head|body|script|style|title|template|pre|a)\b", re.IGNORECASE)
 _TAG_OR_ENTITY: Final = re.compile(rb"<[^<>]*>|&#?\w{1,10};")
 _BLANKS: Final = b" \t\r\n"
-_INVISIBLE_IN_UTF8: Final = tuple(
+_INVISIBLE_IN_UTF8: Final = sorted(
     {letter.encode()[:2] for letter in map(chr, range(0x80, 0xE1000)) if _INVISIBLE.match(letter)}
 )
 """How they begin. Some that are seen begin so as well, dashes and quotes for instance."""
+_BEGINS_NO_INVISIBLE: Final = bytes(set(range(0x100)) - {begin[0] for begin in _INVISIBLE_IN_UTF8})
 
 
-def is_plainly_prose(json_text: bytes | memoryview) -> bool:
+def is_plainly_prose(raw: bytes | memoryview) -> bool:
     """
     Whether so much is seen of a text that it is a chapter; False: it has to be looked at.
 
-    ``json_text``: as a JSON string in UTF-8. This saves decoding nearly all texts of a novel.
+    ``raw``: in UTF-8, as a JSON string or as it is. This saves decoding nearly all texts of a novel.
     """
-    return len(json_text) >= _SHOWN and any(_shows_much(bytes(json_text[:size])) for size in _LOOKED_AT)
+    return len(raw) >= _SHOWN and any(_shows_much(bytes(raw[:size])) for size in _LOOKED_AT)
 
 
 def _shows_much(start: bytes) -> bool:
     # An escaped character may be any: the few files that escape all of them are looked at.
-    if b"\\u" in start or _PAGE.search(start):
+    if b"\\u" in start or (b"<" in start and _PAGE.search(start)):
         return False
     shown = _TAG_OR_ENTITY.sub(b"", start) if b"<" in start or b"&" in start else start
-    doubtful = 0 if shown.isascii() else 4 * sum(map(shown.count, _INVISIBLE_IN_UTF8))
-    return len(shown.translate(None, _BLANKS)) - doubtful >= _SHOWN
+    letters = len(shown.translate(None, _BLANKS)) - _SHOWN
+    if shown.isascii():
+        return letters >= 0
+    # Mostly even so many are too few to matter, and need not be counted one by one.
+    return letters >= 4 * len(shown.translate(None, _BEGINS_NO_INVISIBLE)) or letters >= 4 * sum(
+        map(shown.count, _INVISIBLE_IN_UTF8)
+    )

@@ -17,25 +17,30 @@ def listing_order(slug: str) -> bytes:
     return f"{slug}/".encode()
 
 
+_AT_ONCE = 10_000
+"""Lines that the digest takes at a time."""
+
+
 class Listing:
     """
     A complete listing that can be iterated many times, with a digest that tells it from any other.
 
-    It stores one line of bytes per novel, because a library may have 100,000 of them.
+    It stores one line per novel, because a library may have 100,000 of them.
     """
 
     def __init__(self, novels: Iterable[SourceFile], *settings: object) -> None:
         """``settings``: part of the digest, because they too decide what a run does with these novels."""
         # What is known of texts stands at the end, if anything is: writing that there is nothing takes time.
         self._lines = [
-            (
-                f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\0{texts}\0{text_bytes}\n"
-                if texts
-                else f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n"
-            ).encode()
+            f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\0{texts}\0{text_bytes}\n"
+            if texts
+            else f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n"
             for slug, version, size, checksum, unreadable, texts, text_bytes in novels
         ]
-        self.digest = sha256(b"".join([f"{settings}\n".encode(), *self._lines])).hexdigest()
+        digest = sha256(f"{settings}\n".encode())
+        for start in range(0, len(self._lines), _AT_ONCE):
+            digest.update("".join(self._lines[start : start + _AT_ONCE]).encode())
+        self.digest = digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -51,8 +56,8 @@ class Listing:
         return (_novel_of(line) for line in self._lines if not line.isascii())
 
 
-def _novel_of(line: bytes) -> SourceFile:
-    slug, version, size, checksum, unreadable, *texts = line[:-1].decode().split("\0")
+def _novel_of(line: str) -> SourceFile:
+    slug, version, size, checksum, unreadable, *texts = line[:-1].split("\0")
     digest, text_bytes = texts or ("", 0)
     return SourceFile(slug, version, int(size), checksum, unreadable, digest, int(text_bytes))
 

@@ -181,7 +181,7 @@ class NovelSyncer:
 
     def _attempt(
         self,
-        files: Sequence[tuple[ReadFile, int | None]],
+        files: list[tuple[ReadFile, int | None]],
         context: RunContext,
         out_of_time: Callable[[], bool],
         large: Callable[[str], object],
@@ -189,7 +189,8 @@ class NovelSyncer:
         """
         Plans and writes these files once; returns the novels that somebody else wrote in between, and results.
 
-        ``files``: each with the revision of its novel from before it was read; None: nothing was stored of it.
+        ``files``: each with the revision of its novel from before it was read; None: nothing was stored of it. They are
+        taken out of the list, so that what was looked into does not stay in memory.
         """
         known = self._database.known_novels(
             {file.novel.slug: file.checksum for file, revision in files if revision is not None},
@@ -199,7 +200,9 @@ class NovelSyncer:
         stale: list[SourceFile] = []
         results: list[NovelResult] = []
         waiting: list[_Waiting] = []
-        for file, revision in files:
+        files.reverse()
+        while files:
+            file, revision = files.pop()
             stored = known.get(file.novel.slug)
             if revision != (stored.revision if stored else None):
                 stale.append(file.novel)
@@ -293,7 +296,7 @@ class NovelSyncer:
             write = plan_same_bytes(novel, file.checksum or "", known, request_id=request_id())
             result = NovelResult(novel.slug, NovelStatus.UNCHANGED, bytes_read=size)
         elif isinstance(file.book, BookRefused):
-            if file.data and self._storage.settling(novel):
+            if file.size and self._storage.settling(novel):
                 return _in_flight(novel)
             problem = Problem(novel.slug, ProblemKind.REFUSED, file.book.message, file.book.hint)
             log.warning("novel_refused", slug=novel.slug, reason=problem.message)

@@ -8,6 +8,8 @@ SHOWN = 60
 
 def printable(text: str) -> str:
     """The text with a space in place of every control character, line end and other unprintable character."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else " " for char in text)
 
 

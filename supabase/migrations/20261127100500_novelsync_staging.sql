@@ -1,5 +1,15 @@
 -- NovelSync: large novels come in by parts, out of the readers' sight, until one write publishes them.
 
+-- The json in the body of a call that brings texts: the length of the texts (4 bytes, the highest first), then those,
+-- each after its hash of 32 bytes, then the json, which says where each hash is (from 1) and how long its text.
+create or replace function novelsync.request_of(p_body bytea) returns json
+language plpgsql immutable security invoker set search_path = '' as $$
+begin
+  return convert_from(
+    substr(p_body, 5 + ('x' || encode(substr(p_body, 1, 4), 'hex'))::bit(32)::integer), 'UTF8');
+end
+$$;
+
 -- Deletes what unfinished writes of these slugs have staged. None of it was ever visible.
 create or replace function novelsync.discard_staging(p_slugs text[]) returns void
 language plpgsql security invoker set search_path = '' as $$
@@ -70,17 +80,17 @@ end
 $$;
 
 -- Stages one part of a large novel. The first part must come alone; a part that came already changes nothing.
--- In: run_id, slug, request_id, revision, former, former_revision, afresh (see novelsync_write), part (from 1), created
+-- In: what request_of reads. Its json: run_id, slug, request_id, revision, former, former_revision, afresh (see novelsync_write), part (from 1), created
 -- (new chapters), texts (text for stored chapters).
 -- Out: outcome "staged", or "stale": somebody else has written the novel since, or is just staging it.
-create or replace function public.novelsync_stage(json) returns json
+create or replace function public.novelsync_stage(bytea) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_request record;
   v_file novelsync.files;
   v_staging novelsync.staging;
 begin
-  select * into v_request from json_to_record($1) as r(
+  select * into v_request from json_to_record(novelsync.request_of($1)) as r(
     run_id uuid, slug text, request_id uuid, revision bigint, former text, former_revision bigint, afresh boolean,
     part integer, created json, texts json);
   perform novelsync.assert_lease(v_request.run_id);
@@ -122,17 +132,16 @@ begin
 
   with made as (
     insert into public.chapters (novel_id, volume, position, number, title, content, url, content_hash, removed_at)
-    select v_staging.novel_id, c.volume, c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex'),
-           'infinity'
+    select v_staging.novel_id, c.volume, c.position, c.number, c.title,
+           convert_from(substr($1, c.content + 32, c.size), 'UTF8'), c.url, substr($1, c.content, 32), 'infinity'
     from json_to_recordset(v_request.created) as c(
-      volume text, position integer, number numeric, title text, content text, url text, content_hash text)
+      volume text, position integer, number numeric, title text, url text, content integer, size integer)
     returning id)
   insert into novelsync.staged_chapters (slug, chapter_id) select v_request.slug, m.id from made m;
 
   insert into novelsync.staged_texts (slug, chapter_id, content, content_hash)
-  select v_request.slug, t.id, t.content, decode(t.content_hash, 'hex')
-  from json_to_recordset(v_request.texts) as t(
-    id novelsync.chapter_id, content text, content_hash text);
+  select v_request.slug, t.id, convert_from(substr($1, t.content + 32, t.size), 'UTF8'), substr($1, t.content, 32)
+  from json_to_recordset(v_request.texts) as t(id novelsync.chapter_id, content integer, size integer);
 
   -- Last, because from here on other parts wait until this one commits.
   update novelsync.staging set touched_at = greatest(touched_at, now()) where slug = v_request.slug;

@@ -2,12 +2,13 @@
 --
 -- p_ids: by place in the request the id of each novel's row; null if only its bookkeeping is written.
 -- p_known: the ids of novels that are not new, whose new chapters each get an entry in the change feed.
--- Each step's json names novels by their place and is decoded in the statement that needs it, and nowhere else, because
--- texts are most of a request's bytes.
+-- p_body: the request with its texts: see novelsync_write. A text has size bytes and comes after its hash of 32; content
+-- says where that is.
+-- Each step's json names novels by their place and is decoded in the statement that needs it, and nowhere else.
 
--- p_created: novel, volume, position, number, title, content, url, content_hash (in hex).
+-- p_created: novel, volume, position, number, title, url, content, size.
 create or replace function novelsync.insert_chapters(
-  p_ids novelsync.novel_id[], p_known novelsync.novel_id[], p_created json
+  p_ids novelsync.novel_id[], p_known novelsync.novel_id[], p_created json, p_body bytea
 ) returns novelsync.chapter_change[]
 language plpgsql security invoker set search_path = '' as $$
 declare
@@ -15,10 +16,10 @@ declare
 begin
   with made as (
     insert into public.chapters (novel_id, volume, position, number, title, content, url, content_hash)
-    select p_ids[c.novel], c.volume, c.position, c.number, c.title, c.content, c.url, decode(c.content_hash, 'hex')
+    select p_ids[c.novel], c.volume, c.position, c.number, c.title,
+           convert_from(substr(p_body, c.content + 32, c.size), 'UTF8'), c.url, substr(p_body, c.content, 32)
     from json_to_recordset(p_created) as c(
-      novel integer, volume text, position integer, number numeric, title text, content text, url text,
-      content_hash text)
+      novel integer, volume text, position integer, number numeric, title text, url text, content integer, size integer)
     where p_ids[c.novel] is not null
     returning novel_id, id, position)
   select array_agg(row(m.novel_id, m.id, 'added', '{}', null)::novelsync.chapter_change order by m.novel_id, m.position)
@@ -49,11 +50,11 @@ begin
 end
 $$;
 
--- p_changed: novel, id, volume, position, number, title, url, content and content_hash (both null: the staged text, if
--- there is one; else the text stays).
+-- p_changed: novel, id, volume, position, number, title, url, content and size (both null: the staged text, if there is
+-- one; else the text stays).
 -- p_slugs: those whose texts were staged.
 create or replace function novelsync.change_chapters(
-  p_ids novelsync.novel_id[], p_slugs text[], p_changed json
+  p_ids novelsync.novel_id[], p_slugs text[], p_changed json, p_body bytea
 ) returns novelsync.chapter_change[]
 language plpgsql security invoker set search_path = '' as $$
 declare
@@ -62,16 +63,18 @@ declare
   v_changes novelsync.chapter_change[];
 begin
   with wanted as materialized (
-    select c.*
+    select c.novel, c.id, c.volume, c.position, c.number, c.title, c.url,
+           convert_from(substr(p_body, c.content + 32, c.size), 'UTF8') as content,
+           substr(p_body, c.content, 32) as content_hash
     from json_to_recordset(p_changed) as c(
       novel integer, id novelsync.chapter_id, volume text, position integer, number numeric, title text, url text,
-      content text, content_hash text)
+      content integer, size integer)
     where p_ids[c.novel] is not null
   ), changed as (
     update public.chapters t
     set volume = c.volume, position = c.position, number = c.number, title = c.title, url = c.url,
         content = coalesce(c.content, s.content, t.content),
-        content_hash = coalesce(decode(c.content_hash, 'hex'), s.content_hash, t.content_hash),
+        content_hash = coalesce(c.content_hash, s.content_hash, t.content_hash),
         updated_at = now(), removed_at = null,
         content_updated_at = case when c.content is null and s.content is null then t.content_updated_at else now() end
     from wanted c

@@ -24,15 +24,21 @@ $$;
 -- Again, if a novel moved to another slug while this waited for its row, which is gone then.
 create or replace function novelsync.lock_files(p_novels novelsync.novel_write[]) returns void
 language plpgsql security invoker set search_path = '' as $$
+declare
+  v_made text[];  -- nobody else can lock what nobody else can see
 begin
   loop
-    insert into novelsync.files (slug)
-    select n.slug from unnest(p_novels) n
-    where not exists (select from novelsync.files f where f.slug = n.slug)
-    order by n.slug collate "C"
-    on conflict do nothing;
+    with made as (
+      insert into novelsync.files (slug)
+      select n.slug from unnest(p_novels) n
+      where not exists (select from novelsync.files f where f.slug = n.slug)
+      order by n.slug collate "C"
+      on conflict do nothing
+      returning slug)
+    select v_made || array_agg(m.slug) into v_made from made m;
     perform from novelsync.files f
-    where f.slug in (select unnest(array[n.slug, n.former]) from unnest(p_novels) n)
+    where f.slug in (
+      select unnest(array[n.slug, n.former]) from unnest(p_novels) n except select unnest(v_made))
     order by f.slug for update;
     exit when not exists (
       select from unnest(p_novels) n where not exists (select from novelsync.files f where f.slug = n.slug));
@@ -274,7 +280,7 @@ $$;
 
 -- Writes some novels: all of them or, if anything is raised, none. Readers see a novel's changes whole or not at all.
 --
--- In: run_id, and lists in which every other entry names its novel by its place in the first:
+-- In: what request_of reads. Its json: run_id, and lists in which every other entry names its novel by its place in the first:
 --   novels    place (from 1, in order), slug, request_id, revision, version, checksum,
 --             visible (false: only the bookkeeping is written),
 --             staged (parts that novelsync_stage brought in; 0: none),
@@ -295,7 +301,7 @@ $$;
 --   problems  the novel's open problems from now on (unless its problems_stay is true)
 -- Out: per novel "written" (also if this very request was carried out before), "stale" (somebody else has written it
 -- since this was planned) or "taken" (a row of the site's own has the slug); nothing is done for the last two.
-create or replace function public.novelsync_write(json) returns json
+create or replace function public.novelsync_write(bytea) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_request record;
@@ -309,7 +315,7 @@ declare
   v_changes novelsync.chapter_change[];
   v_formers jsonb;                   -- by id, the slugs of novels before any of them moved
 begin
-  select * into v_request from json_to_record($1) as r(
+  select * into v_request from json_to_record(novelsync.request_of($1)) as r(
     run_id uuid, novels novelsync.novel_write[], created json, changed json, moved json, removed json, texts json,
     shrunk json, problems json);
   v_novels := v_request.novels;
@@ -337,11 +343,11 @@ begin
   v_known := array(select v_ids[n.place] from unnest(v_due) n where not n.is_new);
   v_staged := array(select n.slug from unnest(v_due) n where n.staged > 0);
 
-  v_changes := v_changes || novelsync.insert_chapters(v_ids, v_known, v_request.created);
+  v_changes := v_changes || novelsync.insert_chapters(v_ids, v_known, v_request.created, $1);
   if cardinality(v_staged) > 0 then
     v_changes := v_changes || novelsync.publish_staged_chapters(v_ids, v_known, v_staged);
   end if;
-  v_changes := v_changes || novelsync.change_chapters(v_ids, v_staged, v_request.changed);
+  v_changes := v_changes || novelsync.change_chapters(v_ids, v_staged, v_request.changed, $1);
   v_reordered := novelsync.move_chapters(v_ids, v_request.moved);
   v_changes := v_changes || novelsync.remove_chapters(v_ids, v_request.removed);
   perform novelsync.remember_texts(v_ids, v_request.texts);

@@ -70,11 +70,11 @@ def main() -> None:
 
 
 def _seeds() -> list[bytes]:
-    from tests import test_reader
+    from tests.books import test_reader, test_refusals
     from tests.support.library import REAL_NOVELS
 
     small = Path("storage/novels").glob("*/book_info.json")
-    told = [data for data, _ in [*test_reader.ACCEPTED.values(), *test_reader.REFUSED.values()]]
+    told = [data for data, _ in [*test_reader.ACCEPTED.values(), *test_refusals.REFUSED.values()]]
     cut = [path.read_bytes()[:4_000] for path in REAL_NOVELS.glob("*/book_info.json")]
     return [seed for seed in [*told, *cut, *(path.read_bytes() for path in small)] if len(seed) <= LARGEST]
 
@@ -89,7 +89,12 @@ def fuzz(arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(
-        include=["novelsync.books.reader", "novelsync.books.schema", "novelsync.text.formatting"]
+        include=[
+            "novelsync.books.reader",
+            "novelsync.books.quick",
+            "novelsync.books.schema",
+            "novelsync.text.formatting",
+        ]
     ):
         from tests.support.judging import judge
 

@@ -84,6 +84,47 @@ DOCUMENTS = st.lists(MEMBERS, max_size=6).map(
     lambda members: f'{{"title": "Emma", {", ".join(members)}}}'.replace(", }", "}")
 )
 
+# As nearly all files are: each is read in the quick way, unless something in it is unusual after all.
+USUAL_TEXTS = st.lists(
+    st.sampled_from(
+        [
+            r"\n",
+            r"\"",
+            r"\\",
+            r"\\n",
+            r"\\\"",
+            r"\t",
+            r"\/",
+            r"\u00e9",
+            "Emma ",
+            "文",
+            "\u3000",
+            "\u200b",
+            " ",
+            "<p>",
+            "&nbsp;",
+            "word " * 900,
+            "文" * 1_500,
+            "\u3000" * 1_400,
+        ]
+    ),
+    max_size=5,
+).map(lambda pieces: f'"{"".join(pieces)}"')
+USUAL = {
+    "title": USUAL_TEXTS | st.just("null"),
+    "number": st.sampled_from(["1", "2", "10.50", '"3"', '"10.5"', "-1", "null", "9" * 30, "9" * 31, '" 7 "', "1e2"]),
+    "content": USUAL_TEXTS | st.just("null") | st.just('["a", "b"]'),
+    "url": USUAL_TEXTS,
+    "volume": st.sampled_from(["null", '"I"', '""', "3"]),
+    "filename": st.sampled_from(["null", '"1.html"', '""']),
+    "x": VALUES,
+}
+USUAL_DOCUMENTS = an_array(
+    st.lists(st.sampled_from(sorted(USUAL)), unique=True)
+    .flatmap(lambda keys: st.tuples(*(USUAL[key].map(f'"{key}": {{}}'.format) for key in keys)))
+    .map(lambda members: f"{{{', '.join(members)}}}")
+).map('{{"title": "Emma", "tags": [{{}}], "chapters": {}}}'.format)
+
 SEEDS = [path.read_bytes()[:2_000] for path in sorted(REAL_NOVELS.glob("*/book_info.json"))] + [
     json.dumps(
         {"title": "Emma", "author": ["J", "A"], "chapters": [{"number": 1.5, "content": "\ud800 ☕ \0"}] * 3}
@@ -104,6 +145,12 @@ def test_any_bytes_are_a_book_or_refused(data: bytes) -> None:
 @given(DOCUMENTS | VALUES, st.sampled_from(["utf-8", "utf-8-sig"]))
 def test_any_document_is_a_book_or_refused(document: str, encoding: str) -> None:
     judge(document.encode(encoding, "surrogatepass"))
+
+
+@ANYTHING
+@given(USUAL_DOCUMENTS)
+def test_the_quick_way_and_the_validators_read_the_same(document: str) -> None:
+    judge(document.encode())
 
 
 @ANYTHING

@@ -9,7 +9,9 @@ from typing import Any
 from unicodedata import normalize
 
 import pytest
+from msgspec import Raw
 
+from novelsync.books.quick import read_chapters
 from novelsync.books.reader import read_book
 from novelsync.books.schema import BookFile
 from novelsync.errors import BookRefused
@@ -399,6 +401,30 @@ def test_memory_is_the_file_and_one_chapter() -> None:
     assert [chapter.content_bytes for chapter in book.chapters] == [1_000_001] * 10 + [1_000_002] * 10
     assert peak < 4_500_000
     assert kept < 100_000
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (r"a line\nand \"another\"", b'a line\nand "another"'),
+        (r"C:\\new \\\"x\\\" \\\\n", rb"C:\new \"x\" \\n"),
+        (r"caf\u00e9 \/ \t", "café / \t".encode()),
+    ],
+)
+def test_what_is_usual_is_read_in_the_quick_way(text: str, said: bytes, keep: bool) -> None:
+    read = read_chapters(Raw(b'[{"number": "1.50", "content": "%b"}, {"title": "II"}]' % text.encode()), keep=keep)
+    assert read is not None
+    assert [bytes(chapter.stored()) for chapter in read.chapters] == [said, b""]
+    assert (str(read.chapters[0].number), read.without_number) == ("1.50", [1])
+
+
+@pytest.mark.parametrize(
+    "chapter",
+    [b'{"content": ["a"]}', b'{"title": "\\u0000"}', b'{"number": "x"}', b'{"Content": "a"}', b'{"file": "a"}'],
+)
+def test_one_unusual_chapter_leaves_all_to_the_validators(chapter: bytes) -> None:
+    assert read_chapters(Raw(b'[{"content": "a"}, %b]' % chapter), keep=True) is None
 
 
 def test_a_text_outlives_the_callers_bytes() -> None:

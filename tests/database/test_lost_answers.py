@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from novelsync.database import client as functions
+from novelsync.database import staging
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.database.transports.supabase import SupabaseTransport
@@ -125,7 +126,7 @@ def test_an_answer_that_is_lost_after_the_work_was_done_makes_no_difference(
 ) -> None:
     if function == "stage":  # every novel is a large one
         monkeypatch.setattr(functions, "CALL_BYTES", 500)
-        monkeypatch.setattr(functions, "PARTS_AT_ONCE", 1)  # or else ids depend on chance
+        monkeypatch.setattr(staging, "PARTS_AT_ONCE", 1)  # or else ids depend on chance
         monkeypatch.setattr(local_executor, "BATCH_NOVELS", 1)
     untouched = Library(library.folder.with_name("untouched"))
     with databases(server) as make:

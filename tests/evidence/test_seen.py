@@ -2,8 +2,8 @@
 
 import pytest
 
-from novelsync.evidence.seen import likeness, see
-from novelsync.evidence.visible import is_plainly_prose, letters_in, shows_nothing, visible
+from novelsync.evidence.seen import likeness, says_something, see
+from novelsync.evidence.visible import is_plainly_prose, letters_in, plainly_shows_something, shows_nothing, visible
 
 PROSE = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals. "
 
@@ -85,3 +85,20 @@ def test_what_may_be_no_chapter_is_not_taken_for_prose_unseen(text: str) -> None
 def test_prose_is_known_without_decoding_it() -> None:
     assert is_plainly_prose(f'"{PROSE * 40}"'.encode())
     assert is_plainly_prose(memoryview(('"' + f"<p>{PROSE}</p>" * 40 + '"').encode()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", PROSE, PROSE * 10, f"<p>{PROSE * 10}</p>", "Failed to download chapter body", "* * *", "<input>" + PROSE],
+)
+@pytest.mark.parametrize("title", ["", "Chapter 1", PROSE * 10])
+def test_whether_a_text_says_something_can_be_asked_alone(text: str, title: str) -> None:
+    assert says_something(text, title) == see(text, title).says_something
+
+
+@pytest.mark.parametrize(
+    "text", ["", " " * 5_000, "\u3000" * 2_000, "a", "文", "<p></p>", "&nbsp;", PROSE * 60, "文" * 2_000]
+)
+def test_what_plainly_shows_something_does(text: str) -> None:
+    assert not (plainly_shows_something(text.encode()) and shows_nothing(text))
+    assert plainly_shows_something((text + PROSE).encode()) or text.isspace() or "<" in text or "&" in text

@@ -1,6 +1,5 @@
 """One novel's rows without a database: what is planned for them is done at once."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -76,7 +75,7 @@ def _known(row: Row) -> KnownChapter:
 def _in_book(chapter: Chapter) -> BookChapter:
     text = chapter.text
     number = _exact(chapter.number)
-    return BookChapter(chapter.title, number, chapter.url, *_hashed(text), lambda: json.dumps(text).encode())
+    return BookChapter(chapter.title, number, chapter.url, *_hashed(text), text.encode)
 
 
 def _exact(number: Number) -> Decimal | None:

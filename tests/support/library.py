@@ -72,7 +72,7 @@ def found(title: str = "", number: int | None = None, url: str = "", content: st
     """A chapter of a file that was read."""
     data = content.encode()
     exact = None if number is None else Decimal(number)
-    return BookChapter(title, exact, url, sha256(data).digest(), len(data), lambda: json.dumps(content).encode())
+    return BookChapter(title, exact, url, sha256(data).digest(), len(data), content.encode)
 
 
 def known(

@@ -10,6 +10,6 @@ class Transport(Protocol):
     name: str
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
-        """Calls ``public.<function>(json)`` in a transaction of its own and returns its JSON."""
+        """Calls ``public.<function>`` in a transaction of its own and returns its JSON."""
 
     def close(self) -> None: ...

@@ -10,6 +10,8 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.types.json import Json, set_json_loads
 
+from novelsync.database.functions import BY_NAME
+from novelsync.database.transports.bodies import with_texts
 from novelsync.database.transports.pool import ConnectionPool
 from novelsync.database.transports.sqlstates import error_of_state
 from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
@@ -66,10 +68,10 @@ class PostgresTransport:
         self.close = self._connections.close
 
     def call(self, function: str, request: Mapping[str, Any]) -> Any:
+        texts = BY_NAME[function].takes_texts
+        body = with_texts(request) if texts else Json(request, dumps=msgspec.json.encode)
         with translated_errors(self.name), self._connections.one() as connection:
-            row = connection.execute(
-                f"select public.{function}(%s)", [Json(request, dumps=msgspec.json.encode)]
-            ).fetchone()
+            row = connection.execute(f"select public.{function}({'%b' if texts else '%s'})", [body]).fetchone()
         return row[0] if row else None
 
 

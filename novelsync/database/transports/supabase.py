@@ -11,6 +11,8 @@ import msgspec
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, SupabaseException, create_client
 
+from novelsync.database.functions import BY_NAME
+from novelsync.database.transports.bodies import with_texts
 from novelsync.database.transports.pool import ConnectionPool
 from novelsync.database.transports.sqlstates import NOT_READY_HINT, error_of_state
 from novelsync.errors import ConfigurationError, DatabaseNotReady, DatabaseUnavailable, NovelSyncError, PayloadTooLarge
@@ -84,14 +86,18 @@ class _Client(httpx.Client):
     """
     Sends ``body`` in place of the body that supabase-py makes, and a new key in one header where that sends it in two.
 
+    ``content_type``: of the body.
+
     supabase-py encodes with the standard library, which takes longer for a novel than PostgREST does, and makes a
     second copy of it in memory, as a str.
     """
 
     body = b""
+    content_type = ""
 
     def build_request(self, *arguments: Any, **options: Any) -> httpx.Request:
         request = super().build_request(*arguments, **options | {"content": self.body})
+        request.headers["Content-Type"] = self.content_type
         # A legacy key is a token as well. A new one (sb_secret_…) is none, and must not be sent as one.
         if request.headers.get("Authorization", "").startswith("Bearer sb_"):
             del request.headers["Authorization"]
@@ -133,11 +139,14 @@ class _Connection:
     def _data(self, function: str, request: Mapping[str, Any]) -> Any:
         """The decoded answer; a str or None if it is not JSON. Raises `_ErrorAnswer` if it is an error."""
         try:
-            self._http.body = msgspec.json.encode(request)
             call = self._client.rpc(function, {})
-            # PostgREST parses a body only to learn its keys. If they are named here, whatever the names, it passes the
-            # body on to Postgres as it is: half the time and half the memory for 4 MB.
-            call.request.params = call.request.params.add("columns", "body")
+            if BY_NAME[function].takes_texts:
+                self._http.body, self._http.content_type = with_texts(request), "application/octet-stream"
+            else:
+                self._http.body, self._http.content_type = msgspec.json.encode(request), "application/json"
+                # PostgREST parses a body only to learn its keys. If they are named here, whatever the names, it passes
+                # the body on to Postgres as it is: half the time and half the memory for 4 MB.
+                call.request.params = call.request.params.add("columns", "body")
             return call.execute().data
         except APIError as error:
             raise _ErrorAnswer(error, self._response) from error

@@ -88,8 +88,8 @@ def slow_chapters(database_url: str, tables: Tables) -> None:
         "create function slow() returns trigger language plpgsql as $$ begin"
         " if (select count(*) from inserted) > 1 then perform pg_sleep(60); end if; return null; end $$;"
         " create trigger slow after insert on chapters referencing new table as inserted execute function slow();"
-        " alter function novelsync_write(json) set statement_timeout = '500ms';"
-        " alter function novelsync_stage(json) set statement_timeout = '500ms'"
+        " alter function novelsync_write(bytea) set statement_timeout = '500ms';"
+        " alter function novelsync_stage(bytea) set statement_timeout = '500ms'"
     )
     # To a connection of our own it is told when that is made.
     [(name,)] = tables.rows("select current_database()")
