@@ -14,7 +14,7 @@ from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncErro
 from novelsync.models.report import timestamp
 from novelsync.models.status import ServerInfo
 from novelsync.settings import Settings, load_file_settings, load_settings
-from novelsync.text.formatting import counted
+from novelsync.text.formatting import counted, size
 from novelsync.verdict import FULL
 from novelsync.wiring import open_database, open_scheduler, open_storage, postgres_url
 
@@ -157,7 +157,7 @@ def judge_schema(info: ServerInfo) -> Finding:
 
 
 def judge_size(info: ServerInfo, limit: int | None) -> Finding:
-    said = f"{info.bytes / 1e6:,.0f} MB"
+    said = size(info.bytes)
     if limit is None:
         return Finding("size", f"{said}; NOVELSYNC_DATABASE_LIMIT is not set")
     hint = "make room (`novelsync purge`), or raise NOVELSYNC_DATABASE_LIMIT" if info.bytes > FULL * limit else ""

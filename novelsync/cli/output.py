@@ -17,7 +17,7 @@ from novelsync.models.report import ChapterDiff, NovelDiff
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.stored import Reference, Removed
 from novelsync.planning.diff import ADDED, CHANGED
-from novelsync.text.formatting import counted, printable, quoted
+from novelsync.text.formatting import counted, printable, quoted, size
 from novelsync.text.hints import as_command_line, said
 
 out = Console(highlight=False, soft_wrap=True)
@@ -213,7 +213,7 @@ def print_removed(removed: Removed, *, blank: bool) -> None:
         return
     novels, chapters = counted(removed.novels, "novel"), counted(removed.chapters, "chapter")
     what = "to empty" if blank else "to delete" if removed.published else "removed"
-    out.print(f"{what}: {novels}, {chapters}, {removed.bytes / 1e6:,.1f} MB of text")
+    out.print(f"{what}: {novels}, {chapters}, {size(removed.bytes)} of text")
     for chapter in removed.published:
         named = f"{chapter.id} {quoted(chapter.title)} of {chapter.slug}"
         out.print(f"[yellow]![/] readers see chapter {escape(named)}")

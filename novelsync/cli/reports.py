@@ -9,7 +9,7 @@ from novelsync.cli.output import escape, out
 from novelsync.cli.verification import Verification
 from novelsync.models.report import MissingNovel, Report, ReportedProblem, timestamp
 from novelsync.models.status import ListedProblem, Status, StatusProblem, Verdict
-from novelsync.text.formatting import counted
+from novelsync.text.formatting import counted, size
 from novelsync.text.grouping import Group, grouped
 from novelsync.text.hints import as_command_line
 from novelsync.verdict import nothing_in
@@ -33,7 +33,7 @@ def print_report(report: Report, storage: str) -> None:
         out.print(f"being written just now, will be read next time: {counted(in_flight, 'novel')}")
     out.print(
         f"{_outcome(report, storage)}: {counted(report.novels_processed, 'novel')},"
-        f" {report.bytes_read / 1e6:.1f} MB read, {report.duration:.2f} s"
+        f" {size(report.bytes_read)} read, {report.duration:.2f} s"
     )
 
 
@@ -130,9 +130,7 @@ def print_verification(found: Verification) -> None:
     }
     mark = "[green]✓[/] equal" if found.equal else f"[yellow]![/] novels that are not equal: {_words(words)}"
     novels, chapters = counted(found.novels, "novel"), counted(found.chapters, "chapter")
-    out.print(
-        f"{mark}; compared text by text: {novels}, {chapters}, {found.bytes_read / 1e6:.1f} MB, {found.duration:.2f} s"
-    )
+    out.print(f"{mark}; compared text by text: {novels}, {chapters}, {size(found.bytes_read)}, {found.duration:.2f} s")
 
 
 def print_verdict_of(status: Status) -> None:
@@ -147,7 +145,7 @@ def print_status(status: Status) -> None:
     in_storage = "? novels" if status.novels_in_storage is None else counted(status.novels_in_storage, "novel")
     out.print(f"storage   {escape(status.storage_path)}: {in_storage}")
     novels, chapters = counted(status.novels_in_database, "novel"), counted(status.chapters_in_database, "chapter")
-    out.print(f"database  {escape(status.database)}: {novels}, {chapters}, {status.database_bytes / 1e6:,.0f} MB")
+    out.print(f"database  {escape(status.database)}: {novels}, {chapters}, {size(status.database_bytes)}")
     if pending := status.pending:
         out.print(f"pending   {_words(msgspec.structs.asdict(pending)) or 'nothing'}")
     if run := status.running:

@@ -32,3 +32,12 @@ def quoted(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """The number with its noun: ``1 novel``, ``1,234 novels``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(bytes_: int) -> str:
+    """In the unit that keeps it short."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if bytes_ >= factor:
+            number = bytes_ / factor
+            return f"{number:.1f} {unit}" if number < 10 else f"{number:,.0f} {unit}"
+    return counted(bytes_, "byte")

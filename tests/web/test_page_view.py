@@ -20,12 +20,13 @@ from novelsync.models.status import (
     StatusProblem,
     Verdict,
 )
+from novelsync.text.formatting import size
 from novelsync.text.hints import as_command_line
 from novelsync.web.page.render import page
 from novelsync.web.page.views.chart import bars
 from novelsync.web.page.views.notice import notice
 from novelsync.web.page.views.status import StatusView, status_view
-from novelsync.web.page.views.words import Action, Actions, moment, size, text, took
+from novelsync.web.page.views.words import Action, Actions, moment, text, took
 from tests.support.reports import NO_METRICS, NOON, a_report
 
 ONE = datetime(2026, 1, 1, 13, tzinfo=UTC)

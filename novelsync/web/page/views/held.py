@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from shlex import quote
 
 from novelsync.models.desk.held import HeldChange, TextBesideText
-from novelsync.text.formatting import counted
-from novelsync.web.page.views.words import Act, Action, Text, plain, sentence, size
+from novelsync.text.formatting import counted, size
+from novelsync.web.page.views.words import Act, Action, Text, plain, sentence
 from novelsync.web.request import addresses
 from novelsync.web.request.addresses import address
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from novelsync.models.desk.novels import NovelChange, NovelDetail, NovelPage, NovelQuery, NovelRow, Show, Sort
-from novelsync.text.formatting import counted
+from novelsync.text.formatting import counted, size
 from novelsync.text.hints import Say
-from novelsync.web.page.views.words import Link, Moment, Text, moment, moment_or_none, plain, sentence, size, text, told
+from novelsync.web.page.views.words import Link, Moment, Text, moment, moment_or_none, plain, sentence, text, told
 from novelsync.web.request import addresses
 from novelsync.web.request.addresses import address
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from novelsync.models.report import MissingNovel
 from novelsync.models.status import Cause, RunInFlight, SchedulerStatus, Status, Verdict
-from novelsync.text.formatting import counted
+from novelsync.text.formatting import counted, size
 from novelsync.text.hints import Say
 from novelsync.web.page.views.runs import Chart, RunLine, chart, run_line
 from novelsync.web.page.views.troubles import REMARK, More, Trouble, list_of, split, troubles
@@ -21,7 +21,6 @@ from novelsync.web.page.views.words import (
     moment_or_none,
     plain,
     sentence,
-    size,
     text,
     took,
 )

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from novelsync.models.report import timestamp
-from novelsync.text.formatting import counted
 
 _COMMAND: Final = re.compile(r"`([^`]+)`")
 
@@ -82,15 +81,6 @@ def moment(time: datetime) -> Moment:
 
 def moment_or_none(time: datetime | None) -> Moment | None:
     return moment(time) if time else None
-
-
-def size(bytes_: int) -> str:
-    """In the unit that keeps it short."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if bytes_ >= factor:
-            number = bytes_ / factor
-            return f"{number:.1f} {unit}" if number < 10 else f"{number:,.0f} {unit}"
-    return counted(bytes_, "byte")
 
 
 def took(seconds: float | None) -> str:
