@@ -20,7 +20,7 @@ class Everything:
 
 
 _REMOVALS: Final = re.compile(r"([1-9][0-9]{0,8})(?:=([0-9a-f]{8}))?", re.ASCII)
-_CONFIRMED: Final = re.compile(r"(.+)=([0-9a-f]{8}|in-order)", re.DOTALL)
+_CONFIRMED: Final = re.compile(r"(.+)=(?:(in-order)(?:-([0-9a-f]{8}))?|([0-9a-f]{8}))", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class Acceptance:
     @classmethod
     def of(cls, words: str, *, keep: bool = False) -> "Acceptance":
         """
-        As it is written: ``SLUG``, ``SLUG=ID`` or ``SLUG=in-order``.
+        As it is written: ``SLUG``, ``SLUG=ID``, ``SLUG=in-order`` or ``SLUG=in-order-ID``.
 
-        A slug may have "=" in it: only the last one counts, and only if one of the two forms follows.
+        A slug may have "=" in it: only the last one counts, and only if one of these forms follows.
         """
         found = _CONFIRMED.fullmatch(words)
         if found is None:
             return cls(words, keep=keep)
-        slug, form = found.groups()
-        return cls(slug, in_order=True, keep=keep) if form == "in-order" else cls(slug, form, keep=keep)
+        slug, in_order, *shown = found.groups()
+        return cls(slug, shown[0] or shown[1] or "", in_order=bool(in_order), keep=keep)
 
     @property
     def word(self) -> str:

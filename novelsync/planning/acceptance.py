@@ -40,7 +40,7 @@ def accept_hint(slug: str, held: str, held_in_a_row: int = 1, pairable: int = 0)
         hint += (
             f", which drops {counted(pairable, 'id')} that bookmarks may point at; if the file's"
             f" {counted(pairable, 'new chapter')} are the same ones in the same order, `novelsync sync --accept"
-            f" {quote(f'{slug}=in-order')}` keeps their ids"
+            f" {quote(f'{slug}=in-order-{held}')}` keeps their ids"
         )
     if held_in_a_row >= _FILES_BEFORE_HINT:
         hint += (

@@ -63,7 +63,9 @@ def plan_novel(
     texts = Texts(base.chapters if base else (), book.chapters, seen, others)
     plan = plan_chapters(base, book, texts, limits, accepted=accepted, in_order=in_order)
     chapters = plan.changes
-    held = held_id(checksum, [row.id for row in chapters.held], chapters.worse_texts) if plan.held_because else ""
+    held = ""
+    if plan.held_because:
+        held = held_id(checksum, _own_files(book), [row.id for row in chapters.held], chapters.worse_texts)
     stored = base.fields if base else None
     fields = stored if plan.broken and stored else book.fields_over(stored)
     restored = base is not None and base.removed
@@ -72,13 +74,15 @@ def plan_novel(
     held_in_a_row = max(1, (base.held_in_a_row if base else 0) + (not (base and base.same))) if chapters.held else 0
     lint = lint_book(book, texts)
     blank = "" if plan.any_text else why_blank(book)
-    kept = kept or (known is not None and known.kept and known.held_id == held)
+    holder = former or known
+    kept = bool(held) and (kept or (holder is not None and holder.kept and holder.held_id == held))
     turned = turned_round(base.chapters, chapters) if base else ""
     return NovelWrite(
         slug=novel.slug,
         request_id=request_id,
         revision=known.revision if known else 0,
-        version=(version_by(novel.state, rules) if held else novel.state) if settled else "",
+        # What was decided to stay is not judged again, whatever the rules are.
+        version=(version_by(novel.state, rules) if held and not kept else novel.state) if settled else "",
         checksum=checksum,
         visible=bool(fields != stored or chapters.visible or outdated or former or restored),
         stored=stored,
@@ -90,7 +94,7 @@ def plan_novel(
         afresh=another,
         held_in_a_row=held_in_a_row,
         held_id=held,
-        kept=kept and bool(held),
+        kept=kept,
         has_texts=any(chapter.filename for chapter in book.chapters),
         without_text=lint.without_text,
         accepted=accepted,
@@ -103,6 +107,11 @@ def plan_novel(
             kept=kept,
         ),
     )
+
+
+def _own_files(book: Book) -> list[str]:
+    """What the texts are that the checksum of ``book_info.json`` says nothing of."""
+    return [chapter.content_hash.hex() for chapter in book.chapters if chapter.filename]
 
 
 def why_blank(book: Book) -> str:

@@ -229,7 +229,9 @@ class NovelSyncer:
         """With its book, or why it has none, where one is needed. Raises `StorageUnavailable`."""
         same = known is not None and known.same and not known.removed and not known.has_texts
         # What is held is judged again once the rules are others.
-        judged = known is not None and (not known.held_id or known.version == version_by(known.state, self._rules))
+        judged = known is not None and (
+            not known.held_id or known.kept or known.version == version_by(known.state, self._rules)
+        )
         if same and judged and not file.book and file.novel.slug not in context.match_again:
             return _Waiting(file, known, TextFiles())
         file, texts = self._reader.look_for_texts(self._reader.parse(file), None if context.options.reread else known)

@@ -18,6 +18,8 @@ from tests.planning.test_run_plan import remembered
         ("emma", Acceptance("emma")),
         ("emma=4f1c2a0b", Acceptance("emma", "4f1c2a0b")),
         ("emma=in-order", Acceptance("emma", in_order=True)),
+        ("emma=in-order-4f1c2a0b", Acceptance("emma", "4f1c2a0b", in_order=True)),
+        ("emma=in-order-x", Acceptance("emma=in-order-x")),
         ("a=b=4f1c2a0b", Acceptance("a=b", "4f1c2a0b")),
         ("a=in-order=in-order", Acceptance("a=in-order", in_order=True)),
         ("a=b", Acceptance("a=b")),

@@ -23,6 +23,10 @@ def shown(report: dict[str, Any]) -> str:
     return accepting(hint)
 
 
+def id_in(problem: dict[str, Any]) -> str:
+    return accepting(problem["hint"]).rpartition("=")[2]
+
+
 def accept(service: SyncService, words: str, outcome: str = "ok") -> dict[str, Any]:
     return synced(service, outcome, accept=frozenset([words]))
 
@@ -161,8 +165,8 @@ def test_chapters_that_moved_in_order_keep_their_ids_if_a_person_says_so(
     library.write("emma", moved(6))
     problem = synced(service, "partial")["problems"][0]
     assert "drops 6 ids that bookmarks may point at" in problem["hint"]
-    assert "`novelsync sync --accept emma=in-order` keeps their ids" in problem["hint"]
-    accept(service, "emma=in-order")
+    assert f"`novelsync sync --accept emma=in-order-{id_in(problem)}` keeps their ids" in problem["hint"]
+    accept(service, f"emma=in-order-{id_in(problem)}")
     assert tables.ids("emma") == dict(zip([f"{n}. Moved" for n in range(1, 7)], ids, strict=True))
     assert tables.rows("select content from chapters where position = 6 and removed_at is null") == [
         (text_of("moved 6"),)
@@ -181,7 +185,7 @@ def test_chapters_that_moved_in_order_keep_their_ids_although_the_folder_was_ren
     synced(service, "partial")
     assert len(tables.titles("emma")) == 12
     library.path("emma").parent.rename(library.folder / "emma-2")
-    assert "--accept emma-2=in-order" in synced(service, "partial")["problems"][0]["hint"]
+    assert "--accept emma-2=in-order-" in synced(service, "partial")["problems"][0]["hint"]
     accept(service, "emma-2=in-order")
     assert list(tables.ids("emma-2").values()) == ids
 
@@ -416,3 +420,55 @@ def test_what_accepting_would_do_is_shown_first_and_nothing_is_written(
     accept(service, f"emma={look.id}")
     assert len(tables.titles("emma")) == look.chapters_after
     assert held_service.look("emma") is None
+
+
+def test_what_is_kept_stays_whatever_the_limits_are_and_whatever_the_folder_is_called(
+    library: Library, service: SyncService, database: SqlClient, tables: Tables, held: dict[str, Any]
+) -> None:
+    synced(service, keep=frozenset([shown(held)]))
+    generous = make_service(library, database, limits=Limits(chapter_removals=0.9))
+    assert synced(generous)["chapters"]["removed"] == 0
+    library.write("emma", chapters(3))  # the same bytes, as another file
+    assert synced(generous)["chapters"]["removed"] == 0
+    (library.folder / "emma").rename(library.folder / "emma-2")
+    report = synced(service)
+    assert (report["novels"]["renamed"], report["novels"]["held"]) == (1, 0)
+    assert len(tables.titles("emma-2")) == 10
+
+
+@pytest.mark.parametrize("decision", ["accept", "keep"])
+def test_texts_in_files_of_their_own_are_part_of_what_was_shown(
+    library: Library, service: SyncService, tables: Tables, decision: str
+) -> None:
+    library.write("emma", chapters(6))
+    synced(service)
+    other = [{"title": f"Other {n}", "url": f"https://other/{n}", "filename": f"{n}.txt"} for n in range(6)]
+    library.write("emma", other, title="Another", author="Else")
+    for n in range(6):
+        library.path("emma").with_name(f"{n}.txt").write_text(text_of(f"strange {n}"))
+    report = synced(service, "partial")
+    for n in range(6):
+        library.path("emma").with_name(f"{n}.txt").write_text(text_of(f"stranger still {n}"))
+    report = synced(service, "partial", **{decision: frozenset([shown(report)])})
+    assert report["problems"][0]["kind"] == "held"
+    assert list(tables.titles("emma")) == [f"Chapter {n}" for n in range(1, 7)]
+
+
+def test_the_same_order_is_accepted_of_the_file_that_was_shown(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    def moved(name: str) -> None:
+        labels = [{"title": f"{name} {n}", "number": None, "url": f"https://new/{name}/{n}"} for n in range(8)]
+        library.write("emma", [chapter(n, content=text_of(f"{name} {n}"), **own) for n, own in enumerate(labels)])
+
+    library.write("emma", chapters(8))
+    synced(service)
+    moved("Aaa")
+    words = shown(synced(service, "partial")).replace("=", "=in-order-")
+    moved("Zzz")
+    report = synced(service, "partial")
+    accept(service, "emma=00000000", "partial")
+    accept(service, words, "partial")
+    assert list(tables.titles("emma"))[:1] == ["Chapter 1"]
+    accept(service, shown(report).replace("=", "=in-order-"))
+    assert list(tables.titles("emma"))[:1] == ["Zzz 0"]

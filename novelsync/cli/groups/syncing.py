@@ -51,7 +51,7 @@ from novelsync.wiring import Parts, connected
     "--accept",
     multiple=True,
     metavar="SLUG[=ID]",
-    help="Apply what is held for this novel, as it was shown. =in-order keeps ids where the hint offers it.",
+    help="Apply what is held for this novel, as it was shown. =in-order-ID keeps ids where the hint offers it.",
 )
 @click.option(
     "--keep",

@@ -144,7 +144,7 @@ def _choices(held: HeldChange, act: Act) -> Sequence[Choice]:
                 f"The file's {counted(held.pairable, 'new chapter')} take the places of those that would go, and keep"
                 " the ids that bookmarks point at.",
                 "Pairing the chapters …",
-                act(f"novelsync sync --slug {quote(held.slug)} --accept {quote(f'{held.slug}=in-order')}"),
+                act(f"novelsync sync --slug {quote(held.slug)} --accept {quote(f'{held.slug}=in-order-{held.id}')}"),
             )
         )
     if not held.kept:
@@ -152,7 +152,7 @@ def _choices(held: HeldChange, act: Act) -> Sequence[Choice]:
             Choice(
                 "keep",
                 "Keep what readers have",
-                "For good, until the file changes. Nobody is asked about this again.",
+                "Until the file changes: then it is judged anew.",
                 "Keeping it …",
                 act(f"novelsync sync --slug {quote(held.slug)} --keep {shown}"),
             )
