@@ -110,5 +110,5 @@ def _pages(client: SqlClient) -> dict[str, Callable[[], View]]:
         f"a novel of {LARGE:,} chapters": lambda: novel("novel-1"),
         "a novel of three": lambda: novel("novel-2"),
         "a run that changed 5,000 novels": run,
-        "100 runs": lambda: runs_view(client.desk.runs(None, 100), 100),
+        "100 runs": lambda: runs_view(client.desk.runs(None, 100)),
     }

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from novelsync.models.desk.novels import NovelDetail, NovelPage, NovelQuery
-from novelsync.models.desk.runs import RunDetail
+from novelsync.models.desk.runs import RunDetail, RunPage
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
@@ -16,7 +16,6 @@ from novelsync.models.status import (
     DatabaseStatus,
     NoticeBatch,
     ProblemPage,
-    RunSummary,
     Schedule,
     ServerInfo,
     Verdict,
@@ -250,8 +249,8 @@ class Desk(Protocol):
     def novel(self, slug: str, after: int = 0) -> NovelDetail | None:
         """One novel, with a page of its chapters: those after that position. None if nothing is known of it."""
 
-    def runs(self, before: datetime | None, limit: int) -> Sequence[RunSummary]:
-        """So many finished runs, the newest first; ``before``: when the last one of the page before finished."""
+    def runs(self, before: str | None, limit: int) -> RunPage:
+        """So many finished runs, the newest first; ``before``: the `RunPage.next` of the page before."""
 
     def run(self, run_id: str) -> RunDetail | None:
         """One run by its UUID; None if there is none. Runs are kept for 30 days."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from novelsync.contracts import Storage, SyncDatabase
-from novelsync.models.desk.held import GoneChapter, HeldChange, TextBesideText
+from novelsync.models.desk.held import GoneChapter, HeldChange, HeldLook, TextBesideText
 from novelsync.models.problems import Problem, ProblemKind
+from novelsync.models.results import NovelStatus
 from novelsync.models.run import RunContext, SyncOptions
 from novelsync.models.stored import KnownChapter
 from novelsync.models.writing import ChangedChapter, NovelWrite
@@ -26,6 +27,8 @@ BEFORE: Final = 60
 BEGINNING: Final = 160
 """Characters of a text that would go."""
 
+_CHANGED: Final = "its file is being written just now; look again in a moment"
+
 _NOBODY: Final = "00000000"
 """An id that nothing has, so that the file is read and judged, and nothing is accepted."""
 
@@ -41,32 +44,38 @@ class HeldService:
         self._max_file_bytes = max_file_bytes
         self._limits = limits
 
-    def look(self, slug: str) -> HeldChange | None:
+    def look(self, slug: str) -> HeldLook | None:
         """
-        What is held of this novel now; None if nothing is.
+        What is held of this novel now; None if nothing is known of it.
 
         Reads its file. Raises `StorageUnavailable`, `DatabaseUnavailable`.
         """
-        now = self._planned(slug, _NOBODY)
+        known = self._database.known_novels({slug: None}).get(slug)
+        if known is None:
+            return None
+        now, why = self._planned(slug, known.revision, _NOBODY)
         if now is None or not now.held_id:
-            return None
-        accepted = self._planned(slug, now.held_id)
-        if accepted is None or accepted.held_id:  # the file has changed meanwhile
-            return None
+            return HeldLook(slug, None, why)
+        accepted, why = self._planned(slug, known.revision, now.held_id)
+        if accepted is None or accepted.held_id:
+            return HeldLook(slug, None, why or _CHANGED)
         problem = next(each for each in now.problems or () if each.kind is not ProblemKind.REFUSED)
-        return self._shown(now, accepted, problem)
+        return HeldLook(slug, self._shown(now, accepted, problem), "")
 
-    def _planned(self, slug: str, accepted: str) -> NovelWrite | None:
-        """What a run would write if somebody accepts what has that id; None if it would write nothing."""
+    def _planned(self, slug: str, revision: int, accepted: str) -> tuple[NovelWrite | None, str]:
+        """What a run would write if somebody accepts what has that id; or why there is nothing to tell."""
+        novel = self._storage.find(slug)
+        if novel is None:
+            return None, f"{self._storage.location} has no file of it; what readers have stays until it is back or goes"
         database = DryRunDatabase(self._database)
         syncer = NovelSyncer(self._storage, database, self._max_file_bytes, self._limits)
-        known = database.known_novels({slug: None}).get(slug)
-        novel = self._storage.find(slug)
-        if known is None or novel is None:
-            return None
         options = SyncOptions(accept=frozenset([f"{slug}={accepted}"]))
-        syncer.sync_batch([novel], {slug: known.revision}, RunContext(options=options))
-        return database.write_of(slug)
+        (result,) = syncer.sync_batch([novel], {slug: revision}, RunContext(options=options))
+        if result.status is NovelStatus.IN_FLIGHT:
+            return None, _CHANGED
+        if result.problem:
+            return None, f"its file cannot be taken at all: {result.problem.message}"
+        return database.write_of(slug), ""
 
     def _shown(self, now: NovelWrite, accepted: NovelWrite, problem: Problem) -> HeldChange:
         stay = {row.id for row in now.chapters.removed}

@@ -1,7 +1,6 @@
 """Novels, one novel, runs and changes, printed for a person."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Final
 
 from rich.cells import cell_len
@@ -129,8 +128,3 @@ def print_runs(runs: Iterable[RunSummary]) -> None:
 
 def _padded(text: str, width: int) -> str:
     return text + " " * max(0, width - cell_len(text))
-
-
-def oldest(runs: Sequence[RunSummary]) -> datetime:
-    """When the last run of a page ended, for the next page."""
-    return runs[-1].end_time

@@ -1,17 +1,15 @@
 """What the GET routes show. None of them changes anything but what the verdict's alerts remember."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 from flask import Request
 
-from novelsync.models.desk.held import HeldChange
 from novelsync.models.status import Verdict
 from novelsync.web.answers import Answer, Reader
 from novelsync.web.metrics import exposition
 from novelsync.web.page.render import View
-from novelsync.web.page.views.held import held_view, nothing_held
+from novelsync.web.page.views.held import held_view
 from novelsync.web.page.views.novels import novel_view, novels_view
 from novelsync.web.page.views.runs import run_view, runs_view
 from novelsync.web.page.views.status import Setting, status_view
@@ -24,7 +22,6 @@ from novelsync.web.request.parameters import (
     parameters,
     position_parameter,
     run_parameter,
-    time_parameter,
 )
 from novelsync.wiring import Parts
 
@@ -86,18 +83,16 @@ def novel(parts: Parts, request: Request) -> Answer:
 
 def held(parts: Parts, request: Request) -> Answer:
     slug = novel_parameter(parameters(request, "slug"))
-    change = parts.held_service.look(slug)
-    view = partial(_held_view, slug, change)
-    return Answer(200, {"slug": slug, "held": change}, view)
-
-
-def _held_view(slug: str, change: HeldChange | None, reader: Reader) -> View:
-    return held_view(change, reader.act) if change else nothing_held(slug)
+    look = parts.held_service.look(slug)
+    if look is None:
+        raise Refused(404, f"there is no novel {slug!r}", "the folder's name is the slug")
+    return Answer(200, look, lambda reader: held_view(look, reader.act))
 
 
 def runs(parts: Parts, request: Request) -> Answer:
-    found = parts.database.desk.runs(time_parameter(parameters(request, "before"), "before"), RUNS_PER_PAGE)
-    return Answer(200, {"runs": found}, lambda reader: runs_view(found, RUNS_PER_PAGE))
+    given = parameters(request, "before")
+    found = parts.database.desk.runs(run_parameter(given, "before") if "before" in given else None, RUNS_PER_PAGE)
+    return Answer(200, found, lambda reader: runs_view(found))
 
 
 def run(parts: Parts, request: Request) -> Answer:

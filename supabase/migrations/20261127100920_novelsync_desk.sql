@@ -3,8 +3,8 @@
 -- A page of novels. In: show (all, held, refused, warning, missing, without-text, removed), search (in slug, title and
 -- author; ''), sort (updated, added, title, chapters), after (the slug of the last one on the page before; null: the
 -- first page), limit.
--- Out: total (of those that match; null without a search: novelsync_novel_counts says it), novels: a list of {slug, title,
--- author, status, chapters, updated_at, last_chapter_at, missing_since, removed_at, problems (kinds)}; title is null if
+-- Out: total (of those that match; null without a search: novelsync_novel_counts says it), novels: a list of {slug, known
+-- (false: the site made its row itself), title, author, status, chapters, updated_at, last_chapter_at, missing_since, removed_at, problems (kinds)}; title is null if
 -- nothing is stored of it.
 create or replace function public.novelsync_novels(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
@@ -16,6 +16,7 @@ declare
   v_search text;
   v_order text;
   v_after text;
+  v_last text;
   v_total bigint;
   v_slugs text[];
 begin
@@ -41,25 +42,31 @@ begin
   v_search := case when v_request.search = '' then ''
                    else format(' and concat_ws('' '', n.title, n.author, %s) ilike $1', v_slug) end;
   v_order := case v_request.sort when 'title' then 'm.key, m.slug' else 'm.key desc nulls last, m.slug' end;
-  -- Those without a key come last. The novel after which the page begins may have moved meanwhile; then so has the page.
+  -- Those without a key come last. The novel after which the page begins may have moved meanwhile; then so has the page,
+  -- and if it is gone, the page is the first.
   v_after := case
     when v_request."after" is null then ''
-    when v_request.sort = 'title' then ', a where m.key > a.key or (m.key = a.key and m.slug > $2)'
-    else ', a where m.key < a.key or (m.key is null and a.key is not null)'
+    when v_request.sort = 'title' then
+      ' left join a on true where a.slug is null or m.key > a.key or (m.key = a.key and m.slug > $2)'
+    else ' left join a on true where a.slug is null or m.key < a.key or (m.key is null and a.key is not null)'
          ' or (m.key is not distinct from a.key and m.slug > $2)' end;
+  v_last := case v_request.show
+    when 'all' then format('select n.slug, %s as key from public.novels n where n.slug = $2 and n.removed_at is null', v_key)
+    else format('select f.slug, %s as key from novelsync.files f left join public.novels n on n.id = f.novel_id'
+                ' where f.slug = $2', v_key) end;
   execute format(
     'with m as %s (select %s as slug, %s as key from %s%s),'
-    ' a as (select %s as key from novelsync.files f left join public.novels n on n.id = f.novel_id where f.slug = $2)'
+    ' a as (%s)'
     ' select %s, array(select m.slug from m%s order by %s limit $3)',
     case when v_search = '' then 'not materialized' else 'materialized' end, v_slug, v_key, v_from, v_search,
-    replace(v_key, 'n.slug', 'f.slug'), case when v_search = '' then 'null' else '(select count(*) from m)' end,
+    v_last, case when v_search = '' then 'null' else '(select count(*) from m)' end,
     v_after, v_order)
   into v_total, v_slugs
   using '%' || replace(replace(replace(v_request.search, '\', '\\'), '%', '\%'), '_', '\_') || '%',
         v_request."after", v_request."limit", v_request.show;
   return json_build_object('total', v_total, 'novels', (
     select coalesce(json_agg(json_build_object(
-      'slug', o.slug, 'title', left(n.title, 300), 'author', left(n.author, 200), 'status', left(n.status, 100),
+      'slug', o.slug, 'known', f.slug is not null, 'title', left(n.title, 300), 'author', left(n.author, 200), 'status', left(n.status, 100),
       'chapters', n.chapter_count, 'updated_at', n.updated_at, 'last_chapter_at', n.last_chapter_at,
       'missing_since', f.missing_since, 'removed_at', f.removed_at,
       'problems', array(select x.kind from novelsync.problems x where x.slug = o.slug order by x.kind))
@@ -173,20 +180,22 @@ begin
 end
 $$;
 
--- Runs, the newest first. In: before (when the last one of the page before finished; null: the first page), limit.
+-- Finished runs, the newest first. In: before (the id of the last one of the page before; null: the first page), limit.
 -- Out: a list as novelsync_status has it, without its limit of a day.
 create or replace function public.novelsync_runs(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
   v_request record;
 begin
-  select * into v_request from json_to_record($1) as r(before timestamptz, "limit" integer);
+  select * into v_request from json_to_record($1) as r(before uuid, "limit" integer);
   return (
-    select coalesce(json_agg(novelsync.run_summary(r) order by r.finished_at desc), '[]')
+    select coalesce(json_agg(novelsync.run_summary(r) order by r.finished_at desc, r.run_id desc), '[]')
     from (
       select * from novelsync.runs r
-      where r.finished_at < coalesce(v_request.before, 'infinity')
-      order by r.finished_at desc limit v_request."limit") r);
+      where r.finished_at is not null
+        and (v_request.before is null or (r.finished_at, r.run_id) < (
+          select b.finished_at, b.run_id from novelsync.runs b where b.run_id = v_request.before))
+      order by r.finished_at desc, r.run_id desc limit v_request."limit") r);
 end
 $$;
 

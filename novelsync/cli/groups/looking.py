@@ -23,7 +23,7 @@ from novelsync.cli.groups.options import (
     start_logs,
 )
 from novelsync.cli.groups.syncing import signals_stop
-from novelsync.cli.library import oldest, print_history, print_more, print_novel, print_novels, print_runs
+from novelsync.cli.library import print_history, print_more, print_novel, print_novels, print_runs
 from novelsync.cli.output import (
     escape,
     explain,
@@ -218,14 +218,14 @@ def history(slug: str | None, everything: bool, as_json: bool) -> int:
                 notes.print("nothing changed in the last 30 days")
             return OK
         listed: list[RunSummary] = []
-        before = None
-        while runs := desk.runs(before, PAGE):
-            listed += runs
-            before = oldest(runs)
+        page = desk.runs(None, PAGE)
+        while True:
+            listed += page.runs
             if not as_json:
-                print_runs(runs)
-            if not everything or len(runs) < PAGE:
+                print_runs(page.runs)
+            if not everything or page.next is None:
                 break
+            page = desk.runs(page.next, PAGE)
     if as_json:
         print_json({"runs": listed})
     elif not listed:

@@ -60,3 +60,13 @@ class HeldChange(msgspec.Struct, frozen=True):
     chapters_after: int
     pairable: int
     """See `novelsync.models.writing.ChapterChanges`: so many ids would be kept by taking the chapters in order."""
+
+
+class HeldLook(msgspec.Struct, frozen=True):
+    """What a look at a novel's file found."""
+
+    slug: str
+    held: HeldChange | None
+    """None: nothing is held, or that cannot be told."""
+    why: str
+    """Why it cannot be told, as a clause; empty otherwise."""

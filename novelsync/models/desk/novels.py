@@ -51,6 +51,8 @@ class NovelRow(msgspec.Struct, frozen=True):
     """A novel on a page of many. What is None is not known, and all of it is if nothing is stored of the novel."""
 
     slug: str
+    known: bool
+    """False: the site made its row itself, and nothing else is known of it."""
     title: str | None
     author: str | None
     status: str | None

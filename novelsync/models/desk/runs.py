@@ -1,4 +1,4 @@
-"""One run, with the novels that it changed."""
+"""Runs, and one run with the novels that it changed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,6 +6,15 @@ from datetime import datetime
 import msgspec
 
 from novelsync.models.report import Report
+from novelsync.models.status import RunSummary
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """Some of the finished runs, the newest first."""
+
+    runs: Sequence[RunSummary]
+    next: str | None
+    """The id of the run before which the next page ends; None: this is the last."""
 
 
 class ChangedNovel(msgspec.Struct, frozen=True):

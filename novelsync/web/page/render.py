@@ -34,7 +34,7 @@ def page(view: View) -> str:
         case NovelView():
             return _render("novel.html", view, view.tone)
         case HeldView():
-            return _render("held.html", view, "fair" if view.choices else "good")
+            return _render("held.html", view, "fair" if view.choices or view.message else "good")
         case RunView():
             return _render("run.html", view, view.tone)
         case RunsView():

@@ -1,7 +1,6 @@
 """What a request may contain: its size and its parameters. Anything else is refused before anything is done."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
 from io import BytesIO
 from typing import Final, TypeVar
@@ -147,24 +146,12 @@ def position_parameter(given: MultiDict[str, str]) -> int:
     return int(words)
 
 
-def run_parameter(given: MultiDict[str, str]) -> str:
+def run_parameter(given: MultiDict[str, str], name: str = "run_id") -> str:
     """The id of a run."""
     try:
-        return str(UUID(given.get("run_id", "")))
+        return str(UUID(given.get(name, "")))
     except ValueError as error:
-        raise Refused(400, f"run_id is {given.get('run_id')!r}", "it is the run_id of a report") from error
-
-
-def time_parameter(given: MultiDict[str, str], name: str) -> datetime | None:
-    """A time with its zone; None if none is given."""
-    words = given.get(name)
-    try:
-        time = datetime.fromisoformat(words) if words else None
-    except ValueError:
-        time = None
-    if words is not None and (time is None or time.tzinfo is None):
-        raise Refused(400, f"{name} is {words!r}", "it is a time like 2025-07-31T10:00:00Z")
-    return time
+        raise Refused(400, f"{name} is {given.get(name)!r}", "it is the run_id of a report") from error
 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)

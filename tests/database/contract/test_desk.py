@@ -82,9 +82,37 @@ def test_novels_are_shown_by_what_is_the_matter_with_them(database: SqlClient, s
     }
 
 
-def test_a_row_that_the_site_made_itself_is_shown_too(database: SqlClient, tables: Tables) -> None:
-    tables.connection.execute("insert into novels (slug, title) values ('own', 'Our own')")
-    assert [(novel.slug, novel.title) for novel in database.desk.novels(NovelQuery()).novels] == [("own", "Our own")]
+def test_a_row_that_the_site_made_itself_is_shown_too_and_ends_no_page(database: SqlClient, tables: Tables) -> None:
+    for slug in ("a", "b", "c"):
+        put(database, slug, found(number=1, content=ONE))
+    tables.connection.execute("insert into novels (slug, title) values ('bb', 'Bb')")
+    page = database.desk.novels(NovelQuery(sort=Sort.TITLE, limit=3))
+    assert [(novel.slug, novel.known) for novel in page.novels] == [("a", True), ("b", True), ("bb", False)]
+    assert page.next == "bb"
+    last = database.desk.novels(NovelQuery(sort=Sort.TITLE, limit=3, after=page.next))
+    assert [novel.slug for novel in last.novels] == ["c"]
+    assert database.desk.novels(NovelQuery(sort=Sort.TITLE, limit=3, after="gone meanwhile")).novels == page.novels
+
+
+def test_a_page_that_is_just_full_is_the_last(database: SqlClient) -> None:
+    for slug in ("a", "b"):
+        put(database, slug, found(number=1, content=ONE))
+    assert database.desk.novels(NovelQuery(limit=2)).next is None
+
+
+def test_runs_that_ended_at_once_are_each_on_one_page(database: SqlClient, tables: Tables) -> None:
+    tables.connection.execute(
+        "insert into novelsync.runs (run_id, trigger, finished_at, outcome)"
+        " select gen_random_uuid(), 'cli', now(), 'ok' from generate_series(1, 7)"
+    )
+    seen, before = [], None
+    while True:
+        page = database.desk.runs(before, 3)
+        seen += [run.run_id for run in page.runs]
+        if page.next is None:
+            break
+        before = page.next
+    assert len(seen) == len(set(seen)) == 7
 
 
 def test_one_novel_with_its_chapters_and_what_became_of_it(database: SqlClient) -> None:
@@ -126,13 +154,12 @@ def test_one_run_with_the_novels_that_it_changed(database: SqlClient, tables: Ta
     running = database.status().running
     assert running is not None
     assert (running.done, running.total) == (3, 7)
-    assert database.desk.runs(None, 10) == []
+    assert database.desk.runs(None, 10).runs == []
     database.finish(run_id, a_report(novels_processed=1))
     run = database.desk.run(run_id)
     assert run is not None
     assert run.report is not None
     assert (run.changed, run.novels[0].slug, run.novels[0].added, run.report.novels_processed) == (1, "emma", 2, 1)
-    (summary,) = database.desk.runs(None, 10)
+    (summary,) = database.desk.runs(None, 10).runs
     assert summary.run_id == run_id
-    assert database.desk.runs(summary.end_time.replace(year=2020), 10) == []
     assert database.desk.run(str(uuid.uuid4())) is None

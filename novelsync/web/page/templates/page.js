@@ -60,7 +60,8 @@ async function refresh() {
     if (sending) for (const button of fresh.querySelectorAll("button")) button.ariaDisabled = "true";
     old.replaceWith(fresh);
   }
-  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+  if (focused && document.activeElement === document.body)
+    (document.getElementById(focused) ?? document.getElementById("answer"))?.focus();
   document.title = page.title;
   document.querySelector("link[rel=icon]").href = page.querySelector("link[rel=icon]").href;
 }

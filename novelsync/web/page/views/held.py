@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from novelsync.models.desk.held import HeldChange, TextBesideText
+from novelsync.models.desk.held import HeldChange, HeldLook, TextBesideText
 from novelsync.text.formatting import counted, size
 from novelsync.web.page.views.words import Act, Action, Text, plain, sentence
 from novelsync.web.request import addresses
@@ -55,27 +55,31 @@ class HeldView:
     novel: str
     """The address of the novel's page."""
     message: Text
-    kept: bool
-    summary: str
-    gone: Sequence[GoneLine]
-    texts: Sequence[TextsLine]
-    texts_left: int
-    others: Sequence[tuple[str, str]]
-    others_left: int
-    fields: str
-    choices: Sequence[Choice]
+    """Without choices: why it cannot be told; empty: nothing is held."""
+    kept: bool = False
+    summary: str = ""
+    gone: Sequence[GoneLine] = ()
+    texts: Sequence[TextsLine] = ()
+    texts_left: int = 0
+    others: Sequence[tuple[str, str]] = ()
+    others_left: int = 0
+    fields: str = ""
+    choices: Sequence[Choice] = ()
 
 
 MOST_OTHERS = 50
 
 
-def held_view(held: HeldChange, act: Act) -> HeldView:
+def held_view(look: HeldLook, act: Act) -> HeldView:
     """``act``: how a command is carried out where the page is read."""
+    held, novel = look.held, address(addresses.NOVEL, slug=look.slug)
+    if held is None:
+        return HeldView(look.slug, look.slug, novel, plain(sentence(look.why)) if look.why else ())
     others = [(f"{line.position}. {line.title}" if line.position else line.title, line.said) for line in held.others]
     return HeldView(
         slug=held.slug,
         title=held.title,
-        novel=address(addresses.NOVEL, slug=held.slug),
+        novel=novel,
         message=plain(sentence(held.message)),
         kept=held.kept,
         summary=_summary(held),
@@ -90,14 +94,6 @@ def held_view(held: HeldChange, act: Act) -> HeldView:
         fields=held.said,
         choices=list(_choices(held, act)),
     )
-
-
-def nothing_held(slug: str) -> HeldView:
-    """The page, where nothing is held."""
-    return HeldView(
-        slug, slug, address(addresses.NOVEL, slug=slug), (), kept=False, summary="", gone=(), texts=(), texts_left=0,
-        others=(), others_left=0, fields="", choices=(),
-    )  # fmt: skip
 
 
 def _summary(held: HeldChange) -> str:

@@ -45,6 +45,7 @@ class NovelLine:
     title: str
     author: str
     address: str
+    """Empty: it has no page, because the site made its row itself."""
     chapters: str
     updated: Moment | None
     marks: Sequence[Mark]
@@ -110,6 +111,8 @@ class NovelView:
     tone: str
     title: str
     state: str
+    decided: str
+    """Where a decision that what readers have stays can be looked at and changed; empty: there is none."""
     facts: Sequence[tuple[str, str | Moment]]
     description: str
     problems: Sequence[ProblemLine]
@@ -149,11 +152,13 @@ def _novel_line(novel: NovelRow) -> NovelLine:
         marks = [Mark("removed", "removed")]
     elif novel.missing_since:
         marks = [Mark("missing", "missing")]
+    elif not novel.known:
+        marks = [Mark("", "the site's own")]
     return NovelLine(
         slug=novel.slug,
         title=novel.title or novel.slug,
         author=novel.author or "",
-        address=address(addresses.NOVEL, slug=novel.slug),
+        address=address(addresses.NOVEL, slug=novel.slug) if novel.known else "",
         chapters="" if novel.chapters is None else f"{novel.chapters:,}",
         updated=moment_or_none(novel.updated_at),
         marks=marks,
@@ -176,6 +181,7 @@ def novel_view(novel: NovelDetail, after: int, say: Say) -> NovelView:
         tone=tone,
         title=stored.title if stored else novel.slug,
         state=state,
+        decided=address(addresses.HELD, slug=novel.slug) if novel.kept else "",
         facts=list(_facts(novel)),
         description=(stored and stored.description) or "",
         problems=[
@@ -219,6 +225,8 @@ def _state(novel: NovelDetail) -> tuple[str, str]:
         )
     if "held" in kinds:
         return "fair", "Something of it is held until somebody decides."
+    if novel.kept:
+        return "fair", "What readers have was kept, and differs from its file."
     return "good", "What its file has is in the tables."
 
 

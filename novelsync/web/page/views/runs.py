@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from novelsync.models.desk.runs import RunDetail
+from novelsync.models.desk.runs import RunDetail, RunPage
 from novelsync.models.report import Report
 from novelsync.models.status import RunSummary
 from novelsync.text.formatting import counted
@@ -24,6 +24,7 @@ _TRIGGERS: Final = {
     "scheduler": "by the schedule",
     "background": "by a request, in the background",
     "event": "by an event",
+    "watch": "by `sync --watch`, which saw a file change",
 }
 
 
@@ -114,10 +115,9 @@ def chart(runs: Sequence[RunSummary], average: float | None, now: datetime) -> C
     return Chart(list(zip(bars(runs, now), lines, strict=True)), summary, took(longest))
 
 
-def runs_view(runs: Sequence[RunSummary], limit: int) -> RunsView:
-    """``limit``: how many were asked for; there may be more if there are as many."""
-    earlier = address(addresses.RUNS, before=moment(runs[-1].end_time).iso) if len(runs) == limit else ""
-    return RunsView([run_line(run) for run in runs], earlier)
+def runs_view(page: RunPage) -> RunsView:
+    earlier = address(addresses.RUNS, before=page.next) if page.next else ""
+    return RunsView([run_line(run) for run in page.runs], earlier)
 
 
 def run_view(run: RunDetail, say: Say) -> RunView:
