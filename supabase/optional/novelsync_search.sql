@@ -36,8 +36,8 @@ begin
     v_text := normalize(regexp_replace(normalize(v_text, NFKD), v_marks, '', 'g'), NFC);
     v_text := translate(
       regexp_replace(v_text, v_signs, ' ', 'g'),
-      'ĐđÐðØøŁłŦŧĦħıȷΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЂЄЅІЈЉЊЋЏҐ',
-      'ddddoolltthhijαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяђєѕіјљњћџґ');
+      'ĐđÐðƉɖØøŁłŦŧĦħıȷΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЂЄЅІЈЉЊЋЏҐ',
+      'ddddddoolltthhijαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяђєѕіјљњћџґ');
     v_text := replace(replace(replace(replace(replace(
       v_text, 'ß', 'ss'), 'Æ', 'ae'), 'æ', 'ae'), 'Œ', 'oe'), 'œ', 'oe');
   end if;
@@ -85,7 +85,7 @@ begin
       select word, place, word ~ v_unspaced as unspaced, max(place) over () as last
       from unnest(string_to_array(regexp_replace(p_folded, '(' || v_unspaced || '+)', ' \1 ', 'g'), ' '))
         with ordinality w(word, place)
-      where word <> '')
+      where word <> '' and place <= 40)
     select string_agg(term, ' & ')::tsquery
     from words, lateral (
       select quote_literal(word) || case when place = last and length(word) > 1 then ':*' else '' end where not unspaced
@@ -130,7 +130,7 @@ begin
 end
 $$;
 
--- Of each novel the chapter that fits best; nothing, if it is not wanted.
+-- Nothing, if it is not wanted.
 create or replace function novelsync_search.in_chapters(p_folded text, p_wanted boolean)
 returns table (novel_id novelsync.novel_id, chapter_id novelsync.chapter_id, rank integer, place bigint)
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off
@@ -146,12 +146,10 @@ begin
       select c.id, c.novel_id, c.position, novelsync_search.fold(c.title) as title from public.chapters c
       where c.removed_at is null and novelsync_search.document(c.title) @@ v_question
       limit 1000),
-    best as (
-      select distinct on (f.novel_id) f.*, case when strpos(f.title, p_folded) > 0 then 2 else 4 end as rank
-      from found f order by f.novel_id, rank, length(f.title), f.position)
-    select b.novel_id::novelsync.novel_id, b.id::novelsync.chapter_id, b.rank,
-           row_number() over (order by b.rank, length(b.title), b.novel_id)
-    from best b order by 4;
+    ranked as (select f.*, case when strpos(f.title, p_folded) > 0 then 2 else 4 end as rank from found f)
+    select r.novel_id::novelsync.novel_id, r.id::novelsync.chapter_id, r.rank,
+           row_number() over (order by r.rank, length(r.title), r.novel_id, r.position)
+    from ranked r;
 end
 $$;
 
@@ -177,7 +175,7 @@ begin
       select f.novel_id, c.id, c.position, c.title, f.rank, f.place
       from novelsync_search.in_chapters(v_folded, v_end > (select count(*) from titles where rank = 1)) f
       join public.chapters c on c.id = f.chapter_id where c.removed_at is null),
-    best as (select distinct on (f.id) f.* from found f order by f.id, f.rank)
+    best as (select distinct on (f.id) f.* from found f order by f.id, f.rank, f.place)
     select n.id, n.slug, n.title, n.author, n.cover_url, n.chapter_count, n.last_chapter_at, b.chapter_id, b.position, b.title
     from best b join public.novels n on n.id = b.id
     where n.removed_at is null
