@@ -9,6 +9,7 @@ RUN python -m venv --without-pip /opt/novelsync \
     && pip --python /opt/novelsync/bin/python install --no-cache-dir --no-compile --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY supabase/migrations/ supabase/migrations/
+COPY supabase/optional/ supabase/optional/
 COPY novelsync/ novelsync/
 RUN pip --python /opt/novelsync/bin/python install --no-cache-dir --no-deps . \
     && /opt/novelsync/bin/python -m compileall -q /opt/novelsync/lib

@@ -31,6 +31,7 @@ from bench import (
     profile,
     readers,
     scale,
+    search,
     texts,
 )
 from bench.parts import described
@@ -48,6 +49,7 @@ MEASUREMENTS = {
         hostile,
         cold_start,
         readers,
+        search,
         matching,
         judgement,
         events,

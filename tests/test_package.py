@@ -13,7 +13,7 @@ import pytest
 
 import novelsync
 from novelsync import contracts, errors
-from novelsync.database.migrations import as_script
+from novelsync.database.migrations import as_script, search_as_script
 from tests.support.library import Library, chapters
 from tests.web.test_server import SERVE, serving
 
@@ -65,9 +65,11 @@ def test_the_wheel_brings_migrations_page_and_types_and_nothing_of_the_tests(whe
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     of_the_package = [path for path in (ROOT / "novelsync").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     migrations = (ROOT / "supabase" / "migrations").glob("*.sql")
+    optional = (ROOT / "supabase" / "optional").glob("*.sql")
     assert names == {
         *(path.relative_to(ROOT).as_posix() for path in of_the_package),
         *(f"novelsync/database/sql/{path.name}" for path in migrations),
+        *(f"novelsync/database/sql/optional/{path.name}" for path in optional),
     }
     assert {"novelsync/py.typed", "novelsync/web/page/templates/page.css"} < names
 
@@ -90,6 +92,7 @@ def test_an_installed_novelsync_says_its_version(installed: Installed) -> None:
 
 def test_an_installed_novelsync_has_its_migrations(installed: Installed) -> None:
     assert installed.run("novelsync", "migrate", "--print").stdout == as_script() + "\n"
+    assert installed.run("novelsync", "migrate", "--search", "--print").stdout == search_as_script() + "\n"
 
 
 def test_an_installed_novelsync_syncs(installed: Installed, settled: Library) -> None:

@@ -129,13 +129,15 @@ def print_validation(summary: Validation) -> None:
     )
 
 
-def print_migrated(database: str, applied: list[str], readers: str) -> None:
+def print_migrated(database: str, applied: list[str], readers: str, *, search: bool) -> None:
     """What a migration did."""
-    if not applied:
+    if applied:
+        out.print(f"{escape(database)}: applied {', '.join(applied)}")
+        out.print(f"readers of new tables: {READERS[readers]}")
+    else:
         out.print(f"{escape(database)}: up to date")
-        return
-    out.print(f"{escape(database)}: applied {', '.join(applied)}")
-    out.print(f"readers of new tables: {READERS[readers]}")
+    if search:
+        out.print("search: whoever may read the novels may call search_novels")
 
 
 def print_adopted(proposal: Proposal, remarks: Sequence[str], *, dry_run: bool) -> None:

@@ -22,6 +22,9 @@ PACKAGED: Final = resources.files("novelsync.database") / "sql"
 IN_CLONE: Final = Path(__file__).parents[2] / "supabase" / "migrations"
 """Where they are in a clone, and where the Supabase CLI looks for them."""
 
+SEARCH: Final = "novelsync_search.sql"
+"""Applied only when asked for, and in no ledger: in the folder ``optional``, beside `IN_CLONE` or within `PACKAGED`."""
+
 READERS = ("anon", "authenticated", "none")
 
 _LEDGER = """\
@@ -46,9 +49,16 @@ class Migration:
 def migrations() -> Iterator[Migration]:
     """All of them, the oldest first."""
     folder: Traversable = PACKAGED if PACKAGED.is_dir() else IN_CLONE
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+    files = (file for file in folder.iterdir() if file.name.endswith(".sql"))
+    for file in sorted(files, key=lambda file: file.name):
         version, _, name = file.name.removesuffix(".sql").partition("_")
         yield Migration(version, name, file.read_text(encoding="utf-8"))
+
+
+def search_sql() -> str:
+    """The optional search for readers."""
+    folder: Traversable = PACKAGED / "optional" if PACKAGED.is_dir() else IN_CLONE.with_name("optional")
+    return (folder / SEARCH).read_text(encoding="utf-8")
 
 
 def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:
@@ -61,6 +71,16 @@ def migrate(conninfo: str, database: str, readers: str = "anon") -> list[str]:
     """
     with translated_errors(database), connect(conninfo) as connection, connection.transaction():
         return apply_missing(connection, readers)
+
+
+def add_search(conninfo: str, database: str) -> None:
+    """
+    Adds the search for readers to a database that is migrated, or brings it up to date.
+
+    Raises `DatabaseNotReady`, and changes nothing, if it is not migrated, or not in UTF8.
+    """
+    with translated_errors(database), connect(conninfo) as connection, connection.transaction():
+        _run(connection, _NO_NOTICES + search_sql())
 
 
 def apply_missing(connection: psycopg.Connection[Any], readers: str, *, foundation_only: bool = False) -> list[str]:
@@ -81,11 +101,15 @@ def apply_missing(connection: psycopg.Connection[Any], readers: str, *, foundati
     return [migration.name for migration in missing]
 
 
-def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
+def _run(connection: psycopg.Connection[Any], sql: str) -> None:
     try:
-        connection.execute(migration.sql)
+        connection.execute(sql.encode())
     except psycopg.errors.RaiseException as error:
         raise DatabaseNotReady(error.diag.message_primary or str(error), error.diag.message_hint or "") from error
+
+
+def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
+    _run(connection, migration.sql)
     connection.execute(
         "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)",
         [migration.version, migration.name, [migration.sql]],
@@ -102,3 +126,8 @@ def as_script(readers: str = "anon") -> str:
             f" values ('{migration.version}', '{migration.name}') on conflict do nothing;\n"
         )
     return "\n".join([*parts, "commit;\n"])
+
+
+def search_as_script() -> str:
+    """The search for readers as one script, safe to run again."""
+    return f"begin;\n{_NO_NOTICES}{search_sql()}\ncommit;\n"

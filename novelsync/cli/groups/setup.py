@@ -27,6 +27,7 @@ from novelsync.wiring import open_storage, postgres_url
     show_default=True,
     help="Who may read new tables; anon includes authenticated. Existing policies stay as they are.",
 )
+@click.option("--search", is_flag=True, help="Also add search_novels, which readers call; with --print only that.")
 @click.option("--adopt", is_flag=True, help="Take over tables that another sync filled; all ids stay.")
 @click.option(
     "--adopt-columns",
@@ -35,7 +36,7 @@ from novelsync.wiring import open_storage, postgres_url
     help="With --adopt: what the tables and columns are called, as novels=stories,chapters.number=chapter_no.",
 )
 @dry_run_option("With --adopt: show what would be done, and do nothing.")
-def migrate(only_print: bool, readers: str, adopt: bool, adopt_columns: str, dry_run: bool) -> int:
+def migrate(only_print: bool, readers: str, search: bool, adopt: bool, adopt_columns: str, dry_run: bool) -> int:
     """Create or update the tables and functions."""
     if dry_run and not adopt:
         raise click.UsageError("--dry-run works only with --adopt; --print shows what a migration runs.")
@@ -43,8 +44,10 @@ def migrate(only_print: bool, readers: str, adopt: bool, adopt_columns: str, dry
         raise click.UsageError("--adopt-columns works only with --adopt.")
     if adopt and only_print:
         raise click.UsageError("--adopt has no script, because it depends on the tables: use --adopt --dry-run.")
+    if adopt and search:
+        raise click.UsageError("--adopt and --search are two steps: take the tables over, then add the search.")
     if only_print:
-        click.echo(migrations.as_script(readers))
+        click.echo(migrations.search_as_script() if search else migrations.as_script(readers))
         return OK
     names = parse_names(adopt_columns)
     settings = load_settings()
@@ -62,8 +65,10 @@ def migrate(only_print: bool, readers: str, adopt: bool, adopt_columns: str, dry
             print_adopted(proposal, remarks, dry_run=dry_run)
             return OK
         applied = migrations.migrate(conninfo, name, readers)
+        if search:
+            migrations.add_search(conninfo, name)
     if applied or not is_quiet():
-        print_migrated(name, applied, readers)
+        print_migrated(name, applied, readers, search=search)
     return OK
 
 
