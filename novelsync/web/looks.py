@@ -95,6 +95,13 @@ def _held_view(slug: str, change: HeldChange | None, reader: Reader) -> View:
     return held_view(change, reader.act) if change else nothing_held(slug)
 
 
+def takedowns(parts: Parts, request: Request) -> Answer:
+    parameters(request)
+    found = parts.takedown_service.listed()
+    shown = [{name: getattr(each, name) for name in each.__struct_fields__ if name != "signs"} for each in found]
+    return Answer(200, {"takedowns": shown})
+
+
 def runs(parts: Parts, request: Request) -> Answer:
     found = parts.database.desk.runs(time_parameter(parameters(request, "before"), "before"), RUNS_PER_PAGE)
     return Answer(200, {"runs": found}, lambda reader: runs_view(found, RUNS_PER_PAGE))

@@ -17,6 +17,7 @@ from novelsync.web.request.addresses import (
     BACKGROUND,
     HEALTH,
     HELD,
+    LIFT,
     METRICS,
     NOVEL,
     NOVEL_LIST,
@@ -27,6 +28,7 @@ from novelsync.web.request.addresses import (
     SCHEDULER_STATUS,
     SCHEDULER_STOP,
     STATUS,
+    TAKEDOWNS,
 )
 from novelsync.web.request.parameters import Refused, check_size
 from novelsync.web.request.same_origin import is_from_elsewhere, may_be_sent_a_token
@@ -61,12 +63,15 @@ _POSTS: Final = (
     Route("POST", BACKGROUND, acts.sync_in_background),
     Route("POST", SCHEDULER_START, acts.start_scheduler),
     Route("POST", SCHEDULER_STOP, acts.stop_scheduler),
+    Route("POST", TAKEDOWNS, acts.take_down),
+    Route("POST", LIFT, acts.lift),
 )
 _GETS: Final = (
     Route("GET", STATUS, looks.status),
     Route("GET", NOVEL_LIST, looks.novels),
     Route("GET", NOVEL, looks.novel),
     Route("GET", HELD, looks.held),
+    Route("GET", TAKEDOWNS, looks.takedowns),
     Route("GET", RUNS, looks.runs),
     Route("GET", RUN, looks.run),
     Route("GET", SCHEDULER_STATUS, looks.scheduler),
