@@ -31,6 +31,7 @@ from bench import (
     profile,
     readers,
     scale,
+    takedowns,
     texts,
 )
 from bench.parts import described
@@ -50,6 +51,7 @@ MEASUREMENTS = {
         readers,
         matching,
         judgement,
+        takedowns,
         events,
         desk,
         notices,

@@ -7,13 +7,13 @@ and whatever is put in between or cut away takes only the numbers next to it alo
 
 import re
 from collections.abc import Set
+from itertools import pairwise
 from typing import Final
 from unicodedata import normalize
 from zlib import crc32
 
 from novelsync.evidence.visible import visible
 
-WORDS: Final = 4
 CHARACTERS: Final = 8
 """In scripts that put no blanks between words."""
 
@@ -29,6 +29,12 @@ _UNSPACED: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 _MOSTLY: Final = 0.3
+_LOOKED_AT: Final = 5
+"""One character of so many says which script a text is in."""
+
+_HIGH: Final = 0xFFFFFFF0
+_MIX: Final = 0x9E3779B1
+"""A product with it has all bits of a sum in the upper ones, of which those below 2^32 are kept."""
 
 
 def shingles(text: str) -> tuple[frozenset[int], int]:
@@ -39,29 +45,29 @@ def shingles(text: str) -> tuple[frozenset[int], int]:
     words = _WORD.findall(seen.casefold())
     if not seen.isascii():
         letters = "".join(words)
-        if len(_UNSPACED.findall(letters)) > _MOSTLY * len(letters):
+        some = letters[::_LOOKED_AT]
+        if len(_UNSPACED.findall(some)) > _MOSTLY * len(some):
             return _of_characters(letters)
     mask = FINE if len(words) > ALL_KEPT else 0
-    firsts: dict[str, int] = {}
-    kept = []
-    for at in range(len(words) - WORDS + 1):
-        first = words[at]
-        low = firsts.get(first)
-        if low is None:
-            low = firsts[first] = crc32(first.encode())
-        if not low & mask:
-            kept.append(crc32(" ".join(words[at : at + WORDS]).encode()) & ~COARSE | low & COARSE)
-    return frozenset(kept), mask
+    numbers = {word: crc32(word.encode()) for word in set(words)}
+    ones = [numbers[word] for word in words]
+    fours = zip(ones, ones[1:], ones[2:], ones[3:], strict=False)
+    return frozenset(
+        (one * 3 + two * 5 + three * 7 + four * 11) * _MIX & _HIGH | one & COARSE
+        for one, two, three, four in fours
+        if not one & mask
+    ), mask
 
 
 def _of_characters(letters: str) -> tuple[frozenset[int], int]:
     mask = FINE if len(letters) > 2 * ALL_KEPT else 0
-    kept = []
-    for at in range(len(letters) - CHARACTERS + 1):
-        low = crc32(letters[at : at + 2].encode())
-        if not low & mask:
-            kept.append(crc32(letters[at : at + CHARACTERS].encode()) & ~COARSE | low & COARSE)
-    return frozenset(kept), mask
+    twos = [one + two for one, two in pairwise(letters[: len(letters) - CHARACTERS + 2])]
+    lows = {two: crc32(two.encode()) & COARSE for two in set(twos)}
+    return frozenset(
+        crc32(letters[at : at + CHARACTERS].encode()) & _HIGH | lows[two]
+        for at, two in enumerate(twos)
+        if not lows[two] & mask
+    ), mask
 
 
 def under(numbers: Set[int], mask: int) -> frozenset[int]:

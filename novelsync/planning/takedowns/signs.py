@@ -28,16 +28,21 @@ _TRACKING: Final = re.compile(r"(?<=[?&])(?:utm_[^&]*|ref|fbclid|gclid)(?:=[^&]*
 
 
 def plain_url(url: str) -> str:
-    """A url as it is compared: without its scheme, "www.", what tracks readers, a fragment and a slash at the end."""
-    plain = normalize("NFC", unquote(url.strip().partition("#")[0]))
+    """
+    A url as it is compared: without its scheme, "www.", what tracks readers, a fragment and a slash at the end.
+
+    A fragment that is a path, "#/novel/12", says which page it is.
+    """
+    page, _, fragment = url.strip().partition("#")
+    plain = normalize("NFC", unquote(f"{page}#{fragment}" if fragment.startswith(("/", "!")) else page))
     host, slash, path = _BEFORE_HOST.sub("", plain[:8].lower() + plain[8:]).partition("/")
     plain = _SUBDOMAIN.sub("", host.lower()) + slash + path
-    return _TRACKING.sub("", plain).rstrip("/?&")
+    return _TRACKING.sub("", plain).rstrip("/?&#")
 
 
 def host_of(url: str) -> str:
     """The host of a url as it is compared."""
-    return re.split("[/?]", plain_url(url))[0].partition(":")[0]
+    return re.split("[/?#]", plain_url(url))[0].partition(":")[0]
 
 
 def begins_with(url: str, prefix: str) -> bool:
