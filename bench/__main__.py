@@ -32,6 +32,7 @@ from bench import (
     readers,
     scale,
     search,
+    takedowns,
     texts,
 )
 from bench.parts import described
@@ -52,6 +53,7 @@ MEASUREMENTS = {
         search,
         matching,
         judgement,
+        takedowns,
         events,
         desk,
         notices,

@@ -20,6 +20,7 @@ from novelsync.text.hints import as_command_line
 from novelsync.web.page.render import View, page
 from novelsync.web.page.views.novels import novel_view, novels_view
 from novelsync.web.page.views.runs import run_view, runs_view
+from novelsync.web.page.views.words import Action
 
 NOVELS: Final = 100_000
 LARGE: Final = 3_000
@@ -89,7 +90,7 @@ def _pages(client: SqlClient) -> dict[str, Callable[[], View]]:
     def novel(slug: str) -> View:
         found = client.desk.novel(slug)
         assert found is not None  # noqa: S101
-        return novel_view(found, 0, as_command_line)
+        return novel_view(found, 0, as_command_line, lambda command: Action())
 
     def run() -> View:
         found = client.desk.run(RUN)

@@ -6,6 +6,15 @@ from typing import Any, Protocol
 
 from novelsync.models.desk.novels import NovelDetail, NovelPage, NovelQuery
 from novelsync.models.desk.runs import RunDetail, RunPage
+from novelsync.models.desk.takedowns import (
+    NamedNovel,
+    Request,
+    Takedown,
+    TakedownKind,
+    Taken,
+    TakenRow,
+    WithheldRecord,
+)
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
@@ -163,6 +172,16 @@ class Novels(Protocol):
         novel.
         """
 
+    def takedowns_in_force(self) -> Sequence[Takedown]:
+        """With their signs."""
+
+    def withhold(self, run_id: str | None, records: Sequence[WithheldRecord]) -> None:
+        """
+        Records what takedowns keep back of some files, before their writes, and hides what is kept back as a whole.
+
+        Nothing is recorded of a novel that has another revision by now. Raises `LeaseLost`.
+        """
+
     def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]
     ) -> None:
@@ -214,6 +233,26 @@ class RemovedRows(Protocol):
         ``before``: `Removed.before`. ``published``: chapters that are named go even if readers see them. Raises
         `WriteRejected`; earlier pieces stay deleted.
         """
+
+
+class TakedownRecord(Protocol):
+    """What people have taken down."""
+
+    def rows(self, kind: TakedownKind, target: str, host: str = "") -> tuple[NamedNovel | None, Sequence[TakenRow]]:
+        """
+        What a takedown would be of: the novel it names or that has the chapter, and chapters with copies of them.
+
+        ``target``: a slug or the id of a chapter. ``host``: of kind ``url``; then those that have it in their urls.
+        """
+
+    def make(self, request: Request) -> Taken:
+        """Makes it, hides what it names, and has the next run look at every file again."""
+
+    def listed(self) -> Sequence[Takedown]:
+        """All, the newest first, those that were lifted included; without their signs."""
+
+    def lift(self, id_: int) -> int | None:
+        """Ends one; how many files the next run looks at again because of it. None: there is none in force."""
 
 
 class StatusSource(Protocol):
@@ -343,6 +382,10 @@ class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, NoticeRec
     `DatabaseNotReady` if it has not been migrated, and `ConfigurationError` if it refuses our credentials. Methods may
     be called from several threads at once.
     """
+
+    @property
+    def takedowns(self) -> TakedownRecord:
+        """What people have taken down."""
 
     @property
     def desk(self) -> Desk:

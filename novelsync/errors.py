@@ -16,6 +16,7 @@ Everything that can go wrong, sorted by what to do next.
     ├── TimeBudgetExceeded    the novel takes longer than the run has left: go on without it
     ├── WriteRejected         the database refused the data: find the novel at fault, go on with the others
     │   └── PayloadTooLarge   send the same data in smaller calls
+    ├── TakedownRefused       name something that is there, and that can be recognised
     └── BookRefused           one file cannot be accepted: go on with the others
 
 No exception of another library leaves the adapter that met it.
@@ -96,6 +97,10 @@ class WriteRejected(NovelSyncError):
 
 class PayloadTooLarge(WriteRejected):
     """A write was too large or took too long. Half of it may succeed."""
+
+
+class TakedownRefused(NovelSyncError):
+    """There is no such thing to take down or to lift, or nothing to recognise it by. Nothing was done."""
 
 
 class BookRefused(NovelSyncError):

@@ -332,7 +332,13 @@ class SyncService:
         renames, plan = find_renames(self._database, plan)
         found = found.planned(plan)
 
-        context = RunContext(run.run_id, options, renames, nothing_stored=not (plan.stored or plan.removed))
+        context = RunContext(
+            run.run_id,
+            options,
+            renames,
+            nothing_stored=not (plan.stored or plan.removed),
+            any_takedowns=state.any_takedowns,
+        )
         execution = self._executor.execute(plan, context, time_limit, progress)
         resume_at = state.resume_at if execution.error else execution.resume_at
         found = replace(found, execution=execution, resume_at=resume_at)

@@ -21,6 +21,7 @@ from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import DEFAULT_STORAGE, Settings, load_settings
 from novelsync.status_service import StatusService
 from novelsync.sync_service import Executor, SyncConfig, SyncService
+from novelsync.takedown_service import TakedownService
 from novelsync.text.logs import configure_logs
 from novelsync.text.redaction import register_secret
 
@@ -37,6 +38,7 @@ class Parts:
     scheduler_service: SchedulerService
     alert_service: AlertService
     held_service: HeldService
+    takedown_service: TakedownService
     notice_service: NoticeService
 
 
@@ -81,7 +83,8 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
             )
             alerts = AlertService(status, database, open_receiver(settings), storage=storage.location)
             held = HeldService(storage, database, settings.max_file_bytes, settings.limits)
-            yield Parts(settings, storage, database, service, status, schedule, alerts, held, notices)
+            takedowns = TakedownService(database)
+            yield Parts(settings, storage, database, service, status, schedule, alerts, held, takedowns, notices)
 
 
 _of_this_process: Parts | None = None

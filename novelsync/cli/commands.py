@@ -68,6 +68,7 @@ def cli() -> None:
 for command in (
     syncing.sync,
     purging.purge,
+    purging.takedown,
     looking.status,
     looking.novels,
     looking.show,

@@ -56,6 +56,7 @@ def _print_counts(report: Report) -> None:
     all_stay = any(novel.goes is None for novel in report.missing)
     fates = _words(novels.by_fate())
     besides = _words({"held": novels.held - all_stay * novels.missing, "without text": novels.without_text})
+    taken_down = _taken_down(novels.taken_down, report.chapters.taken_down)
     out.print(
         f"novels    {report.novels_processed:,} in storage"
         + (f": {fates}" if fates else "")
@@ -64,8 +65,15 @@ def _print_counts(report: Report) -> None:
     if gone := novels.removed + novels.missing:
         apart = _words({"removed": novels.removed, "missing": novels.missing})
         out.print(f"          {gone:,} no longer in storage: {apart}")
-    if chapters := _words(msgspec.structs.asdict(report.chapters)):
+    if chapters := _words(msgspec.structs.asdict(report.chapters) | {"taken_down": 0}):
         out.print(f"chapters  {chapters}")
+    if taken_down:
+        out.print(f"taken down  {taken_down}")
+
+
+def _taken_down(novels: int, chapters: int) -> str:
+    """Empty: nothing is."""
+    return f"{counted(novels, 'novel')}, {counted(chapters, 'chapter')} of files" if chapters or novels else ""
 
 
 def _words(counts: Mapping[str, int]) -> str:
@@ -129,6 +137,8 @@ def print_verification(found: Verification) -> None:
         "not compared": found.not_compared,
     }
     mark = "[green]✓[/] equal" if found.equal else f"[yellow]![/] novels that are not equal: {_words(words)}"
+    if taken_down := _taken_down(found.taken_down.novels, found.taken_down.chapters):
+        out.print(f"taken down, and no difference: {taken_down}")
     novels, chapters = counted(found.novels, "novel"), counted(found.chapters, "chapter")
     out.print(f"{mark}; compared text by text: {novels}, {chapters}, {size(found.bytes_read)}, {found.duration:.2f} s")
 

@@ -15,6 +15,14 @@ class HeldCounts(msgspec.Struct, frozen=True):
     chapters: int
 
 
+class TakenDown(msgspec.Struct, frozen=True):
+    """What takedowns keep back, and therefore is no difference."""
+
+    novels: int
+    chapters: int
+    """Of files, those of such novels included."""
+
+
 class Verification(msgspec.Struct, frozen=True):
     """The answer of ``verify``."""
 
@@ -26,6 +34,7 @@ class Verification(msgspec.Struct, frozen=True):
     held: HeldCounts
     missing: int
     refused: int
+    taken_down: TakenDown
     not_compared: int
     problems: Sequence[ReportedProblem]
     problems_total: int
@@ -48,6 +57,7 @@ def verification_of(report: Report) -> Verification:
         held=HeldCounts(counts.held, report.chapters.held),
         missing=counts.missing,
         refused=counts.refused,
+        taken_down=TakenDown(counts.taken_down, report.chapters.taken_down),
         not_compared=not_compared,
         problems=report.problems,
         problems_total=report.problems_total,

@@ -45,6 +45,7 @@ def known_novel(answer: Mapping[str, Any]) -> KnownNovel:
         held_changed=answer["held_changed"],
         held_in_a_row=answer["held_in_a_row"],
         has_texts=answer["has_texts"],
+        withheld=(whole[0], whole[1], tuple(whole[2])) if (whole := answer["withheld"]) else None,
     )
 
 
@@ -53,6 +54,7 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
     columns = ("id", "volume", "position", "number", "title", "url_hash", "content_hash", "content_bytes")
     rows = zip(*(answer[column] for column in columns), strict=True)
     fresh = frozenset(answer["fresh"])
+    taken_down = frozenset(answer["taken_down"])
     for k, (id_, volume, position, number, title, url, content_hash, size) in enumerate(rows):
         file, file_version = answer["files"].get(id_, ("", ""))
         yield KnownChapter(
@@ -70,6 +72,7 @@ def _known_chapters(answer: Mapping[str, Any]) -> Iterator[KnownChapter]:
             removed_lately=id_ in removed_lately,
             peak_letters=answer["peaks"].get(id_, 0),
             fresh=id_ in fresh,
+            taken_down=id_ in taken_down,
         )
 
 
@@ -77,7 +80,8 @@ def open_problems(answer: Mapping[str, Any]) -> OpenProblems:
     problems = [
         Problem(p["slug"], ProblemKind(p["kind"]), p["message"], p["hint"], p["alike"]) for p in answer["problems"]
     ]
-    return OpenProblems(answer["counts"], problems, answer["held"], answer["blank"])
+    down = answer["taken_down"]
+    return OpenProblems(answer["counts"], problems, answer["held"], answer["blank"], (down["novels"], down["chapters"]))
 
 
 def run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
@@ -91,6 +95,7 @@ def run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
         held,
         problems,
         any_texts=left["any_texts"],
+        any_takedowns=left["any_takedowns"],
         missing_longest=[MissingFile(*file) for file in left["missing_longest"]],
     )
 

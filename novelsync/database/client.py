@@ -41,12 +41,15 @@ from novelsync.database.functions import (
     SERVER_INFO,
     STATUS,
     TAKE_NOTICES,
+    TAKEDOWNS,
     TEXTS,
+    WITHHOLD,
     WRITE,
     SqlFunction,
 )
 from novelsync.database.requests import write_request
 from novelsync.database.staging import Staging
+from novelsync.database.takedowns import TakedownClient
 from novelsync.database.transports import Transport
 from novelsync.database.transports.retrying import Patience, RetryingTransport
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
@@ -56,6 +59,7 @@ from novelsync.errors import (
     PayloadTooLarge,
     RunInProgress,
 )
+from novelsync.models.desk.takedowns import Takedown, WithheldRecord
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
@@ -103,6 +107,7 @@ class SqlClient:
         self._patience = patience or Patience()
         self.name = transport.name
         self.desk = DeskClient(self._call)
+        self.takedowns = TakedownClient(self._call)
         self.close = transport.close
         self._schema_checked = False
 
@@ -273,6 +278,25 @@ class SqlClient:
 
     def notices_taken(self, receiver: NoticeReceiver, claim: str, upto: int, failure: str | None) -> None:
         self._call(NOTICES_TAKEN, {"receiver": receiver.id, "claim": claim, "upto": upto, "failure": failure})
+
+    # Takedowns --------------------------------------------------------------------
+
+    def takedowns_in_force(self) -> Sequence[Takedown]:
+        return msgspec.convert(self._call(TAKEDOWNS, {"signs": True}), list[Takedown])
+
+    def withhold(self, run_id: str | None, records: Sequence[WithheldRecord]) -> None:
+        novels = [
+            {
+                "slug": slug,
+                "revision": revision,
+                "whole": withheld.whole,
+                "chapters": len(withheld.chapters),
+                "takedowns": withheld.takedowns,
+                "ids": ids,
+            }
+            for slug, revision, withheld, ids in records
+        ]
+        self._call(WITHHOLD, {"run_id": run_id, "novels": novels})
 
     # Writing --------------------------------------------------------------------
 

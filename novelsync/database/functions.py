@@ -66,6 +66,13 @@ ALERT_TOLD: Final = SqlFunction("novelsync_alert_told")
 TAKE_NOTICES: Final = SqlFunction("novelsync_take_notices", repeated=False)
 NOTICES_TAKEN: Final = SqlFunction("novelsync_notices_taken")
 
+TAKEDOWNS: Final = SqlFunction("novelsync_takedowns")
+WITHHOLD: Final = SqlFunction("novelsync_withhold")
+TAKEDOWN_ROWS: Final = SqlFunction("novelsync_takedown_rows")
+# Making the same one again renews it. But lifting twice would tell a person that there was nothing to lift.
+TAKE_DOWN: Final = SqlFunction("novelsync_take_down")
+LIFT: Final = SqlFunction("novelsync_lift", repeated=False)
+
 REMOVED: Final = SqlFunction("novelsync_removed")
 # If the answer was lost, what that call deleted would be missing from the numbers that a person is shown.
 PURGE: Final = SqlFunction("novelsync_purge", repeated=False)

@@ -104,6 +104,8 @@ class OpenProblems:
     """How many novels have something held, including those whose removal is held."""
     blank: int = 0
     """How many novels came in without any text, although their files have something."""
+    taken_down: tuple[int, int] = (0, 0)
+    """What takedowns keep back: novels, and chapters of files, those of such novels included."""
 
     @property
     def total(self) -> int:

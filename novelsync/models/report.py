@@ -38,6 +38,8 @@ class NovelCounts(msgspec.Struct, frozen=True):
     """Readers see nothing of them, although their files have something."""
     unavailable: int = 0
     """Transient trouble; the next run tries them again."""
+    taken_down: int = 0
+    """Kept from the readers as a whole by takedowns. Those whose files are there are counted above as well."""
 
     def by_fate(self) -> dict[str, int]:
         """Each novel of the storage once, so that these add up to all of them."""
@@ -54,6 +56,8 @@ class ReportedChapters(msgspec.Struct, frozen=True):
     restored: int = 0
     held: int = 0
     without_text: int = 0
+    taken_down: int = 0
+    """That takedowns keep back, of all novels: unlike the others, whether the novel was read or not."""
 
 
 class ReportedProblem(msgspec.Struct, frozen=True):

@@ -126,6 +126,8 @@ class RunContext:
     """Slug to former slug, for renames that the run found before it read any file."""
     nothing_stored: bool = False
     """The tables were empty when the run began, so no file is a novel that was stored under another name."""
+    any_takedowns: bool = True
+    """Something may be taken down: false only if nothing was when the run began."""
     by_message: bool = False
     """
     Each result is stored in the same transaction as its novel, because the run waits for it in another process.
@@ -184,5 +186,7 @@ class RunState:
     open_problems: OpenProblems
     any_texts: bool
     """There are novels whose texts are files of their own; see `novelsync.contracts.Novels.with_texts`."""
+    any_takedowns: bool = False
+    """Something is taken down."""
     missing_longest: Sequence[MissingFile] = ()
     """At most `novelsync.models.report.NAMED_MISSING` of the ``missing``."""

@@ -26,6 +26,8 @@ class KnownFile(NamedTuple):
     """Seconds since the first complete listing that did not have it; None if the last one had it."""
     refused: bool
     """That version of the file was refused."""
+    withheld: bool = False
+    """It is kept from the readers as a whole, because it was taken down."""
 
 
 class MissingFile(NamedTuple):
@@ -74,6 +76,8 @@ class KnownChapter:
     """The most letters that its text showed within the last 24 hours, if it has fewer now."""
     fresh: bool = False
     """It came in since something of the novel has been held."""
+    taken_down: bool = False
+    """A takedown has hidden it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class KnownNovel:
     """See `KnownFile`."""
     has_texts: bool = False
     """Texts are files of their own, so that they may change although ``book_info.json`` does not."""
+    withheld: tuple[bool, int, tuple[int, ...]] | None = None
+    """What takedowns kept back of the file: whether all of it, how many chapters, and which; None: nothing."""
 
     @property
     def state(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from novelsync.models.desk.takedowns import NOTHING_WITHHELD, Withheld
 from novelsync.models.problems import Problem
 from novelsync.models.results import NovelResult
 from novelsync.models.source import BookChapter, NovelFields
@@ -143,6 +144,12 @@ class NovelWrite:
     """Readers see the novel, and not one text of it, although its file has something; None: as before."""
     problems: Sequence[Problem] | None = ()
     """The novel's open problems from now on; None: unchanged."""
+    withheld: Withheld = NOTHING_WITHHELD
+    """What takedowns keep back of the file. It is recorded before this is written."""
+    withheld_rows: Sequence[str] = ()
+    """The ids of rows that are the same; those that readers see are among the removed ones."""
+    hides: bool = False
+    """Readers see the novel, which is kept back as a whole."""
     result: NovelResult | None = None
     """Stored in the same transaction, for the run that asked by a message; None: no run did."""
 

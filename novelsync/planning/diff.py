@@ -16,6 +16,9 @@ from novelsync.text.formatting import quoted, shortened
 ADDED, CHANGED, MOVED, REMOVED, HELD = "+", "~", ">", "-", "!"
 """The marks of a diff's lines, of novels and of chapters. A novel that moved was renamed."""
 
+TAKEN_DOWN = "taken down"
+"""Of what is removed because somebody took it down."""
+
 SHOWN_TITLE = 200
 """Characters of a chapter's title; a file may have one of megabytes."""
 
@@ -38,7 +41,7 @@ def result_of(write: NovelWrite, book: Book) -> NovelResult:
 
 def _status(write: NovelWrite) -> NovelStatus:
     if not write.visible:
-        return NovelStatus.UNCHANGED
+        return NovelStatus.UPDATED if write.hides else NovelStatus.UNCHANGED
     if write.rename:
         return NovelStatus.RENAMED
     if write.restored:
@@ -48,10 +51,12 @@ def _status(write: NovelWrite) -> NovelStatus:
 
 def diff_of(write: NovelWrite) -> NovelDiff | None:
     """What a write does, for people; None if it does nothing that anybody would see."""
+    if write.withheld.whole:
+        return NovelDiff(REMOVED, write.slug, TAKEN_DOWN) if write.hides else None
     said = "; ".join(_statements(write))
     if write.is_new:
         return NovelDiff(ADDED, write.slug, said, write.chapter_count)
-    chapters = _chapter_diffs(write.chapters)
+    chapters = _chapter_diffs(write.chapters, write.withheld_rows)
     if write.rename:
         mark = MOVED
     elif write.restored:
@@ -79,7 +84,7 @@ def _statements(write: NovelWrite) -> Iterator[str]:
     yield from (problem.message for problem in write.problems or () if problem.kind != ProblemKind.WARNING)
 
 
-def _chapter_diffs(changes: ChapterChanges) -> list[ChapterDiff]:
+def _chapter_diffs(changes: ChapterChanges, taken_down: Sequence[str]) -> list[ChapterDiff]:
     """In the order of the new positions; what is held or removed comes last."""
     placed = [
         *((c.position, _line(ADDED, c.position, c.chapter)) for c in changes.created),
@@ -90,7 +95,7 @@ def _chapter_diffs(changes: ChapterChanges) -> list[ChapterDiff]:
         *(line for _, line in sorted(placed, key=lambda pair: pair[0])),
         *(_line(HELD, None, row, "no longer in the file, and stays") for row in changes.held),
         *(_line(HELD, None, row, "its text stays") for row in changes.held_texts),
-        *(_line(REMOVED, None, row) for row in changes.removed),
+        *(_line(REMOVED, None, row, TAKEN_DOWN * (row.id in taken_down)) for row in changes.removed),
     ]
 
 

@@ -1,10 +1,12 @@
 """What must be written for one novel: the smallest write that makes the tables equal to its file. Pure."""
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 
 from novelsync.evidence.lint import lint_book
 from novelsync.evidence.seen import Seen
 from novelsync.evidence.texts import Texts
+from novelsync.models.desk.takedowns import NOTHING_WITHHELD, Withheld
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel, version_by
@@ -17,6 +19,7 @@ from novelsync.planning.chapter_plan import plan_chapters
 from novelsync.planning.diff import turned_round
 from novelsync.planning.guards import DEFAULT_LIMITS, Limits
 from novelsync.planning.recognition.renames import is_another
+from novelsync.planning.takedowns.rows import set_aside
 
 
 def base_of(known: KnownNovel | None, book: Book, former: KnownNovel | None, *, another: bool) -> KnownNovel | None:
@@ -43,6 +46,7 @@ def plan_novel(
     kept: bool = False,
     settled: bool = True,
     rules: str = "",
+    withheld: Withheld = NOTHING_WITHHELD,
 ) -> NovelWrite:
     """
     The smallest write that makes the tables equal to ``book``, planned on ``known`` (None: nothing is known of it).
@@ -53,16 +57,25 @@ def plan_novel(
     of texts, the slugs of the novels that have them. ``accepted``: somebody was shown what the guards hold, and
     confirmed it. ``in_order``: what is left over on both sides is paired in order, if it is equally many. ``kept``:
     somebody was shown it, and decided that it stays. ``settled``: the file need not be read again until it changes, or,
-    if something is held, until the ``rules`` do.
+    if something is held, until the ``rules`` do. ``withheld``: what takedowns keep back of ``book``.
     """
+    if withheld.whole:
+        return _plan_withheld(novel, checksum, book, known, withheld, request_id=request_id, settled=settled)
     base = base_of(known, book, former, another=another)
     if known is not None and known.removed:
         another = base is not known
     # What this novel has too, as a row that somebody changed by hand may, says nothing of others.
     others = {text: slugs for text, slugs in (holders or {}).items() if base and base.slug not in slugs}
+    has_texts = any(chapter.filename for chapter in book.chapters)
     texts = Texts(base.chapters if base else (), book.chapters, seen, others)
+    lint = lint_book(book, texts)
+    aside = set_aside(base, book, texts, withheld)
+    if withheld or aside.rows:
+        base, book = aside.base, aside.book
+        texts = Texts(base.chapters if base else (), book.chapters, seen, others)
     plan = plan_chapters(base, book, texts, limits, accepted=accepted, in_order=in_order)
-    chapters = plan.changes
+    gone = [row for row in aside.rows if not row.removed]
+    chapters = replace(plan.changes, removed=[*plan.changes.removed, *gone]) if gone else plan.changes
     held = ""
     if plan.held_because:
         held = held_id(checksum, _own_files(book), [row.id for row in chapters.held], chapters.worse_texts)
@@ -72,7 +85,6 @@ def plan_novel(
     outdated = base is not None and (base.chapter_count != plan.chapter_count or base.shown_as not in ("", novel.slug))
     # The same file, judged again by other rules, is not one more.
     held_in_a_row = max(1, (base.held_in_a_row if base else 0) + (not (base and base.same))) if chapters.held else 0
-    lint = lint_book(book, texts)
     blank = "" if plan.any_text else why_blank(book)
     holder = former or known
     kept = bool(held) and (kept or (holder is not None and holder.kept and holder.held_id == held))
@@ -95,10 +107,12 @@ def plan_novel(
         held_in_a_row=held_in_a_row,
         held_id=held,
         kept=kept,
-        has_texts=any(chapter.filename for chapter in book.chapters),
+        has_texts=has_texts,
         without_text=lint.without_text,
         accepted=accepted,
         blank=bool(blank),
+        withheld=withheld,
+        withheld_rows=[row.id for row in aside.rows if not row.taken_down],
         problems=_problems(
             novel.slug,
             plan.held_because,
@@ -112,6 +126,32 @@ def plan_novel(
 def _own_files(book: Book) -> list[str]:
     """What the texts are that the checksum of ``book_info.json`` says nothing of."""
     return [chapter.content_hash.hex() for chapter in book.chapters if chapter.filename]
+
+
+def _plan_withheld(
+    novel: SourceFile,
+    checksum: str,
+    book: Book,
+    known: KnownNovel | None,
+    withheld: Withheld,
+    *,
+    request_id: str,
+    settled: bool,
+) -> NovelWrite:
+    """The write for a novel that is kept back as a whole: nothing of it is stored, and what is stored stays hidden."""
+    return NovelWrite(
+        slug=novel.slug,
+        request_id=request_id,
+        revision=known.revision if known else 0,
+        version=novel.state if settled else "",
+        checksum=checksum,
+        visible=False,
+        held_id="",
+        has_texts=any(chapter.filename for chapter in book.chapters),
+        blank=False,
+        withheld=withheld,
+        hides=known is not None and known.fields is not None and not known.removed,
+    )
 
 
 def why_blank(book: Book) -> str:

@@ -105,7 +105,7 @@ def make_plan(
             continue
         if file.missing_for is not None:
             returned.append(novel.slug)
-        dealt_with = file.stored or file.refused
+        dealt_with = file.stored or file.refused or file.withheld
         if dealt_with and _is_dealt_with(novel.state, file.version, rules) and novel.slug not in read_again:
             refused += file.refused
         else:

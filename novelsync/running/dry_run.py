@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 
 from novelsync.contracts import SyncDatabase
+from novelsync.models.desk.takedowns import Takedown, WithheldRecord
 from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind, most_urgent
 from novelsync.models.report import NovelDiff, Report
 from novelsync.models.run import RunState
@@ -80,6 +81,9 @@ class DryRunDatabase:
     def novels_with(self, hashes: Sequence[bytes]) -> Mapping[bytes, frozenset[str]]:
         return self._database.novels_with(hashes)
 
+    def takedowns_in_force(self) -> Sequence[Takedown]:
+        return self._database.takedowns_in_force()
+
     def find_renames(
         self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = (), *, taken_by: str | None = None
     ) -> Sequence[tuple[str, str]]:
@@ -106,7 +110,12 @@ class DryRunDatabase:
         held += sum(bool(problem.slug) and problem.kind is ProblemKind.HELD for problem in new)
         shown = most_urgent(sorted(_recounted(old, new), key=lambda problem: problem.slug.encode()))
         blank = before.blank + sum(bool(write.blank) for write in writes)
-        return OpenProblems({kind: count for kind, count in counts.items() if count}, shown, held, blank)
+        novels, chapters = before.taken_down
+        taken_down = (
+            novels + sum(write.withheld.whole for write in writes),
+            chapters + sum(len(write.withheld.chapters) for write in writes),
+        )
+        return OpenProblems({kind: count for kind, count in counts.items() if count}, shown, held, blank, taken_down)
 
     # What would be written ------------------------------------------------------
 
@@ -141,6 +150,9 @@ class DryRunDatabase:
             if change := diff_of(write):
                 self._changes[write.slug] = change
         return WriteOutcome.WRITTEN
+
+    def withhold(self, run_id: str | None, records: Sequence[WithheldRecord]) -> None:
+        pass  # the writes say it too
 
     def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]

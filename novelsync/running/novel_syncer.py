@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -20,6 +20,7 @@ from novelsync.contracts import Novels, Storage
 from novelsync.errors import BookRefused, StorageUnavailable, TimeBudgetExceeded, WriteRejected
 from novelsync.evidence.seen import TELLING_LETTERS, Seen, see
 from novelsync.evidence.texts import rows_to_see
+from novelsync.models.desk.takedowns import Withheld, WithheldRecord
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext
@@ -32,7 +33,9 @@ from novelsync.planning.diff import result_of
 from novelsync.planning.guards import Limits
 from novelsync.planning.novel_plan import base_of, plan_novel, plan_refusal, plan_same_bytes
 from novelsync.planning.run_plan import rules_of
+from novelsync.planning.takedowns.withholding import Takedowns
 from novelsync.running.renames import Moves, Renames
+from novelsync.takedown_list import TakedownList
 
 ATTEMPTS: Final = 3
 """How often a novel is planned, if somebody else writes it each time in between."""
@@ -80,6 +83,16 @@ class _Waiting:
     file: ReadFile
     known: KnownNovel | None
     texts: TextFiles
+    for_takedowns: bool = False
+    """Nothing else has it looked into."""
+
+
+class _Looked(NamedTuple):
+    """A file with all of its texts, and what is stored of its novel."""
+
+    file: ReadFile
+    known: KnownNovel | None
+    withheld: Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,7 @@ class _Planned:
     file: ReadFile
     write: NovelWrite
     result: NovelResult
+    known: KnownNovel | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +123,7 @@ class NovelSyncer:
         self._database = database
         self._reader = NovelReader(storage, max_file_bytes)
         self._renames = Renames(storage, database, self._reader)
+        self._takedowns = TakedownList(database)
         self._limits = limits
         self._rules = rules_of(limits, max_file_bytes)
         self._large = threading.Lock()
@@ -131,7 +146,9 @@ class NovelSyncer:
         """
         results: dict[str, NovelResult] = {}
         waiting: list[tuple[SourceFile, int | None]] = [(novel, revisions.get(novel.slug)) for novel in novels]
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            # Before the files are read, like their revisions.
+            takedowns = self._takedowns.current(context, again=attempt > 0)
             files: list[tuple[ReadFile, int | None]] = []
             for novel, revision in waiting:
                 if novel.size > LARGE:
@@ -141,7 +158,7 @@ class NovelSyncer:
                     results[novel.slug] = read
                 else:
                     files.append((read, revision))
-            stale, done = self._attempt(files, context, out_of_time, large)
+            stale, done = self._attempt(files, takedowns, context, out_of_time, large)
             results |= {result.slug: result for result in done}
             if not stale:
                 break
@@ -182,6 +199,7 @@ class NovelSyncer:
     def _attempt(
         self,
         files: list[tuple[ReadFile, int | None]],
+        takedowns: Takedowns,
         context: RunContext,
         out_of_time: Callable[[], bool],
         large: Callable[[str], object],
@@ -208,7 +226,7 @@ class NovelSyncer:
                 stale.append(file.novel)
                 continue
             try:
-                waiting.append(self._look_into(file, stored, context))
+                waiting.append(self._look_into(file, stored, takedowns, context))
             except StorageUnavailable as error:
                 results.append(_unavailable(file.novel, error.message, error.hint))
         for some in _by_size(waiting):
@@ -220,54 +238,98 @@ class NovelSyncer:
                 large(some[0].file.novel.slug)
             # One of those at a time: together they might not fit into memory.
             with self._large if is_large else nullcontext():
-                more_stale, done = self._sync(some, context, out_of_time)
+                more_stale, done = self._sync(some, takedowns, context, out_of_time)
             stale += more_stale
             results += done
         return stale, results
 
-    def _look_into(self, file: ReadFile, known: KnownNovel | None, context: RunContext) -> _Waiting:
+    def _look_into(
+        self, file: ReadFile, known: KnownNovel | None, takedowns: Takedowns, context: RunContext
+    ) -> _Waiting:
         """With its book, or why it has none, where one is needed. Raises `StorageUnavailable`."""
         same = known is not None and known.same and not known.removed and not known.has_texts
         # What is held is judged again once the rules are others.
         judged = known is not None and (
             not known.held_id or known.kept or known.version == version_by(known.state, self._rules)
         )
-        if same and judged and not file.book and file.novel.slug not in context.match_again:
+        idle = same and judged and not file.book and file.novel.slug not in context.match_again
+        # Whoever takes something down has all files read again.
+        unjudged = known is not None and not known.version and bool(takedowns or known.withheld)
+        if idle and not unjudged:
             return _Waiting(file, known, TextFiles())
         file, texts = self._reader.look_for_texts(self._reader.parse(file), None if context.options.reread else known)
-        return _Waiting(file, known, texts)
+        return _Waiting(file, known, texts, for_takedowns=idle)
 
     def _sync(
-        self, waiting: Sequence[_Waiting], context: RunContext, out_of_time: Callable[[], bool]
+        self,
+        waiting: Sequence[_Waiting],
+        takedowns: Takedowns,
+        context: RunContext,
+        out_of_time: Callable[[], bool],
     ) -> tuple[list[SourceFile], list[NovelResult]]:
         """Reads the texts, plans and writes; returns what `_attempt` does."""
         results: list[NovelResult] = []
-        files: list[tuple[ReadFile, KnownNovel | None]] = []
+        looked: list[_Looked] = []
         for each in waiting:
             try:
-                files.append((self._reader.read_texts(each.file, each.texts), each.known))
+                file = self._reader.read_texts(each.file, each.texts)
+                looked.append(self._withhold(file, each.known, takedowns, context, only=each.for_takedowns))
             except StorageUnavailable as error:
                 results.append(_unavailable(each.file.novel, error.message, error.hint))
+        files = [(file, known) for file, known, withheld in looked if not withheld.whole]
         moves = self._renames.find(files, context)
         stored = self._look_at_stored(files, moves)
         planned: list[_Planned] = []
-        for file, known in files:
+        for file, known, withheld in looked:
             if trouble := moves.undecided.get(file.novel.slug):
                 results.append(_unavailable(file.novel, trouble.message, trouble.hint))
                 continue
             try:
-                plan = self._plan(file, known, moves, stored, context)
+                plan = self._plan(file, known, moves, stored, context, withheld)
             except StorageUnavailable as error:
                 plan = _unavailable(file.novel, error.message, error.hint)
             if isinstance(plan, NovelResult):
                 results.append(plan)
             else:
                 planned.append(plan)
+        self._record_withheld(planned, context)
         try:
             stale, written = self._write_planned(planned, context, out_of_time)
         except StorageUnavailable as error:
             return [], results + [_unavailable(plan.file.novel, error.message, error.hint) for plan in planned]
         return stale, results + written
+
+    def _withhold(
+        self, file: ReadFile, known: KnownNovel | None, takedowns: Takedowns, context: RunContext, *, only: bool
+    ) -> _Looked:
+        """
+        With what takedowns keep back of the file. Raises `StorageUnavailable`.
+
+        ``only``: it is looked into for nothing else, so that its bytes decide if nothing else is kept back than before.
+        """
+        if not isinstance(file.book, Book):
+            return _Looked(file, known, Withheld())
+        # What readers see was compared before, unless a takedown was made since.
+        known_texts = known.chapters if known and known.version and not context.options.reread else ()
+        judged = {row.content_hash for row in known_texts if not row.removed and not row.taken_down}
+        withheld = takedowns.of_book(file.book, judged)
+        if only and known is not None:
+            if withheld.recorded == known.withheld:
+                return _Looked(replace(file, book=None), known, Withheld())
+            slug = file.novel.slug
+            whole = self._database.known_novels({slug: file.checksum}, whole=(slug,)).get(slug)
+            # The write stays one that was planned on the revision of before the file was read.
+            known = replace(whole, revision=known.revision) if whole else known
+        return _Looked(file, known, withheld)
+
+    def _record_withheld(self, planned: Sequence[_Planned], context: RunContext) -> None:
+        records = [
+            WithheldRecord(write.slug, write.revision, write.withheld, write.withheld_rows)
+            for write, known in ((each.write, each.known) for each in planned if isinstance(each.file.book, Book))
+            if write.withheld_rows or write.hides or write.withheld.recorded != (known.withheld if known else None)
+        ]
+        if records:
+            self._database.withhold(context.run_id, records)
 
     def _look_at_stored(self, files: Sequence[tuple[ReadFile, KnownNovel | None]], moves: Moves) -> "_Stored":
         """At the stored texts that have to be compared with those of these files."""
@@ -291,6 +353,7 @@ class NovelSyncer:
         moves: Moves,
         stored: "_Stored",
         context: RunContext,
+        withheld: Withheld,
     ) -> _Planned | NovelResult:
         """What to write for one file; a result alone if that is nothing."""
         novel, revision, size = file.novel, known.revision if known else 0, file.bytes_read
@@ -307,8 +370,8 @@ class NovelSyncer:
             write = plan_refusal(novel, revision, problem, version, request_id=request_id())
             result = _refused(novel.slug, problem, size, settled=bool(version))
         else:
-            write, result = self._plan_book(file, file.book, known, moves, stored, context)
-        return _Planned(file, _with_result(write, result, context), result)
+            write, result = self._plan_book(file, file.book, known, moves, stored, context, withheld)
+        return _Planned(file, _with_result(write, result, context), result, known)
 
     def _plan_book(
         self,
@@ -318,6 +381,7 @@ class NovelSyncer:
         moves: Moves,
         stored: "_Stored",
         context: RunContext,
+        withheld: Withheld,
     ) -> tuple[NovelWrite, NovelResult]:
         """What to write for one book: with what is held of it, if that is what somebody was shown and accepts."""
         slug = file.novel.slug
@@ -336,6 +400,7 @@ class NovelSyncer:
             limits=self._limits,
             settled=bool(file.version),
             rules=self._rules,
+            withheld=withheld,
         )
         write, remark, nothing_held = plan(), None, False
         if acceptance := context.options.acceptances.get(slug):

@@ -107,7 +107,10 @@ def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
         novels_error=errors,
         chapters_processed=tally.chapters.get("processed", 0),
         novels=_novel_counts(found, tally.novels, refused, succeeded),
-        chapters=ReportedChapters(**{name: count for name, count in tally.chapters.items() if name != "processed"}),
+        chapters=ReportedChapters(
+            **{name: count for name, count in tally.chapters.items() if name != "processed"},
+            taken_down=found.open_problems.taken_down[1],
+        ),
         problems=[ReportedProblem.of(problem) for problem in problems],
         problems_total=len(failure) + len(own) + found.open_problems.total,
         bytes_read=tally.bytes_read,
@@ -144,6 +147,7 @@ def _novel_counts(found: Findings, novels: Mapping[NovelStatus, int], refused: i
         missing=found.removal.missing,
         without_text=found.open_problems.blank,
         unavailable=novels.get(NovelStatus.UNAVAILABLE, 0),
+        taken_down=found.open_problems.taken_down[0],
     )
 
 

@@ -5,16 +5,19 @@ A run that finished or was skipped is answered with 200, whatever happened to si
 again after anything else.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
 from flask import Request
 
-from novelsync.errors import RunInProgress
+from novelsync.errors import RunInProgress, TakedownRefused
 from novelsync.models.report import Report, timestamp
 from novelsync.models.results import Outcome
+from novelsync.notice_service import RUN_SECONDS
 from novelsync.web.answers import Acknowledgement, Answer, status_of
-from novelsync.web.request.parameters import parameters, sync_parameters
+from novelsync.web.request.parameters import Refused, parameters, sync_parameters, takedown_number, takedown_parameters
 from novelsync.wiring import Parts
 
 _MESSAGES: Final = {
@@ -61,3 +64,28 @@ def stop_scheduler(parts: Parts, request: Request) -> Answer:
     parameters(request)
     parts.scheduler_service.stop_scheduler()
     return Answer(200, Acknowledgement(success=True, message="Scheduler stopped successfully"))
+
+
+def take_down(parts: Parts, request: Request) -> Answer:
+    kind, target, reason = takedown_parameters(request)
+    with _refusals():
+        taken = parts.takedown_service.take_down(kind, target, reason)
+    parts.notice_service.send(RUN_SECONDS)
+    said = {"takedown": taken.id, "novels": taken.novels, "chapters": taken.chapters}
+    return Answer(200, Acknowledgement(success=True, message="Taken down", more=said))
+
+
+def lift(parts: Parts, request: Request) -> Answer:
+    number = takedown_number(request)
+    with _refusals():
+        files = parts.takedown_service.lift(number)
+    return Answer(200, Acknowledgement(success=True, message="Takedown lifted", more={"files": files}))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Whoever named something that is not there has to hear it, and the log does not."""
+    try:
+        yield
+    except TakedownRefused as refused:
+        raise Refused(422, refused.message, refused.hint) from refused

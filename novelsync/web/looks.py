@@ -9,7 +9,7 @@ from novelsync.models.status import Verdict
 from novelsync.web.answers import Answer, Reader
 from novelsync.web.metrics import exposition
 from novelsync.web.page.render import View
-from novelsync.web.page.views.held import held_view
+from novelsync.web.page.views.held import held_view, takedowns_view
 from novelsync.web.page.views.novels import novel_view, novels_view
 from novelsync.web.page.views.runs import run_view, runs_view
 from novelsync.web.page.views.status import Setting, status_view
@@ -78,7 +78,7 @@ def novel(parts: Parts, request: Request) -> Answer:
     detail = parts.database.desk.novel(slug, after)
     if detail is None:
         raise Refused(404, f"there is no novel {slug!r}", "the folder's name is the slug")
-    return Answer(200, detail, lambda reader: novel_view(detail, after, reader.say))
+    return Answer(200, detail, lambda reader: novel_view(detail, after, reader.say, reader.act))
 
 
 def held(parts: Parts, request: Request) -> Answer:
@@ -87,6 +87,13 @@ def held(parts: Parts, request: Request) -> Answer:
     if look is None:
         raise Refused(404, f"there is no novel {slug!r}", "the folder's name is the slug")
     return Answer(200, look, lambda reader: held_view(look, reader.act))
+
+
+def takedowns(parts: Parts, request: Request) -> Answer:
+    parameters(request)
+    found = parts.takedown_service.listed()
+    shown = [{name: getattr(each, name) for name in each.__struct_fields__ if name != "signs"} for each in found]
+    return Answer(200, {"takedowns": shown}, lambda reader: takedowns_view(found, reader.act))
 
 
 def runs(parts: Parts, request: Request) -> Answer:

@@ -1,6 +1,7 @@
 """Which function answers what: routes, methods, and the way from a request to its handler."""
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ from novelsync.web.request.addresses import (
     BACKGROUND,
     HEALTH,
     HELD,
+    LIFT,
     METRICS,
     NOVEL,
     NOVEL_LIST,
@@ -27,6 +29,8 @@ from novelsync.web.request.addresses import (
     SCHEDULER_STATUS,
     SCHEDULER_STOP,
     STATUS,
+    TAKEDOWNS,
+    address,
 )
 from novelsync.web.request.parameters import Refused, check_size
 from novelsync.web.request.same_origin import is_from_elsewhere, may_be_sent_a_token
@@ -61,12 +65,15 @@ _POSTS: Final = (
     Route("POST", BACKGROUND, acts.sync_in_background),
     Route("POST", SCHEDULER_START, acts.start_scheduler),
     Route("POST", SCHEDULER_STOP, acts.stop_scheduler),
+    Route("POST", TAKEDOWNS, acts.take_down),
+    Route("POST", LIFT, acts.lift),
 )
 _GETS: Final = (
     Route("GET", STATUS, looks.status),
     Route("GET", NOVEL_LIST, looks.novels),
     Route("GET", NOVEL, looks.novel),
     Route("GET", HELD, looks.held),
+    Route("GET", TAKEDOWNS, looks.takedowns),
     Route("GET", RUNS, looks.runs),
     Route("GET", RUN, looks.run),
     Route("GET", SCHEDULER_STATUS, looks.scheduler),
@@ -116,13 +123,22 @@ def _reader(parts: Parts, request: Request, function: Function) -> Reader:
         say = as_request(NOVELS, root, parts.settings.scheduler_job or "")
 
     def by_button(command: str) -> Action:
-        return Action(NOVELS + query_of(command))
+        return Action(_route_of(command))
 
     def by_command(command: str) -> Action:
         return Action(command=text(say(f"`{command}`")))
 
     act: Act = by_button if function.has(NOVELS) else by_command
     return Reader(say, act, _actions(parts, function, act), STATUS if function.has(STATUS) else "")
+
+
+def _route_of(command: str) -> str:
+    """The route, with its parameters, that does what a command does."""
+    _, verb, *rest = shlex.split(command)
+    if verb != "takedown":
+        return NOVELS + query_of(command)
+    first, last = rest
+    return address(LIFT, id=last) if first == "lift" else address(TAKEDOWNS, slug=last)
 
 
 def _actions(parts: Parts, function: Function, act: Act) -> Actions:

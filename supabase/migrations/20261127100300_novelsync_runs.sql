@@ -33,7 +33,8 @@ $$;
 -- and what one does not need of it goes to the others; of those that are alike up to what is quoted and but for digits,
 -- one comes before all others of its kind; alike: how many of them there are), counts (by kind), held (how many novels
 -- are held: those that keep something their file no longer has, and those whose removal would have been too much at
--- once), blank (how many came in without any text).
+-- once), blank (how many came in without any text), taken_down (what takedowns keep back: novels, and chapters of
+-- files, with those of such novels).
 create or replace function public.novelsync_open_problems(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
 declare
@@ -84,6 +85,10 @@ begin
     )
     select json_build_object(
       'counts', (select coalesce(json_object_agg(k.kind, k.n), '{}') from kinds k),
+      'taken_down', (
+        select json_build_object('novels', count(*) filter (where w.whole), 'chapters', coalesce(sum(w.chapters), 0))
+        from novelsync.withheld w
+        where (v_slugs is null or w.slug = any (v_slugs)) and w.slug <> all (v_without)),
       'held', (select coalesce(sum(k.n), 0) from kinds k where k.kind = 'held')
               + coalesce((v_removals ->> 'novels')::integer - 1, 0),
       'blank', (
@@ -119,6 +124,7 @@ begin
       select count(*) from novelsync.files where removed_at > now() - interval '24 hours' and not removal_accepted),
     -- In the order of its index: without statistics the planner takes half of all for such, and reads the whole table.
     'any_texts', (select slug from novelsync.files where has_texts order by slug limit 1) is not null,
+    'any_takedowns', exists (select from novelsync.takedowns where lifted_at is null),
     'held_removals', (select held_removals from novelsync.lease where singleton),
     'open_problems', public.novelsync_open_problems('{}'));
 end
@@ -168,13 +174,15 @@ begin
   delete from novelsync.messages where run_id <> v_request.run_id;
   delete from novelsync.message_renames where run_id <> v_request.run_id;
   perform novelsync.discard_abandoned(v_request.run_id);
+  perform novelsync.enforce_takedowns(v_lease.acquired_at);
 
   v_quiet := not exists (select from novelsync.files where outside_at >= v_lease.digest_since)
     and not exists (
       select from novelsync.files f
       where (f.version = '' or f.novel_id is null) and f.missing_since is null
         and (f.version = '' or not exists (
-          select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')));
+          select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')
+          and not exists (select from novelsync.withheld w where w.slug = f.slug and w.whole)));
 
   return json_build_object(
     'schema', novelsync.version(),

@@ -17,7 +17,9 @@ begin
       'removed', coalesce(json_agg(f.novel_id is not null and f.removed_at is not null), '[]'),
       'missing_for', coalesce(json_agg(extract(epoch from now() - f.missing_since)), '[]'),
       'refused', coalesce(json_agg(exists (
-        select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')), '[]'))
+        select from novelsync.problems p where p.slug = f.slug and p.kind = 'refused')), '[]'),
+      'withheld', coalesce(json_agg(exists (
+        select from novelsync.withheld w where w.slug = f.slug and w.whole)), '[]'))
     from (
       select * from novelsync.files
       where (slug || '/') > v_request."after" collate "C"
@@ -53,11 +55,12 @@ end
 $$;
 
 -- What the tables have of some novels. In: novels, a list of {slug, checksum, whole}; verify.
--- Out: one entry per slug that the bookkeeping has; with novel and chapters if "whole" asks for them, or if a checksum
+-- Out: one entry per slug that the bookkeeping has (withheld: what takedowns kept back of its file: whether all, how many
+-- chapters, by which; null: nothing); with novel and chapters if "whole" asks for them, or if a checksum
 -- is given and it is not the known one, or texts are files of their own, or the novel is removed, or something of it is
 -- held. chapters: arrays by column, first the published ones (published: how many those are); removed_lately, the ids of
 -- those removed within 24 hours and since the last confirmation; fresh, the ids of those that came in since something of
--- the novel has been held; and by id files, the file that a text is and its version, and peaks, the most letters that a
+-- the novel has been held; taken_down, those of rows that takedowns have hidden; and by id files, the file that a text is and its version, and peaks, the most letters that a
 -- text showed within 24 hours, where it has fewer now.
 -- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
 -- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
@@ -81,6 +84,8 @@ begin
       'held_changed', f.held_changed,
       'chapter_count', coalesce(n.chapter_count, 0),
       'shown_as', coalesce(n.slug, f.slug),
+      'withheld', (
+        select json_build_array(h.whole, h.chapters, h.takedowns) from novelsync.withheld h where h.slug = f.slug),
       'novel', case when w.whole and n.id is not null then
         json_build_object('title', n.title, 'author', n.author, 'description', n.description,
                           'cover_url', n.cover_url, 'status', n.status) end,
@@ -106,6 +111,8 @@ begin
           'files', coalesce(json_object_agg(c.id::text, json_build_array(c.file, c.version))
                             filter (where c.file is not null), '{}'),
           'fresh', coalesce(json_agg(c.id::text) filter (where c.created_at >= f.held_since), '[]'),
+          'taken_down', coalesce(json_agg(c.id::text) filter (where exists (
+            select from novelsync.withheld_chapters h where h.chapter_id = c.id)), '[]'),
           'published', count(*) filter (where c.removed_at is null))
         from (
           select c.*, t.file, t.version

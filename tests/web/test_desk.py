@@ -349,3 +349,23 @@ def test_bad_parameters_are_refused_in_words(serve: Serve) -> None:
         answer = client.get(address)
         assert (answer.status_code, message in answer.json()["message"]) == (status, True), address
         assert answer.json()["hint"]
+
+
+def test_a_novel_is_taken_down_by_a_button_listed_and_lifted(
+    serve: Serve, look: Look, library: Library, tables: Tables
+) -> None:
+    client = serve()
+    library.write("emma", texts(3), title=f"Emma {SCRIPT}")
+    client.post(SYNC)
+    page = look(client, f"{NOVEL}?slug=emma")
+    page.get_by_text("Take it down").click()
+    page.get_by_role("button", name="Hide this novel from readers").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Taken down")
+    assert tables.rows("select count(*) from novels where removed_at is null") == [(0,)]
+    page = look(client, "/api/v1/sync/takedowns")
+    expect(page.get_by_role("row", name="Novel emma")).to_contain_text("1 novel, 3 chapters")
+    page.get_by_role("button", name="Lift").click()
+    expect(page.get_by_role("status")).to_contain_text("Takedown lifted.")
+    expect(page.get_by_role("button", name="Lift")).to_have_count(0)
+    client.post(SYNC)
+    assert tables.rows("select slug from novels where removed_at is null") == [("emma",)]

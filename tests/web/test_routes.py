@@ -24,6 +24,7 @@ from novelsync.schedulers.cloud import CloudScheduler
 from novelsync.settings import load_settings
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
+from novelsync.takedown_service import TakedownService
 from novelsync.web import routes as http
 from novelsync.wiring import Parts
 from tests.conftest import Tables, make_service
@@ -300,7 +301,16 @@ def in_cloud(jobs: CloudJobs, library: Library, database: SqlClient) -> Callable
     alerts = AlertService(status, database, None, storage=storage.location)
     held = HeldService(storage, database, 1_000_000)
     parts = Parts(
-        load_settings(), storage, database, service, status, schedule, alerts, held, NoticeService(database, [])
+        load_settings(),
+        storage,
+        database,
+        service,
+        status,
+        schedule,
+        alerts,
+        held,
+        TakedownService(database),
+        NoticeService(database, []),
     )
 
     def ask(method: str, path: str) -> Answered:
@@ -491,3 +501,38 @@ def test_all_problems_of_a_kind_can_be_read_page_by_page(serve: Serve, library: 
 def test_a_page_of_problems_that_cannot_be_is_refused(serve: Serve, query: str, message: str) -> None:
     answer = serve("status").get(f"{STATUS}?{query}")
     assert (answer.status_code, answer.json()["message"]) == (400, message)
+
+
+def test_something_is_taken_down_listed_and_lifted(serve: Serve, library: Library, tables: Tables) -> None:
+    client, takedowns = serve(), "/api/v1/sync/takedowns"
+    library.write("emma", chapters(2))
+    client.post("/api/v1/sync/novels")
+    made = client.post(takedowns, params={"slug": "emma", "reason": "a letter"})
+    number = made.json()["takedown"]
+    said = {"success": True, "message": "Taken down", "takedown": number, "novels": 1, "chapters": 2}
+    assert (made.status_code, made.json()) == (200, said)
+    assert tables.rows("select count(*) from novels where removed_at is null") == [(0,)]
+    (entry,) = client.get(takedowns).json()["takedowns"]
+    assert (entry["kind"], entry["target"], entry["reason"], entry["lifted_at"]) == ("novel", "emma", "a letter", None)
+    report = client.post("/api/v1/sync/novels").json()["data"]
+    assert (report["outcome"], report["novels"]["taken_down"], report["chapters"]["taken_down"]) == ("ok", 1, 2)
+    lifted = client.post(f"{takedowns}/lift", params={"id": number}).json()
+    assert lifted == {"success": True, "message": "Takedown lifted", "files": 1}
+    client.post("/api/v1/sync/novels")
+    assert tables.rows("select slug from novels where removed_at is null") == [("emma",)]
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "message"),
+    [
+        ("", 400, "0 things are named"),
+        ("?slug=a&chapter=1", 400, "2 things are named"),
+        ("?slug=", 400, "what is named or the reason is empty, too long, or holds a NUL"),
+        ("?slug=nope", 422, "there is no novel 'nope' in the tables, so nothing was taken down"),
+        ("/lift?id=x", 400, "id is 'x'"),
+        ("/lift?id=7", 422, "there is no takedown 7 in force"),
+    ],
+)
+def test_a_takedown_of_nothing_is_refused(serve: Serve, address: str, status: int, message: str) -> None:
+    answered = serve().post(f"/api/v1/sync/takedowns{address}")
+    assert (answered.status_code, answered.json()["message"]) == (status, message)

@@ -16,6 +16,7 @@ from novelsync.errors import (
     LeaseLost,
     NovelSyncError,
     RunInProgress,
+    TakedownRefused,
     Unavailable,
 )
 from novelsync.models.run import Progress
@@ -34,7 +35,7 @@ INTERRUPTED: Final = 130
 def exit_code(error: NovelSyncError) -> int:
     """Of a command that this error ended."""
     match error:
-        case ConfigurationError() | DatabaseNotReady():
+        case ConfigurationError() | DatabaseNotReady() | TakedownRefused():
             return USAGE
         case RunInProgress() | LeaseLost():
             return SKIPPED

@@ -1,4 +1,4 @@
-"""Deleting, or emptying, for good."""
+"""Taking away: what is taken down until that is lifted, and what is deleted or emptied for good."""
 
 import shlex
 import sys
@@ -8,10 +8,13 @@ import click
 import msgspec
 
 from novelsync.cli.groups.options import OK, Command, complete_slug, dry_run_option, is_quiet, json_option, start_logs
-from novelsync.cli.output import named_rows, out, print_direction, print_json, print_removed
+from novelsync.cli.output import escape, named_rows, out, print_direction, print_json, print_removed
 from novelsync.errors import WriteRejected
+from novelsync.models.desk.takedowns import Takedown, TakedownKind
+from novelsync.models.report import timestamp
 from novelsync.models.stored import Purged, PurgeSelection, Removed
 from novelsync.settings import load_settings
+from novelsync.takedown_service import TakedownService
 from novelsync.text.formatting import counted
 from novelsync.wiring import open_database
 
@@ -107,3 +110,74 @@ def _document(removed: Removed, done: Purged | None, *, blank: bool) -> dict[str
     """``done``: None if nothing was tried."""
     shown: dict[str, object] = msgspec.to_builtins(removed)
     return shown | {"blank": blank, "purged": done and done._asdict()}
+
+
+@click.command(
+    cls=Command, section="Act", example='novelsync takedown emma --reason "a letter of 3 May"', add_help_option=True
+)
+@click.argument("what", nargs=-1, metavar="[SLUG | list | lift N]", shell_complete=complete_slug)
+@click.option("--chapter", metavar="ID", help="One chapter: its page and its text.")
+@click.option("--url", metavar="PREFIX", help="All chapters whose urls begin like this.")
+@click.option("--text-of", metavar="ID", help="The text of this chapter, wherever it stands.")
+@click.option("--slug", "named", metavar="SLUG", help="The novel, if it is called list or lift.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; only the list shows it.")
+@json_option
+def takedown(
+    what: Sequence[str],
+    chapter: str | None,
+    url: str | None,
+    text_of: str | None,
+    named: str | None,
+    reason: str,
+    as_json: bool,
+) -> int:
+    """Hide a novel, chapters or a text from readers, whatever files say; list and lift that."""
+    lists, lifts = tuple(what) == ("list",), len(what) == 2 and what[0] == "lift"
+    given = {TakedownKind.CHAPTER: chapter, TakedownKind.URL: url, TakedownKind.TEXT: text_of}
+    named = what[0] if len(what) == 1 and not lists and named is None else named
+    targets = [(kind, target) for kind, target in [*given.items(), (TakedownKind.NOVEL, named)] if target is not None]
+    asks = lists or lifts
+    if len(targets) != (0 if asks else 1) or (len(what) > 1 and not lifts) or (asks and reason):
+        raise click.UsageError("Name one thing: a SLUG, --chapter, --url or --text-of; or say list, or lift N.")
+    if lifts and not (what[1].isascii() and what[1].isdecimal()):
+        raise click.UsageError(f"{what[1]!r} is not the number of a takedown; novelsync takedown list shows them.")
+    settings = load_settings()
+    start_logs(settings)
+    with open_database(settings) as database:
+        print_direction("takedown", database.name)
+        service = TakedownService(database)
+        if lists:
+            _print_takedowns(service.listed(), as_json=as_json)
+        elif lifts:
+            files = service.lift(int(what[1]))
+            if as_json:
+                print_json({"lifted": int(what[1]), "files": files})
+            else:
+                out.print(f"lifted; the next run reads {counted(files, 'file')} again, and brings back what they have")
+        else:
+            taken = service.take_down(*targets[0], reason)
+            if as_json:
+                print_json(msgspec.to_builtins(taken))
+            else:
+                hidden = f"{counted(taken.novels, 'novel')}, {counted(taken.chapters, 'chapter')}"
+                out.print(f"takedown {taken.id}: hidden from readers: {hidden}; the next run looks at every file")
+    return OK
+
+
+def _print_takedowns(takedowns: Sequence[Takedown], *, as_json: bool) -> None:
+    if as_json:
+        print_json([{name: value for name, value in each.items() if name != "signs"} for each in _plain(takedowns)])
+        return
+    for each in takedowns:
+        lifted = f", lifted {timestamp(each.lifted_at)}" if each.lifted_at else ""
+        title = f" {escape(each.title)}" if each.title else ""
+        out.print(f"{each.id:>4}  {each.kind} {escape(each.target)}{title}: {timestamp(each.made_at)}{lifted}")
+        hidden = f"{counted(each.novels, 'novel')}, {counted(each.chapters, 'chapter')} hidden at once"
+        out.print(f"      {hidden}" + (f"; {escape(each.reason)}" if each.reason else ""))
+    if not takedowns:
+        out.print("nothing is taken down")
+
+
+def _plain(takedowns: Sequence[Takedown]) -> Sequence[dict[str, object]]:
+    plain: list[dict[str, object]] = msgspec.to_builtins(takedowns)
+    return plain

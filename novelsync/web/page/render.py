@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from novelsync.web.page.views import chart
-from novelsync.web.page.views.held import HeldView
+from novelsync.web.page.views.held import HeldView, TakedownsView
 from novelsync.web.page.views.notice import Notice
 from novelsync.web.page.views.novels import NovelsView, NovelView
 from novelsync.web.page.views.runs import RunsView, RunView
@@ -21,7 +21,7 @@ from novelsync.web.request import addresses
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _DOTS: Final = {"good": "#3d8b66", "fair": "#c98a1b", "bad": "#cf4a34", "": "#8a8378"}
 
-View = StatusView | NovelsView | NovelView | HeldView | RunView | RunsView | Notice
+View = StatusView | NovelsView | NovelView | HeldView | TakedownsView | RunView | RunsView | Notice
 
 
 def page(view: View) -> str:
@@ -35,6 +35,8 @@ def page(view: View) -> str:
             return _render("novel.html", view, view.tone)
         case HeldView():
             return _render("held.html", view, "fair" if view.choices or view.message else "good")
+        case TakedownsView():
+            return _render("takedowns.html", view)
         case RunView():
             return _render("run.html", view, view.tone)
         case RunsView():

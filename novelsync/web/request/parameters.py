@@ -1,6 +1,6 @@
 """What a request may contain: its size and its parameters. Anything else is refused before anything is done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from io import BytesIO
 from typing import Final, TypeVar
@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from novelsync.models.desk.novels import NovelQuery, Show, Sort
+from novelsync.models.desk.takedowns import TakedownKind
 from novelsync.models.run import Acceptance, SyncOptions, accepted_twice, confirmed_removals
 from novelsync.status_service import LISTED_KINDS
 
@@ -24,6 +25,14 @@ MAX_NAME_BYTES: Final = 1024
 """In UTF-8, of an object in Cloud Storage. A folder's name has at most 255."""
 
 SYNC_PARAMETERS: Final = ("dry_run", "slug", "reread", "accept", "keep", "accept_removals")
+TAKEDOWN_PARAMETERS: Final[Mapping[str, TakedownKind]] = {
+    "slug": TakedownKind.NOVEL,
+    "chapter": TakedownKind.CHAPTER,
+    "url": TakedownKind.URL,
+    "text_of": TakedownKind.TEXT,
+}
+MAX_REASON: Final = 1000
+"""Characters."""
 _REPEATABLE: Final = ("slug", "accept", "keep")
 
 
@@ -95,6 +104,26 @@ def sync_parameters(request: Request) -> tuple[Sequence[str], SyncOptions, bool]
     count, shown = confirmed or (None, "")
     options = SyncOptions(_flag(given, "reread"), frozenset(accept), count, shown, frozenset(keep))
     return slugs, options, _flag(given, "dry_run")
+
+
+def takedown_parameters(request: Request) -> tuple[TakedownKind, str, str]:
+    """What is to be taken down, and why."""
+    given = parameters(request, *TAKEDOWN_PARAMETERS, "reason")
+    targets = [(kind, given[name]) for name, kind in TAKEDOWN_PARAMETERS.items() if name in given]
+    if len(targets) != 1 or len(given.getlist("slug")) > 1:
+        raise Refused(400, f"{len(targets)} things are named", f"give one of {', '.join(TAKEDOWN_PARAMETERS)}")
+    (kind, target), reason = targets[0], given.get("reason", "")
+    if not target or len(target.encode()) > MAX_NAME_BYTES or len(reason) > MAX_REASON or "\0" in target + reason:
+        raise Refused(400, "what is named or the reason is empty, too long, or holds a NUL", "it is one line")
+    return kind, target, reason
+
+
+def takedown_number(request: Request) -> int:
+    """The id of a takedown."""
+    given = parameters(request, "id").get("id", "")
+    if not (given.isascii() and given.isdecimal() and len(given) < 16):
+        raise Refused(400, f"id is {given!r}", "it is the number of a takedown, as the list shows it")
+    return int(given)
 
 
 LISTING: Final = ("problems", "after")

@@ -1,12 +1,13 @@
-"""The page on which somebody sees what is held of a novel, and decides. Pure."""
+"""The pages on which somebody decides: on what is held of a novel, and on what is taken down. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import quote
 
 from novelsync.models.desk.held import HeldChange, HeldLook, TextBesideText
+from novelsync.models.desk.takedowns import Takedown, TakedownKind
 from novelsync.text.formatting import counted, size
-from novelsync.web.page.views.words import Act, Action, Text, plain, sentence
+from novelsync.web.page.views.words import Act, Action, Moment, Text, moment, moment_or_none, plain, sentence
 from novelsync.web.request import addresses
 from novelsync.web.request.addresses import address
 
@@ -154,3 +155,48 @@ def _choices(held: HeldChange, act: Act) -> Sequence[Choice]:
             )
         )
     return choices
+
+
+@dataclass(frozen=True, slots=True)
+class TakedownLine:
+    """One takedown."""
+
+    id: int
+    kind: str
+    target: str
+    title: str
+    address: str
+    """Of the page of the novel; empty: it is none."""
+    reason: str
+    hidden: str
+    made: Moment
+    lifted: Moment | None
+    lift: Action
+
+
+@dataclass(frozen=True, slots=True)
+class TakedownsView:
+    """All that the page of takedowns says."""
+
+    lines: Sequence[TakedownLine]
+
+
+def takedowns_view(takedowns: Sequence[Takedown], act: Act) -> TakedownsView:
+    """``act``: how a command is carried out where the page is read."""
+    return TakedownsView(
+        [
+            TakedownLine(
+                each.id,
+                each.kind.value.capitalize(),
+                each.target,
+                each.title,
+                address(addresses.NOVEL, slug=each.target) if each.kind is TakedownKind.NOVEL else "",
+                each.reason,
+                f"{counted(each.novels, 'novel')}, {counted(each.chapters, 'chapter')}",
+                moment(each.made_at),
+                moment_or_none(each.lifted_at),
+                act(f"novelsync takedown lift {each.id}"),
+            )
+            for each in takedowns
+        ]
+    )

@@ -2,12 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Final
 
 from novelsync.models.desk.novels import NovelChange, NovelDetail, NovelPage, NovelQuery, NovelRow, Show, Sort
 from novelsync.text.formatting import counted, size
 from novelsync.text.hints import Say
-from novelsync.web.page.views.words import Link, Moment, Text, moment, moment_or_none, plain, sentence, text, told
+from novelsync.web.page.views.words import (
+    Act,
+    Action,
+    Link,
+    Moment,
+    Text,
+    moment,
+    moment_or_none,
+    plain,
+    sentence,
+    text,
+    told,
+)
 from novelsync.web.request import addresses
 from novelsync.web.request.addresses import address
 
@@ -121,6 +134,8 @@ class NovelView:
     first: str
     next: str
     changes: Sequence[ChangeLine]
+    take_down: Action | None
+    """None: readers do not see it."""
 
 
 def novels_view(page: NovelPage, query: NovelQuery) -> NovelsView:
@@ -165,7 +180,7 @@ def _novel_line(novel: NovelRow) -> NovelLine:
     )
 
 
-def novel_view(novel: NovelDetail, after: int, say: Say) -> NovelView:
+def novel_view(novel: NovelDetail, after: int, say: Say, act: Act) -> NovelView:
     """``after``: the position after which the page of chapters begins."""
     stored = novel.fields
     with_text, total = novel.chapters_with_text, novel.chapters_total
@@ -209,6 +224,7 @@ def novel_view(novel: NovelDetail, after: int, say: Say) -> NovelView:
         first=address(addresses.NOVEL, slug=novel.slug) if after else "",
         next=address(addresses.NOVEL, slug=novel.slug, after=novel.next) if novel.next else "",
         changes=[_change_line(change) for change in novel.changes],
+        take_down=act(f"novelsync takedown --slug {quote(novel.slug)}") if stored and not novel.removed_at else None,
     )
 
 
