@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from novelsync.errors import SchedulerStopped as SchedulerStopped
     from novelsync.errors import SchedulerUnavailable as SchedulerUnavailable
     from novelsync.errors import StorageUnavailable as StorageUnavailable
+    from novelsync.errors import TakedownRefused as TakedownRefused
     from novelsync.errors import TimeBudgetExceeded as TimeBudgetExceeded
     from novelsync.errors import Unavailable as Unavailable
     from novelsync.errors import WriteRejected as WriteRejected
@@ -76,7 +77,7 @@ _NAMES: Final = {
         *("BookRefused", "ConfigurationError", "DatabaseNotReady", "DatabaseUnavailable", "LeaseLost"),
         *("NovelSyncError", "PayloadTooLarge", "PublisherUnavailable", "RunInProgress", "SchedulerStopped"),
         *("SchedulerUnavailable", "StorageUnavailable", "TimeBudgetExceeded", "Unavailable", "WriteRejected"),
-        "ReceiverUnavailable",
+        *("ReceiverUnavailable", "TakedownRefused"),
     ),
     "models.report": ("Report",),
     "models.run": ("SyncOptions",),

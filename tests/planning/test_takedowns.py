@@ -93,7 +93,7 @@ def test_texts_that_were_compared_before_are_not_read_again() -> None:
     def unreadable() -> bytes:
         raise AssertionError
 
-    chapter = found("1", content=prose("a"))._replace(as_json=unreadable)
+    chapter = found("1", content=prose("a"))._replace(raw=unreadable)
     down = Takedowns([takedown(TakedownKind.TEXT, prose("a"))])
     assert not down.of_book(book(chapter), {chapter.content_hash})
 

@@ -7,6 +7,7 @@ import pytest
 from novelsync.database import client
 from novelsync.database.client import SqlClient
 from novelsync.held_service import HeldService
+from novelsync.models.desk.held import HeldChange
 from novelsync.models.run import SyncOptions
 from novelsync.planning import run_plan
 from novelsync.planning.guards import Limits
@@ -25,6 +26,13 @@ def shown(report: dict[str, Any]) -> str:
 
 def id_in(problem: dict[str, Any]) -> str:
     return accepting(problem["hint"]).rpartition("=")[2]
+
+
+def held_of(service: HeldService) -> HeldChange | None:
+    look = service.look("emma")
+    assert look is not None
+    assert look.why == ""
+    return look.held
 
 
 def accept(service: SyncService, words: str, outcome: str = "ok") -> dict[str, Any]:
@@ -408,7 +416,7 @@ def test_what_accepting_would_do_is_shown_first_and_nothing_is_written(
     synced(service, "partial")
     before = everything(tables)
     held_service = HeldService(LocalStorage(str(library.folder)), database, 1_000_000)
-    look = held_service.look("emma")
+    look = held_of(held_service)
     assert look is not None
     assert everything(tables) == before
     assert (look.chapters_before, look.chapters_after, look.created) == (11, 5, 0)
@@ -419,7 +427,7 @@ def test_what_accepting_would_do_is_shown_first_and_nothing_is_written(
     assert look.id in look.hint
     accept(service, f"emma={look.id}")
     assert len(tables.titles("emma")) == look.chapters_after
-    assert held_service.look("emma") is None
+    assert held_of(held_service) is None
 
 
 def test_what_is_kept_stays_whatever_the_limits_are_and_whatever_the_folder_is_called(
