@@ -302,14 +302,21 @@ begin
 
   if cardinality(v_chapters) = 0 then
     if v_request.blank then
-      update public.novels n
-      set title = '', author = null, description = null, cover_url = null, status = null, chapter_count = 0,
-          updated_at = now()
-      where n.id = any (v_novels) and n.removed_at <= v_request.before;
+      with emptied as (
+        update public.novels n
+        set title = '', author = null, description = null, cover_url = null, status = null, chapter_count = 0,
+            updated_at = now()
+        where n.id = any (v_novels) and n.removed_at <= v_request.before
+        returning n.id
+      ), let_go as (
+        -- As if the row were deleted: no folder has it any more, so nothing goes on with its id.
+        update novelsync.files f set novel_id = null, version = '', checksum = ''
+        from emptied e where f.novel_id = e.id)
+      select count(*) into v_done from emptied;
     else
       delete from public.novels n where n.id = any (v_novels) and n.removed_at <= v_request.before;
+      get diagnostics v_done = row_count;
     end if;
-    get diagnostics v_done = row_count;
     return json_build_object('novels', v_done, 'chapters', 0);
   end if;
 

@@ -324,6 +324,34 @@ def test_a_removed_novel_is_emptied_with_all_that_it_says(
     assert len(contents(bookmarked, "persuasion")) == 5
 
 
+@pytest.mark.parametrize("folder", ["persuasion", "elsewhere"])
+@pytest.mark.parametrize("book", ["the same", "another"])
+def test_an_emptied_novel_is_never_filled_again_whatever_its_folder_has_then(
+    run: Run, bookmarked: Tables, library: Library, service: SyncService, book: str, folder: str
+) -> None:
+    file = library.folder / "persuasion" / "book_info.json"
+    same = file.read_bytes()
+    library.remove("persuasion")
+    bookmarked.connection.execute(
+        "update novelsync.files set missing_since = now() - interval '1 day', removed_at = now()"
+        " where slug = 'persuasion'"
+    )
+    ((id_,),) = bookmarked.rows("select id from novels where slug = 'persuasion'")
+    assert run("purge", "--slug", "persuasion", "--blank", "--yes").code == 0
+    if book == "the same":
+        library.write_raw(folder, same)
+    else:
+        library.write(folder, [chapter("another")], title="Another", author="Somebody else")
+    report = service.sync_all_novels().as_dict()
+    assert (report["success"], report["novels"]["created"], report["novels"]["restored"]) == (True, 1, 0)
+    assert bookmarked.rows("select title, author, removed_at is null from novels where id = %s", id_) == [
+        ("", None, False)
+    ]
+    assert bookmarked.rows("select count(*) from novels where slug = %s and removed_at is null", folder) == [(1,)]
+    assert all(row[1:5] == ("", None, 0, "") for row in contents(bookmarked, "persuasion")[:4])
+    assert service.sync_all_novels().as_dict()["novels"]["unchanged"] == 3
+
+
 def test_what_was_emptied_can_still_be_deleted(run: Run, bookmarked: Tables) -> None:
     run("purge", "--slug", "emma", "--blank", "--yes")
     bookmarked.connection.execute("delete from bookmarks")
