@@ -104,7 +104,7 @@ def print_history(changes: Iterable[NovelChange]) -> None:
         chapters = [f"chapters {', '.join(said)}"] if said else []
         novel = [f"novel: {', '.join(change.novel)}"] if change.novel else []
         titles = f" ({', '.join(map(quoted, change.titles))}{', …' * _more(change)})" if change.titles else ""
-        by = "" if change.run_id else " [dim](by an event, or synced alone)[/]"
+        by = "" if change.run_id else " [dim](outside of runs)[/]"
         out.print(f"    {timestamp(change.at)}  {escape('; '.join([*chapters, *novel]))}{escape(titles)}{by}")
 
 

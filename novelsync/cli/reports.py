@@ -41,6 +41,8 @@ def _outcome(report: Report, storage: str) -> str:
     if report.interrupted:
         left = counted(report.novels.deferred, "novel")
         return f"[yellow]![/] interrupted; {left} not in yet, the next run goes on there"
+    if report.nothing_held:
+        return "[yellow]![/] done, but nothing was held where something was to be accepted or kept"
     if not report.novels_processed:
         return f"[yellow]![/] {escape(nothing_in(storage))}"
     if report.dry_run:

@@ -396,6 +396,10 @@ def test_what_is_not_there_to_be_synced_or_accepted_is_wrong_usage(run: Run, set
     for accept in ("emma", "emma=4f1c2a0b", "emma=in-order"):
         refused = run("sync", "--accept", accept)
         assert (refused.code, "nothing was held of it, so nothing was accepted" in refused.out) == (2, True)
+    for words in (("--accept", "emma"), ("--keep", "emma"), ("--accept-removals", "3"), ("-q", "--keep", "emma")):
+        refused = run("sync", *words)
+        said = "! done, but nothing was held where something was to be accepted or kept: 1 novel"
+        assert (refused.code, refused.out.splitlines()[-1].startswith(said), "✓" in refused.out) == (2, True, False)
     refused = run("sync", "--accept-removals", "3")
     assert (refused.code, "no novel is missing from the storage" in refused.out) == (2, True)
     assert run("sync", "--accept-removals", "three").code == 2

@@ -1,6 +1,7 @@
 """``novels``, ``show`` and ``history``: what there is, found without SQL."""
 
 import json
+import re
 
 import pytest
 
@@ -87,8 +88,12 @@ def test_the_history_has_the_runs_or_one_novels_changes(run: Run, known: Library
     known.write("evelina", [*chapters(2), chapter(3)], author="Frances Burney")
     run("sync", "-q", "--slug", "evelina")
     changes = run("history", "evelina").out.splitlines()
-    assert 'chapters 1 changed ("Chapter 3") (by an event, or synced alone)' in changes[0]
+    assert 'chapters 1 changed ("Chapter 3") (outside of runs)' in changes[0]
     assert json.loads(run("history", "evelina", "--json").out)["changes"][0]["titles"] == ["Chapter 3"]
+    (id_,) = re.findall(r"id (\S+)", run("show", "evelina", "--all").out)[:1]
+    run("purge", "--chapter", id_, "--blank", "--yes")
+    assert "chapters 1 removed" in (purged := run("history", "evelina").out.splitlines()[0])
+    assert purged.endswith("(outside of runs)")
 
 
 def test_before_the_first_run_there_is_nothing_and_it_says_so(run: Run, settled: Library) -> None:

@@ -1,6 +1,7 @@
 """``sync --watch``: a novel is in as soon as its file is renamed into place, and Ctrl-C ends it cleanly."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,76 @@ def test_what_is_gone_is_left_to_a_whole_run(settled: Library, tables: Tables, t
         wait_until(lambda: len(tables.titles("persuasion")) == 3)
         assert len(tables.titles("emma")) == 2
         assert tables.rows("select missing_since from novelsync.files where slug = 'emma'") == [(None,)]
+
+
+def test_many_changes_while_another_run_holds_the_lease_are_not_lost(
+    settled: Library, tables: Tables, tmp_path: Path
+) -> None:
+    settled.write("emma", chapters(1))
+    log = tmp_path / "log"
+    with watching(log):
+        tables.connection.execute(
+            "update novelsync.lease"
+            " set run_id = gen_random_uuid(), expires_at = now() + interval '1 hour', holder = 'me'"
+        )
+        for number in range(110):
+            fresh = tmp_path / f"novel-{number:03}"
+            fresh.mkdir()
+            (fresh / "book_info.json").write_bytes(settled.path("emma").read_bytes())
+        for number in range(110):  # each whole, and all within one gathering
+            (tmp_path / f"novel-{number:03}").rename(settled.folder / f"novel-{number:03}")
+        wait_until(lambda: "another run" in log.read_text())
+        tables.connection.execute("update novelsync.lease set expires_at = now()")
+        wait_until(lambda: tables.rows("select count(*) from novels where removed_at is null") == [(111,)])
+
+
+@pytest.mark.parametrize("how", ["copied", "a link that is switched"])
+def test_a_folder_that_takes_the_place_of_the_watched_one_is_read_and_watched(
+    settled: Library, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    settled.write("emma", chapters(2))
+    folder, old, link = settled.folder, tmp_path / "old", tmp_path / "link"
+    if how != "copied":
+        link.symlink_to(folder)
+        monkeypatch.setenv("NOVELSYNC_STORAGE", str(link))
+    with watching(tmp_path / "log"):
+        other = tmp_path / "other"
+        shutil.copytree(folder, other)
+        (other / "evelina").mkdir()
+        (other / "evelina" / "book_info.json").write_bytes(settled.path("emma").read_bytes())
+        if how == "copied":
+            folder.rename(old)
+            other.rename(folder)
+        else:
+            (tmp_path / "switched").symlink_to(other)
+            (tmp_path / "switched").rename(link)
+        wait_until(lambda: len(tables.titles("evelina")) == 2)
+        now = Library(folder if how == "copied" else other)
+        now.write("emma", chapters(3))
+        wait_until(lambda: len(tables.titles("emma")) == 3)
+
+
+def test_a_folder_that_is_deleted_and_made_again_is_watched_again(
+    settled: Library, tables: Tables, tmp_path: Path
+) -> None:
+    settled.write("emma", chapters(2))
+    with watching(tmp_path / "log"):
+        shutil.rmtree(settled.folder)
+        settled.folder.mkdir()
+        settled.write("emma", chapters(3))
+        wait_until(lambda: len(tables.titles("emma")) == 3)
+        settled.write("emma", chapters(4))
+        wait_until(lambda: len(tables.titles("emma")) == 4)
+
+
+@pytest.mark.parametrize("blank", ["\u3000", "\u00a0"], ids=ascii)
+def test_a_name_with_any_kind_of_blank_in_it_is_watched(
+    settled: Library, tables: Tables, tmp_path: Path, blank: str
+) -> None:
+    slug = f"全集{blank}1"
+    with watching(tmp_path / "log"):
+        settled.write(slug, chapters(2))
+        wait_until(lambda: len(tables.titles(slug)) == 2)
 
 
 def test_a_bucket_cannot_be_watched(run: Run, settled: Library) -> None:

@@ -105,6 +105,18 @@ def test_a_foreign_key_that_forbids_it_is_named(run: Run, removed: Tables) -> No
     assert left(removed) == {"emma": 5, "evelina": 2, "persuasion": 4}
 
 
+def test_a_slug_that_nobody_knows_is_wrong_usage_and_the_nearest_is_named(run: Run, removed: Tables) -> None:
+    removed.connection.execute("update novelsync.files set removed_at = now() where slug = 'persuasion'")
+    for slug, nearest in (("emmma", "emma"), ("eemma", "emma"), ("persuason", "persuasion"), ("veli", "evelina")):
+        refused = run("purge", "--slug", slug, "--yes")
+        assert (refused.code, f"there is no novel '{slug}'; did you mean {nearest}?" in refused.err) == (2, True)
+    unlike = run("purge", "--slug", "zzz", "--blank", "--yes", "--json")
+    assert (unlike.code, "there is no novel 'zzz'; `novelsync novels` lists all." in unlike.err) == (2, True)
+    known = run("purge", "--slug", "evelina", "--yes")
+    assert (known.code, known.out) == (0, "there are no removed rows to delete\n")
+    assert left(removed) == {"emma": 5, "evelina": 2, "persuasion": 4}
+
+
 def test_much_is_deleted_in_pieces(run: Run, removed: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(functions, "PURGED_CHAPTERS", 2)
     assert "deleted: 1 novel, 6 chapters" in run("purge", "--yes").out
@@ -317,6 +329,8 @@ def test_a_removed_novel_is_emptied_with_all_that_it_says(
     ]
     service.sync_all_novels()
     assert bookmarked.rows("select title from novels where slug = 'persuasion'") == [("",)]
+    again = run("purge", "--slug", "persuasion", "--blank", "--yes")
+    assert (again.code, again.out) == (0, "there are no removed rows with anything left to empty\n")
     # It may come back only as what its file says then, and its old rows stay empty.
     library.write("persuasion", [chapter("another")])
     assert service.sync_all_novels().success

@@ -21,6 +21,7 @@ from novelsync.cli.groups.options import (
     is_quiet,
     json_option,
     start_logs,
+    unknown_novel,
 )
 from novelsync.cli.groups.syncing import signals_stop
 from novelsync.cli.library import print_history, print_more, print_novel, print_novels, print_runs
@@ -51,7 +52,6 @@ from novelsync.models.run import SyncOptions
 from novelsync.models.status import RunSummary, Verdict
 from novelsync.settings import load_settings
 from novelsync.status_service import LISTED_KINDS, MISSING
-from novelsync.text.hints import as_command_line
 from novelsync.wiring import connected, open_database
 
 
@@ -245,9 +245,7 @@ def looked_up(as_json: bool) -> Iterator[Desk]:
 
 
 def _novel(desk: Desk, slug: str) -> NovelDetail:
-    """Raises `click.UsageError` if there is none, which names those that have a similar slug."""
+    """Raises `click.UsageError` if there is none."""
     if found := desk.novel(slug):
         return found
-    similar = [row.slug for row in desk.novels(NovelQuery(search=slug, limit=3)).novels]
-    hint = f"; did you mean {' or '.join(similar)}?" if similar else "; `novelsync novels` lists all."
-    raise click.UsageError(f"there is no novel {slug!r}{as_command_line(hint)}")
+    raise unknown_novel(desk, slug)

@@ -10,6 +10,7 @@ import click
 
 from novelsync.cli.living import Terminal
 from novelsync.cli.output import err, notes
+from novelsync.contracts import Desk
 from novelsync.errors import (
     ConfigurationError,
     DatabaseNotReady,
@@ -19,10 +20,13 @@ from novelsync.errors import (
     TakedownRefused,
     Unavailable,
 )
+from novelsync.models.desk.novels import NovelQuery, Show
 from novelsync.models.run import Progress
 from novelsync.models.source import BOOK_FILE
 from novelsync.settings import Overrides, Settings, override
+from novelsync.text.hints import as_command_line
 from novelsync.text.logs import configure_logs
+from novelsync.text.spelling import meant
 from novelsync.wiring import make_default_storage
 
 OK, PROBLEMS, USAGE, UNAVAILABLE, SKIPPED = range(5)
@@ -164,6 +168,25 @@ def make_storage(settings: Settings) -> None:
     """Does nothing for any folder but the default one. Says so, because a person has to put novels there."""
     if make_default_storage(settings):
         notes.print(f"made the folder {settings.storage}: put <slug>/{BOOK_FILE} there, or set NOVELSYNC_STORAGE")
+
+
+_PART: Final = 3
+"""Letters at either end of a misspelled slug, one of which is right if the other is not."""
+
+
+def unknown_novel(desk: Desk, slug: str) -> click.UsageError:
+    """Says that there is none, and names those that have a similar slug."""
+
+    def with_(words: str, limit: int) -> list[str]:
+        shown = (Show.ALL, Show.REMOVED)
+        return [row.slug for show in shown for row in desk.novels(NovelQuery(show, words, limit=limit)).novels]
+
+    similar = list(dict.fromkeys(with_(slug, 3)))[:3]
+    if not similar:
+        nearest = meant(slug, [*with_(slug[:_PART], 500), *with_(slug[-_PART:], 500)])
+        similar = [nearest] if nearest else []
+    hint = f"; did you mean {' or '.join(similar)}?" if similar else "; `novelsync novels` lists all."
+    return click.UsageError(f"there is no novel {slug!r}{as_command_line(hint)}")
 
 
 def complete_slug(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-from novelsync.cli.groups.options import OK, Command, complete_slug, dry_run_option, is_quiet, json_option, start_logs
+from novelsync.cli.groups.options import (
+    OK,
+    Command,
+    complete_slug,
+    dry_run_option,
+    is_quiet,
+    json_option,
+    start_logs,
+    unknown_novel,
+)
 from novelsync.cli.output import escape, named_rows, out, print_direction, print_json, print_removed
+from novelsync.contracts import Database
 from novelsync.errors import WriteRejected
 from novelsync.models.desk.takedowns import Takedown, TakedownKind
 from novelsync.models.report import timestamp
@@ -65,6 +75,8 @@ def purge(
         removed = database.removed(selection)
         if removed.unknown:
             raise click.UsageError(f"Nothing was done: there is no chapter {', '.join(removed.unknown)}.")
+        if slug is not None and not (removed.novels or removed.chapters):
+            _check_slug(database, slug)
         if not (as_json or (is_quiet() and yes)):
             print_removed(removed, blank=blank)
         done: Purged | None = None
@@ -86,6 +98,14 @@ def purge(
                 word = "emptied, with the rows kept" if blank else "deleted"
                 out.print(f"{word}: {counted(done.novels, 'novel')}, {counted(done.chapters, 'chapter')}")
     return OK
+
+
+def _check_slug(database: Database, slug: str) -> None:
+    """Raises `click.UsageError` if nothing is known of it. One that was emptied has rows, though no folder has it."""
+    if database.desk.novel(slug) is None:
+        every = database.removed(PurgeSelection(slug))
+        if not (every.novels or every.chapters):
+            raise unknown_novel(database.desk, slug)
 
 
 def _check(selection: PurgeSelection, removed: Removed, *, yes: bool) -> None:

@@ -112,7 +112,7 @@ def sync(
 
 def _print(report: Report, parts: Parts) -> None:
     """Nothing of a run that failed, because its error is printed apart."""
-    if report.error or (is_quiet() and report.outcome is Outcome.OK):
+    if report.error or (is_quiet() and report.outcome is Outcome.OK and not report.nothing_held):
         return
     if not is_quiet():
         print_changes(report.changes or ())

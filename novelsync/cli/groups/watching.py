@@ -1,8 +1,10 @@
 """``sync --watch``: a folder is watched, and each novel synced as soon as a file of it changes."""
 
+import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +27,10 @@ GATHER_MS: Final = 300
 """Changes in a row are gathered for so long, so that a novel of many files is not synced for each of them."""
 
 TROUBLE_SECONDS: Final = 5.0
-"""The pause after the storage or the database was away."""
+"""The pause after the storage or the database was away, or another run held the lease. Each further one is doubled."""
+
+LONGEST_PAUSE: Final = 60.0
+"""Seconds."""
 
 
 def check_watchable(storage: str) -> None:
@@ -59,26 +64,45 @@ def watch_folder(parts: Parts, stop: threading.Event, run: Callable[[], Report])
     if first.error and not stop.is_set():
         return first.error
     notes.print(f"watching {folder}: a novel is synced when it changes; all of them every hour; Ctrl-C ends it")
-    whole_run_at = time.monotonic() + WHOLE_RUN_SECONDS
     waiting: set[str] = set()
-    resting_until = 0.0
+    pause, resting_until = TROUBLE_SECONDS, 0.0
+    whole_run_at = time.monotonic() + _until_next(first, pause)
+    told = ""
     for slugs in changes:
-        waiting |= slugs
+        if slugs is None:
+            whole_run_at = 0.0
+        else:
+            waiting |= slugs
         now = time.monotonic()
         if now < resting_until:
             continue
-        if len(waiting) >= MANY or now >= whole_run_at:
-            waiting.clear()
-            whole_run_at = now + WHOLE_RUN_SECONDS
-            if error := run().error:
-                explain(error)
-            continue
+        trouble: NovelSyncError | None = None
         try:
-            waiting = {slug for slug in sorted(waiting) if not stop.is_set() and not _sync(parts, slug)}
-        except Unavailable as error:
-            explain(error)
-            resting_until = time.monotonic() + TROUBLE_SECONDS
+            if len(waiting) >= MANY or now >= whole_run_at:
+                report = run()
+                trouble = report.error
+                if not trouble:
+                    # What changed meanwhile has not been handed out yet.
+                    waiting.clear()
+                    whole_run_at = time.monotonic() + _until_next(report, pause)
+            else:
+                waiting = {slug for slug in sorted(waiting) if not stop.is_set() and not _sync(parts, slug)}
+        except Unavailable as away:
+            trouble = away
+        if not trouble:
+            pause, told = TROUBLE_SECONDS, ""
+            continue
+        if trouble.message != told:
+            explain(trouble)
+        told = trouble.message
+        resting_until = time.monotonic() + pause
+        pause = min(2 * pause, LONGEST_PAUSE)
     return None
+
+
+def _until_next(report: Report, pause: float) -> float:
+    """Seconds to the next whole run: soon, if this one has left novels to it."""
+    return pause if report.novels.in_flight or report.novels.deferred else WHOLE_RUN_SECONDS
 
 
 def _sync(parts: Parts, slug: str) -> bool:
@@ -91,30 +115,63 @@ def _sync(parts: Parts, slug: str) -> bool:
     return result.status not in (NovelStatus.IN_FLIGHT, NovelStatus.UNAVAILABLE)
 
 
-def _changes(folder: Path, stop: threading.Event) -> Iterator[set[str]]:
+def _changes(folder: Path, stop: threading.Event) -> Iterator[set[str] | None]:
     """
     The novels of which a file has changed, again and again; none of them at least every `TICK_MS`.
 
-    Ends when ``stop`` is set. Raises `ConfigurationError`.
+    None: the folder has gone, or another one has taken its place, and what changed meanwhile is not known. Ends when
+    ``stop`` is set. Raises `ConfigurationError`.
     """
-    from watchfiles import watch  # noqa: PLC0415 — an extra
+    missed = False
+    while not stop.is_set():
+        watched = _identity(folder)
+        if watched is None:
+            yield None
+            stop.wait(TICK_MS / 1000)
+        else:
+            try:
+                with closing(_watched(folder.resolve(), stop)) as changes:
+                    for slugs in changes:
+                        yield None if missed else slugs
+                        missed = False
+                        # A watch is of a folder, and not of whatever has its name.
+                        if slugs is None or _identity(folder) != watched:
+                            break
+            except FileNotFoundError:
+                pass  # it went just now
+            except OSError as error:
+                raise ConfigurationError(
+                    f"the folder {folder} cannot be watched: {error.strerror or error}",
+                    "on Linux, fs.inotify.max_user_watches has to be above the number of folders; or `novelsync serve`,"
+                    " which syncs every hour",
+                ) from error
+        missed = True
 
-    root = folder.resolve()
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Another one for another folder, whatever leads there; None if there is none."""
     try:
-        for changes in watch(
-            root,
-            watch_filter=None,
-            debounce=GATHER_MS,
-            stop_event=stop,
-            rust_timeout=TICK_MS,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-        ):
-            names = {Path(path).relative_to(root).parts[:1] for _, path in changes}
-            yield {name for (name,) in filter(None, names) if not name.startswith(".") and name.isprintable()}
-    except OSError as error:
-        raise ConfigurationError(
-            f"the folder {folder} cannot be watched: {error.strerror or error}",
-            "on Linux, fs.inotify.max_user_watches has to be above the number of folders; or `novelsync serve`, which"
-            " syncs every hour",
-        ) from error
+        status = folder.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+def _watched(root: Path, stop: threading.Event) -> Generator[set[str] | None]:
+    """The same as `_changes`, of this very folder; None: it was deleted. Raises `OSError`."""
+    from watchfiles import Change, watch  # noqa: PLC0415 — an extra
+
+    for changes in watch(
+        root,
+        watch_filter=None,
+        debounce=GATHER_MS,
+        stop_event=stop,
+        rust_timeout=TICK_MS,
+        yield_on_timeout=True,
+        raise_interrupt=False,
+    ):
+        if any(change is Change.deleted and Path(path) == root for change, path in changes):
+            yield None
+            return
+        names = {Path(path).relative_to(root).parts[:1] for _, path in changes}
+        yield {name for (name,) in filter(None, names) if not name.startswith(".")}
