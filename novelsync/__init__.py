@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from novelsync.contracts import StatusSource as StatusSource
     from novelsync.contracts import Storage as Storage
     from novelsync.contracts import SyncDatabase as SyncDatabase
+    from novelsync.contracts import TakedownRecord as TakedownRecord
     from novelsync.contracts import VerdictRecord as VerdictRecord
     from novelsync.errors import BookRefused as BookRefused
     from novelsync.errors import ConfigurationError as ConfigurationError
@@ -71,7 +72,7 @@ _NAMES: Final = {
             "Scheduler",
             "StatusSource",
         ),
-        *("NoticeReceiver", "NoticeRecord", "Storage", "SyncDatabase", "VerdictRecord"),
+        *("NoticeReceiver", "NoticeRecord", "Storage", "SyncDatabase", "TakedownRecord", "VerdictRecord"),
     ),
     "errors": (
         *("BookRefused", "ConfigurationError", "DatabaseNotReady", "DatabaseUnavailable", "LeaseLost"),
