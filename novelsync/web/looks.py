@@ -9,7 +9,7 @@ from novelsync.models.status import Verdict
 from novelsync.web.answers import Answer, Reader
 from novelsync.web.metrics import exposition
 from novelsync.web.page.render import View
-from novelsync.web.page.views.held import held_view, takedowns_view
+from novelsync.web.page.views.decisions import held_view, takedowns_view
 from novelsync.web.page.views.novels import novel_view, novels_view
 from novelsync.web.page.views.runs import run_view, runs_view
 from novelsync.web.page.views.status import Setting, status_view

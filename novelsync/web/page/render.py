@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from novelsync.web.page.views import chart
-from novelsync.web.page.views.held import HeldView, TakedownsView
+from novelsync.web.page.views.decisions import HeldView, TakedownsView
 from novelsync.web.page.views.notice import Notice
 from novelsync.web.page.views.novels import NovelsView, NovelView
 from novelsync.web.page.views.runs import RunsView, RunView

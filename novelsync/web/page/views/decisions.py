@@ -1,4 +1,4 @@
-"""The pages on which somebody decides: on what is held of a novel, and on what is taken down. Pure."""
+"""The pages on which somebody decides: what is held of a novel, and what is taken down. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
