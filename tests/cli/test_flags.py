@@ -103,6 +103,9 @@ def test_what_readers_have_stays_by_command(run: Run, settled: Library, tables: 
     run("sync")
     settled.write("emma", chapters(2))
     assert run("sync").code == 1
+    for words in ("emma=in-order", "emma=in-order-4f1c2a0b"):
+        refused = run("sync", "--keep", words)
+        assert (refused.code, f"--keep is '{words}'; in-order is a way to accept" in refused.err) == (2, True)
     assert run("sync", "--keep", "emma").code == 0
     assert len(tables.titles("emma")) == 9
     assert run("sync", "--keep", "emma", "--accept", "emma").code == 2

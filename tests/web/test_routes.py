@@ -132,6 +132,8 @@ def test_what_is_asked_wrongly_is_answered_with_a_hint(serve: Serve) -> None:
         ("POST", f"{NOVELS}?slugg=a", 400, "known here: dry_run, slug"),
         ("POST", f"{NOVELS}?dry_run=yes", 400, "it can be 1 or 0"),
         ("POST", f"{NOVELS}?accept_removals=some", 400, "the number that was shown"),
+        ("POST", f"{NOVELS}?keep=emma%3Din-order", 400, "in-order is a way to accept"),
+        ("POST", f"{NOVELS}?keep=emma%3Din-order-4f1c2a0b", 400, "in-order is a way to accept"),
         ("POST", f"{NOVELS}?accept_removals=4=this", 400, "the number that was shown"),
         ("POST", f"{NOVELS}?accept=emma&accept=emma=4f1c2a0b", 400, "give one of them"),
         ("POST", f"{NOVELS}?accept_removals=2&slug=a", 400, "only a whole run removes"),

@@ -31,7 +31,7 @@ from novelsync.cli.reports import print_report
 from novelsync.contracts import Storage
 from novelsync.models.report import Report
 from novelsync.models.results import Outcome
-from novelsync.models.run import SyncOptions, accepted_twice, confirmed_removals
+from novelsync.models.run import Acceptance, SyncOptions, accepted_twice, confirmed_removals
 from novelsync.settings import load_settings
 from novelsync.wiring import Parts, connected
 
@@ -146,6 +146,11 @@ def _options(
     """Raises `click.UsageError` for what cannot be meant."""
     if twice := accepted_twice(accept, keep):
         raise click.UsageError(f"{twice!r} is to be accepted or kept in two ways; give one of them.")
+    for words in keep:
+        if (kept := Acceptance.of(words)).in_order:
+            raise click.UsageError(
+                f"--keep is {words!r}; in-order is a way to accept. Give {kept.slug!r}, or SLUG=ID as shown."
+            )
     options = SyncOptions(reread, frozenset(accept), keep=frozenset(keep))
     if accept_removals is None:
         return options

@@ -97,6 +97,8 @@ def sync_parameters(request: Request) -> tuple[Sequence[str], SyncOptions, bool]
         raise Refused(400, "a slug is empty, too long, or holds a NUL", "it is the name of the novel's folder")
     if twice := accepted_twice(accept, keep):
         raise Refused(400, f"{twice!r} is to be accepted or kept in two ways", "give one of them")
+    if in_order := next((words for words in keep if Acceptance.of(words).in_order), ""):
+        raise Refused(400, f"keep is {in_order!r}", "in-order is a way to accept; keep takes the slug, or slug=id")
     confirmed = None if removals is None else confirmed_removals(removals)
     if removals is not None and (slugs or confirmed is None):
         hint = "give the number that was shown, and no slug, because only a whole run removes novels"
