@@ -32,7 +32,7 @@ def test_all_parts_are_well_and_have_a_line_each(run: Run, settled: Library) -> 
     assert f"{settled.folder}: 1 novel\n" in result.out
     assert re.search(r"Postgres at .*: Postgres \d+\.\d+, as postgres", result.out)
     assert f"up to date, {NEWEST}" in result.out
-    assert re.search(r"size +\d+ MB, \d% of NOVELSYNC_DATABASE_LIMIT", result.out)
+    assert re.search(r"size +[\d.]+ MB, \d+% of NOVELSYNC_DATABASE_LIMIT", result.out)
     assert "`novelsync serve` syncs every hour" in result.out
 
 

@@ -30,6 +30,12 @@ As the functions say themselves. But a function's own setting does not count for
 reads it and sets it before the call, and here the connection has to.
 """
 
+_LIMIT: Final = (
+    "select set_config('statement_timeout', %(ms)s::text, false) from pg_settings"
+    " where name = 'statement_timeout' and (setting::integer = 0 or setting::integer > %(ms)s)"
+)
+"""A stricter one that the role or the database has stays."""
+
 _TRANSACTION_POOLER: Final = "6543"
 """
 The port of Supabase's. What is set for a connection there would stay with the next client's, so nothing is: a call that
@@ -60,7 +66,7 @@ class PostgresTransport:
         def connected() -> psycopg.Connection[Any]:
             connection = connect(conninfo, answer_seconds)
             if psycopg.conninfo.conninfo_to_dict(conninfo).get("port") != _TRANSACTION_POOLER:
-                connection.execute(f"set statement_timeout = {int(statement_seconds * 1000)}")
+                connection.execute(_LIMIT, {"ms": int(statement_seconds * 1000)})
             return connection
 
         # psycopg_pool would hide why a connection fails.
