@@ -78,6 +78,8 @@ def pair_chapters(
     words = Sign(ours.words, theirs.words)
     pair_by_sign(published, pairs, together(urls, numbers, Sign(ours.names, theirs.names)))
     pair_by_sign(published, pairs, text, also=tells)
+    if None not in pairs:
+        return pairs
     # Of a chapter that lost its text, a url is all that is left to tell it by.
     pair_by_sign(published, pairs, together(urls, titles), also=lambda _k, f: not found[f].fetched)
     for label in (urls, numbers_and_titles, titles):

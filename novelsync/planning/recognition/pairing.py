@@ -35,7 +35,10 @@ def together(*signs: Sign) -> Sign:
     """All of them as one; None where one is missing."""
 
     def each(*values: Hashable) -> Hashable:
-        return None if None in values else values
+        for value in values:  # not "in", which compares: a number with None is slow
+            if value is None:
+                return None
+        return values
 
     return Sign(
         list(map(each, *(sign.of_rows for sign in signs))), list(map(each, *(sign.of_chapters for sign in signs)))
