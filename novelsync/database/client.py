@@ -61,7 +61,7 @@ from novelsync.errors import (
 )
 from novelsync.models.desk.takedowns import Takedown, WithheldRecord
 from novelsync.models.problems import HeldRemovals, OpenProblems
-from novelsync.models.report import Report
+from novelsync.models.report import Report, timestamp
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, RunState
 from novelsync.models.source import Fingerprint
@@ -156,8 +156,9 @@ class SqlClient:
         asked = self._patience.now()
         answer = self._checked(self._call(BEGIN, request))
         if not answer["acquired"]:
+            since = datetime.fromisoformat(answer["since"])
             raise RunInProgress(
-                f"another run is in progress: {answer['holder']}, since {answer['since']}",
+                f"another run is in progress: {answer['holder']}, since {timestamp(since)}",
                 "wait for it to end; if it was killed, its lease lapses within a minute",
             )
         self._patience.lease_taken(run_id, asked + seconds)

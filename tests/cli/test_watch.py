@@ -187,4 +187,4 @@ def test_without_its_library_it_says_how_to_get_it(settled: Library, tmp_path: P
         text=True,
         check=False,
     )
-    assert (done.returncode, "pip install 'novelsync[watch]'" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "pip install '.[watch]'" in done.stderr) == (2, True), done.stderr

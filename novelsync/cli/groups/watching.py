@@ -44,7 +44,7 @@ def check_watchable(storage: str) -> None:
         import watchfiles  # noqa: F401, PLC0415 — an extra
     except ImportError as error:
         raise ConfigurationError(
-            "--watch needs the package watchfiles, which is not installed", "pip install 'novelsync[watch]'"
+            "--watch needs the package watchfiles, which is not installed", "`pip install '.[watch]'` in the clone"
         ) from error
 
 
