@@ -18,7 +18,7 @@ from novelsync.models.desk.takedowns import (
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report
 from novelsync.models.results import NovelResult
-from novelsync.models.run import MessageState, NovelMessage, RunState
+from novelsync.models.run import ComparingState, Difference, MessageState, NovelMessage, RunState
 from novelsync.models.source import Fingerprint, SourceFile, TextFile
 from novelsync.models.status import (
     Alert,
@@ -200,6 +200,16 @@ class Novels(Protocol):
 
         ``novels``: slug to revision; a novel that has another one by now is left alone.
         ``accepted``: somebody confirmed the removal. ``held``: the removals that are held from now on; None: none.
+        """
+
+    def note_compared(
+        self, run_id: str, state: ComparingState, equal: Sequence[str], differing: Sequence[Difference], *, ended: bool
+    ) -> bool:
+        """
+        Records how far the round is (``state``), and what was found; True: the open problems may be others now.
+
+        ``differing``: nothing is recorded of a novel that has another revision by now. ``ended``: the round has come to
+        its end, and the next one begins. Raises `LeaseLost`.
         """
 
     def open_problems(

@@ -166,6 +166,11 @@ class Settings(FileSettings):
         validation_alias="NOVELSYNC_REMOVAL_GRACE",
         description="Seconds that a novel has to be missing before it is removed.",
     )
+    check_every: Patience = Field(
+        604_800,
+        validation_alias="NOVELSYNC_CHECK_EVERY",
+        description="Seconds within which runs compare every novel with its file, a few at a time; `0`: never.",
+    )
     stale_after: Duration = Field(
         7800,
         validation_alias="NOVELSYNC_STALE_AFTER",

@@ -51,6 +51,7 @@ class StatusService:
         stale_after: int,
         database_limit: int | None = None,
         grace: float = DEFAULT_LIMITS.grace,
+        compares: bool = True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,7 +59,8 @@ class StatusService:
         ``scheduler``: None if the status is to say nothing of one.
 
         ``stale_after``: seconds without a finished run until the verdict is ``stale``. ``database_limit``: in bytes.
-        ``grace``: seconds that a novel has to be missing before it is removed.
+        ``grace``: seconds that a novel has to be missing before it is removed. ``compares``: runs compare every novel
+        with its file.
         """
         self._storage = storage
         self._database = database
@@ -66,6 +68,7 @@ class StatusService:
         self._stale_after = stale_after
         self._database_limit = database_limit
         self._grace = grace
+        self._compares = compares
         self._now = now
         self._monotonic = monotonic
         self._look: StorageLook | None = None
@@ -119,6 +122,7 @@ class StatusService:
             problems_by_kind=stored.open_problems.counts,
             missing=look and self._missing(look, stored, named),
             running=stored.running,
+            comparing=stored.comparing if self._compares else None,
             runs=stored.runs,
             cause=judgement.cause,
             storage_error=error,

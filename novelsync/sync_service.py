@@ -36,6 +36,8 @@ from novelsync.models.stored import KnownNovel
 from novelsync.planning.guards import DEFAULT_LIMITS, Limits
 from novelsync.planning.listing import Listing, remarks_on
 from novelsync.planning.run_plan import RunPlan, make_plan, rules_of
+from novelsync.running.comparing.comparison import Comparison
+from novelsync.running.comparing.rounds import DEFAULT_PACE, ComparingRounds, Pace
 from novelsync.running.dry_run import DryRunDatabase
 from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper, TimeLimit
 from novelsync.running.local_executor import LocalExecutor
@@ -84,6 +86,8 @@ class SyncConfig:
     """Seconds after which a run starts no more novels and breaks off large ones; None: no limit."""
     join_seconds: float = JOIN_SECONDS
     """How long an event about one of many objects waits for the next."""
+    comparing: Pace = DEFAULT_PACE
+    """How fast whole runs compare every novel with its file although nothing has changed."""
 
 
 class _Folder(NamedTuple):
@@ -131,6 +135,8 @@ class SyncService:
         self._after_run = after_run
         self._dry_run = dry_run
         self._syncer = NovelSyncer(storage, database, config.max_file_bytes, config.limits)
+        comparison = Comparison(storage, database, config.max_file_bytes, config.limits)
+        self._comparing = ComparingRounds(comparison, database, config.comparing, monotonic)
         self._executor = executor or LocalExecutor(self.sync_chapters, database, config.workers)
 
     def scan_novels_directory(self) -> Iterator[SourceFile]:
@@ -322,7 +328,9 @@ class SyncService:
         found = replace(Findings(resume_at=state.resume_at).listed(listing), remarks=remarks)
         yield found
         if listing.digest == state.digest and options.is_default:
-            yield found.nothing_new(listing, state)
+            found = found.nothing_new(listing, state)
+            yield found
+            yield self._compared(run, listing, state, time_limit, found)
             return
 
         plan = make_plan(listing, self._database.known_files(), options.read_again, rules).starting_at(state.resume_at)
@@ -351,7 +359,18 @@ class SyncService:
         found = replace(found, removal=removal, remarks=[*remarks, *self._remarks_on_absent(options, plan)])
         yield found
         found = replace(found, open_problems=self._database.open_problems())
-        yield replace(found, digest=listing.digest if found.settled else None)
+        found = replace(found, digest=listing.digest if found.settled else None)
+        yield found
+        if not options.reread:
+            yield self._compared(run, listing, state, time_limit, found)
+
+    def _compared(
+        self, run: Run, listing: Listing, state: RunState, time_limit: TimeLimit, found: Findings
+    ) -> Findings:
+        """With what comparing the novels that are due has found; only a run that did all its work comes to this."""
+        if self._dry_run or not self._comparing.go_on(run.run_id, listing, state, time_limit):
+            return found
+        return replace(found, open_problems=self._database.open_problems())
 
     def _remarks_on_absent(self, options: SyncOptions, plan: RunPlan) -> list[Problem]:
         """One for each slug that was to be accepted and is not in the storage."""

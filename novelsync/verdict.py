@@ -103,6 +103,8 @@ def _waiting(stored: DatabaseStatus, database_limit: int | None) -> Iterator[str
     open_problems = {"refused": stored.open_problems.counts.get("refused", 0), "held": stored.open_problems.held}
     yield from (f"novels {kind}: {count}" for kind, count in open_problems.items() if count)
     yield from (each.message for each in stored.open_problems.problems if each.kind is ProblemKind.UNDELIVERED)
+    if differing := stored.open_problems.counts.get(ProblemKind.DIFFERS, 0):
+        yield f"novels that differ from their files: {differing}"
     if blank := stored.open_problems.blank:
         yield f"novels without any text: {blank}"
     deferred = [run.report.novels.deferred if run.report else 0 for run in stored.last_runs]

@@ -16,6 +16,7 @@ from novelsync.database.transports import Transport
 from novelsync.errors import ConfigurationError, StorageUnavailable
 from novelsync.held_service import HeldService
 from novelsync.notice_service import RUN_SECONDS, NoticeService
+from novelsync.running.comparing.rounds import Pace
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import DEFAULT_STORAGE, Settings, load_settings
@@ -65,7 +66,13 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
         service = SyncService(
             storage,
             database,
-            SyncConfig(settings.workers, settings.max_file_bytes, settings.limits, settings.effective_time_budget),
+            SyncConfig(
+                settings.workers,
+                settings.max_file_bytes,
+                settings.limits,
+                settings.effective_time_budget,
+                comparing=Pace(settings.check_every),
+            ),
             executor=open_executor(settings, database),
             stopped=stopped,
             after_run=after_run,
@@ -80,6 +87,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 stale_after=settings.stale_after,
                 database_limit=settings.database_limit,
                 grace=settings.removal_grace,
+                compares=settings.check_every > 0,
             )
             alerts = AlertService(status, database, open_receiver(settings), storage=storage.location)
             held = HeldService(storage, database, settings.max_file_bytes, settings.limits)

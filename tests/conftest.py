@@ -149,7 +149,7 @@ def _emptied(url: str) -> bool:
             " delete from novelsync.staging; delete from novelsync.messages; delete from novelsync.lease;"
             " delete from novelsync.alerts; delete from novelsync.receivers;"
             " delete from novelsync.message_renames; delete from novelsync.takedowns;"
-            " delete from novelsync.withheld_chapters;"
+            " delete from novelsync.withheld_chapters; delete from novelsync.comparing;"
             " alter sequence novels_id_seq restart; alter sequence chapters_id_seq restart;"
             " alter sequence chapter_changes_id_seq restart;"
             " insert into novelsync.lease (run_id) values ('00000000-0000-0000-0000-000000000000')"

@@ -8,7 +8,7 @@ import msgspec
 from novelsync.cli.output import escape, out
 from novelsync.cli.verification import Verification
 from novelsync.models.report import MissingNovel, Report, ReportedProblem, timestamp
-from novelsync.models.status import ListedProblem, Status, StatusProblem, Verdict
+from novelsync.models.status import Comparing, ListedProblem, Status, StatusProblem, Verdict
 from novelsync.text.formatting import counted, size
 from novelsync.text.grouping import Group, grouped
 from novelsync.text.hints import as_command_line
@@ -21,7 +21,7 @@ _OUTCOMES: Final = {
     "ok": "[green]✓[/] everything in storage is in the tables",
     "partial": "[yellow]![/] done, but something waits for a person or for the next run",
 }
-_COLOURS: Final = {"held": "yellow", "warning": "yellow", "missing": "yellow"}
+_COLOURS: Final = {"held": "yellow", "differs": "yellow", "warning": "yellow", "missing": "yellow"}
 
 
 def print_report(report: Report, storage: str) -> None:
@@ -49,6 +49,8 @@ def _outcome(report: Report, storage: str) -> str:
         return "a dry run: nothing was written"
     if report.success and (blank := report.novels.without_text):
         return f"[yellow]![/] done, but readers see no text at all of {counted(blank, 'novel')}"
+    if report.success and (differing := report.novels.differing):
+        return f"[yellow]![/] done, but rows of {counted(differing, 'novel')} are not what the files have"
     return _OUTCOMES[report.outcome]
 
 
@@ -57,7 +59,8 @@ def _print_counts(report: Report) -> None:
     novels = report.novels
     all_stay = any(novel.goes is None for novel in report.missing)
     fates = _words(novels.by_fate())
-    besides = _words({"held": novels.held - all_stay * novels.missing, "without text": novels.without_text})
+    held = novels.held - all_stay * novels.missing
+    besides = _words({"held": held, "without text": novels.without_text, "differing": novels.differing})
     taken_down = _taken_down(novels.taken_down, report.chapters.taken_down)
     out.print(
         f"novels    {report.novels_processed:,} in storage"
@@ -151,6 +154,13 @@ def print_verdict_of(status: Status) -> None:
     out.print(f"[{colour}]{status.verdict}[/]" + "".join(f"\n    {escape(reason)}" for reason in status.reasons))
 
 
+def _compared(at: Comparing, novels: int | None) -> str:
+    """When every novel was last compared with its file, and how far that is now."""
+    of = "" if novels is None else f" of {novels:,}"
+    now = f"{at.novels:,}{of} since {timestamp(at.round_began)}"
+    return f"every novel with its file since {timestamp(at.whole_since)}; again {now}" if at.whole_since else now
+
+
 def print_status(status: Status) -> None:
     """All but the problems and the missing novels."""
     print_verdict_of(status)
@@ -160,6 +170,8 @@ def print_status(status: Status) -> None:
     out.print(f"database  {escape(status.database)}: {novels}, {chapters}, {size(status.database_bytes)}")
     if pending := status.pending:
         out.print(f"pending   {_words(msgspec.structs.asdict(pending)) or 'nothing'}")
+    if at := status.comparing:
+        out.print(f"compared  {escape(_compared(at, status.novels_in_storage))}")
     if run := status.running:
         waiting = f", waiting for {counted(run.open_messages, 'novel')}" if run.open_messages else ""
         out.print(f"running   {escape(run.holder)}, since {timestamp(run.since)}{waiting}")

@@ -13,9 +13,10 @@ from novelsync.database.requests import KEPT
 from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind
 from novelsync.models.report import Report, whole_seconds
 from novelsync.models.results import Outcome
-from novelsync.models.run import RunState
+from novelsync.models.run import ComparingState, RunState
 from novelsync.models.source import NovelFields
 from novelsync.models.status import (
+    Comparing,
     DatabaseStatus,
     FinishedRun,
     ListedProblem,
@@ -96,6 +97,7 @@ def run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
         problems,
         any_texts=left["any_texts"],
         any_takedowns=left["any_takedowns"],
+        comparing=(at := left["comparing"]) and ComparingState(**at),
         missing_longest=[MissingFile(*file) for file in left["missing_longest"]],
     )
 
@@ -118,6 +120,16 @@ def database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
         titles=answer["titles"],
         killed_at=whole_seconds(datetime.fromisoformat(killed)) if (killed := answer["killed_at"]) else None,
         at=datetime.fromisoformat(answer["at"]),
+        comparing=(round_ := answer["comparing"]) and _comparing(round_),
+    )
+
+
+def _comparing(answer: Mapping[str, Any]) -> Comparing:
+    since = answer["whole_since"]
+    return Comparing(
+        whole_since=whole_seconds(datetime.fromisoformat(since)) if since else None,
+        round_began=whole_seconds(datetime.fromisoformat(answer["began_at"])),
+        novels=answer["compared"],
     )
 
 

@@ -21,6 +21,7 @@ from novelsync.database.functions import (
     ANSWER,
     ANSWERS,
     BEGIN,
+    COMPARED,
     FIND_RENAMES,
     FINISH,
     HAND_OUT,
@@ -63,7 +64,7 @@ from novelsync.models.desk.takedowns import Takedown, WithheldRecord
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report, timestamp
 from novelsync.models.results import NovelResult
-from novelsync.models.run import MessageState, RunState
+from novelsync.models.run import ComparingState, Difference, MessageState, RunState
 from novelsync.models.source import Fingerprint
 from novelsync.models.status import (
     Alert,
@@ -246,6 +247,17 @@ class SqlClient:
     ) -> OpenProblems:
         request = {"slugs": slugs, "without": without, "present": present}
         return answered.open_problems(self._call(OPEN_PROBLEMS, request))
+
+    def note_compared(
+        self, run_id: str, state: ComparingState, equal: Sequence[str], differing: Sequence[Difference], *, ended: bool
+    ) -> bool:
+        found = [
+            {"slug": problem.slug, "revision": revision, "message": problem.message, "hint": problem.hint}
+            for problem, revision in differing
+        ]
+        request: dict[str, Any] = {"run_id": run_id, "round": state.round, "after": state.after}
+        request |= {"compared": state.compared, "ended": ended, "equal": equal, "differing": found}
+        return bool(self._call(COMPARED, request)["told"])
 
     def status(self) -> DatabaseStatus:
         return answered.database_status(self._checked(self._call(STATUS, {})))

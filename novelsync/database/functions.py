@@ -38,6 +38,7 @@ TEXTS: Final = SqlFunction("novelsync_texts")
 NOVELS_WITH: Final = SqlFunction("novelsync_novels_with")
 FIND_RENAMES: Final = SqlFunction("novelsync_find_renames")
 OPEN_PROBLEMS: Final = SqlFunction("novelsync_open_problems")
+COMPARED: Final = SqlFunction("novelsync_compared")
 
 WRITE: Final = SqlFunction("novelsync_write", divisible=True, takes_texts=True)
 STAGE: Final = SqlFunction("novelsync_stage", divisible=True, takes_texts=True)

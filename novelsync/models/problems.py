@@ -21,6 +21,8 @@ class ProblemKind(StrEnum):
     """The file cannot be accepted; what is stored of the novel stays."""
     UNDELIVERED = "undelivered"
     """Somebody who is to be told of changes has taken no notice for an hour."""
+    DIFFERS = "differs"
+    """Rows are not what the file has, although it has not changed: somebody edited one or the other."""
     UNAVAILABLE = "unavailable"
     """A transient failure; the next run tries again."""
     WARNING = "warning"
@@ -31,8 +33,9 @@ SHARES: Final = {
     ProblemKind.HELD: 30,
     ProblemKind.REFUSED: 30,
     ProblemKind.UNDELIVERED: 1,
-    ProblemKind.UNAVAILABLE: 20,
-    ProblemKind.WARNING: 19,
+    ProblemKind.DIFFERS: 10,
+    ProblemKind.UNAVAILABLE: 15,
+    ProblemKind.WARNING: 14,
 }
 """Of `SHOWN_PROBLEMS`, what is kept for each kind, so that none is crowded out by another."""
 

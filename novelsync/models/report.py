@@ -41,6 +41,9 @@ class NovelCounts(msgspec.Struct, frozen=True):
     taken_down: int = 0
     """Kept from the readers as a whole by takedowns. Those whose files are there are counted above as well."""
 
+    differing: int = 0
+    """Their rows are not what their files have, although those have not changed."""
+
     def by_fate(self) -> dict[str, int]:
         """Each novel of the storage once, so that these add up to all of them."""
         return {name: getattr(self, name) for name in _FATES}

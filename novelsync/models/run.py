@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from math import floor
+from typing import Final, NamedTuple
 
 import msgspec
 
-from novelsync.models.problems import HeldRemovals, OpenProblems
+from novelsync.models.problems import HeldRemovals, OpenProblems, Problem
 from novelsync.models.stored import MissingFile
 
 
@@ -171,6 +172,40 @@ class MessageState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ComparingState:
+    """How far the round is in which every novel is compared with its file, whether anything has changed or not."""
+
+    round: int
+    """Its number."""
+    after: str
+    """The slug of the last novel that was looked at, in the order of `novelsync.contracts.Storage.listing`."""
+    compared: int
+    """Novels that it has come to."""
+    seconds: float
+    """Since it began."""
+    again: Sequence[str] = ()
+    """Novels that were written since they were found to differ: nobody knows whether they still do."""
+
+    def due(self, novels: int, every: float) -> int:
+        """
+        How many of these are to be compared now, so that all are within ``every`` seconds.
+
+        None before there is a whole one: two runs one right after the other have nothing to compare.
+        """
+        if self.seconds >= every:
+            return novels
+        return max(0, floor(novels * self.seconds / every) - self.compared)
+
+
+class Difference(NamedTuple):
+    """A novel whose rows are not what its file has."""
+
+    problem: Problem
+    revision: int
+    """Of the novel, when that was found."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunState:
     """What a run starts from: what the database remembers of the runs before it."""
 
@@ -188,5 +223,7 @@ class RunState:
     """There are novels whose texts are files of their own; see `novelsync.contracts.Novels.with_texts`."""
     any_takedowns: bool = False
     """Something is taken down."""
+    comparing: ComparingState | None = None
+    """None: not known."""
     missing_longest: Sequence[MissingFile] = ()
     """At most `novelsync.models.report.NAMED_MISSING` of the ``missing``."""

@@ -42,6 +42,16 @@ class RunSummary(msgspec.Struct, frozen=True):
     removed: int | None
 
 
+class Comparing(msgspec.Struct, frozen=True):
+    """How far runs are with comparing every novel with its file, a few at a time."""
+
+    whole_since: datetime | None
+    """Every novel has been compared since then; None: not all of them yet."""
+    round_began: datetime
+    novels: int
+    """That the round has come to."""
+
+
 class Metrics(msgspec.Struct, frozen=True):
     """About the runs that finished in the last 24 hours. Rates are from 0 to 1; None if there is nothing to average."""
 
@@ -92,6 +102,8 @@ class DatabaseStatus:
     """When a run began that has neither ended nor the lease any more; None if there is none."""
     at: datetime | None = None
     """By the database's clock: nothing that came later is part of this."""
+    comparing: Comparing | None = None
+    """None: no run has begun yet."""
 
     @property
     def last_report(self) -> Report | None:
@@ -267,6 +279,8 @@ class Status:
     problems_total: int
     running: RunInFlight | None
     runs: Sequence[RunSummary]
+    comparing: Comparing | None = None
+    """None: that is switched off, or no run has begun yet."""
     problems_by_kind: Mapping[str, int] = field(default_factory=dict)
     missing: Sequence[MissingNovel] | None = None
     """At most `novelsync.models.report.NAMED_MISSING`, unless more were asked for; ``pending`` counts all."""

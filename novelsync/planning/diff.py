@@ -10,7 +10,7 @@ from novelsync.models.report import ChapterDiff, NovelDiff
 from novelsync.models.results import ChapterCounts, NovelResult, NovelStatus
 from novelsync.models.source import Book, BookChapter, url_hash
 from novelsync.models.stored import KnownChapter
-from novelsync.models.writing import ChapterChanges, NovelWrite
+from novelsync.models.writing import ChangedChapter, ChapterChanges, NovelWrite
 from novelsync.text.formatting import quoted, shortened
 
 ADDED, CHANGED, MOVED, REMOVED, HELD = "+", "~", ">", "-", "!"
@@ -88,7 +88,7 @@ def _chapter_diffs(changes: ChapterChanges, taken_down: Sequence[str]) -> list[C
     """In the order of the new positions; what is held or removed comes last."""
     placed = [
         *((c.position, _line(ADDED, c.position, c.chapter)) for c in changes.created),
-        *((c.position, _changed(c.row, c.position, c.chapter, new_text=c.new_text)) for c in changes.changed),
+        *((c.position, _changed(c)) for c in changes.changed),
         *((m.position, _line(MOVED, m.position, m.row, f"was {m.row.position}")) for m in changes.moved),
     ]
     return [
@@ -119,27 +119,71 @@ def turned_round(rows: Sequence[KnownChapter], changes: ChapterChanges) -> str:
     )
 
 
+NAMED_ROWS = 3
+"""Of those that differ."""
+
+
+def difference_said(write: NovelWrite) -> str:
+    """Which rows are not what the file has, and in which columns. ``write``: the one that would make them equal."""
+    rows = list(_differing(write))
+    more = f"; and {len(rows) - NAMED_ROWS:,} more" if len(rows) > NAMED_ROWS else ""
+    return f"rows are not what the file has: {'; '.join(rows[:NAMED_ROWS])}{more}"
+
+
+def _differing(write: NovelWrite) -> Iterator[str]:
+    changes = write.chapters
+    for change in changes.changed:
+        columns = ", ".join(column for column, _ in _alterations(change))
+        yield f"{_named(change.chapter, change.row)}: {columns}"
+    yield from (f"{_named(move.row, move.row)}: position" for move in changes.moved)
+    yield from (f"{_named(row, row)}: not in the file" for row in changes.removed)
+    yield from (f"{_named(new.chapter)}: no row" for new in changes.created)
+    if write.fields and write.stored:
+        columns = ", ".join(
+            each.name
+            for each in fields(write.fields)
+            if getattr(write.stored, each.name) != getattr(write.fields, each.name)
+        )
+        yield f"the novel: {columns}"
+    if write.rename or write.restored:
+        yield "the novel: slug or removed_at"
+    elif write.visible and not write.fields and not changes.visible:
+        yield "the novel: chapter_count or slug"
+
+
+def _named(chapter: BookChapter | KnownChapter, row: KnownChapter | None = None) -> str:
+    """As the file has it, and with the row's id."""
+    number = [] if chapter.number is None else [f"number {chapter.number}"]
+    known_by = ", ".join([*number, *([f"id {row.id}"] if row else [])])
+    return quoted(chapter.title) + (f" ({known_by})" if known_by else "")
+
+
 def _line(mark: str, position: int | None, chapter: BookChapter | KnownChapter, said: str = "") -> ChapterDiff:
     return ChapterDiff(mark, position, shortened(chapter.title, SHOWN_TITLE), _number(chapter.number), said)
 
 
-def _changed(row: KnownChapter, position: int, chapter: BookChapter, *, new_text: bool) -> ChapterDiff:
-    said = []
+def _changed(change: ChangedChapter) -> ChapterDiff:
+    said = ", ".join(said for _, said in _alterations(change))
+    return _line(ADDED if change.row.removed else CHANGED, change.position, change.chapter, said)
+
+
+def _alterations(change: ChangedChapter) -> Iterator[tuple[str, str]]:
+    """The columns that change, each with how."""
+    row, chapter = change.row, change.chapter
     if row.removed:
-        said.append("is back")
-    elif row.position != position:
-        said.append(f"was {row.position}")
+        yield "removed_at", "is back"
+    elif row.position != change.position:
+        yield "position", f"was {row.position}"
     if row.volume != chapter.volume:
-        said.append(f"volume: {_value(row.volume)} → {_value(chapter.volume)}")
+        yield "volume", f"volume: {_value(row.volume)} → {_value(chapter.volume)}"
     if row.title != chapter.title:
-        said.append(f"title: {_value(row.title)} → {_value(chapter.title)}")
+        yield "title", f"title: {_value(row.title)} → {_value(chapter.title)}"
     if row.number != chapter.number:
-        said.append(f"number: {_number_said(row.number)} → {_number_said(chapter.number)}")
+        yield "number", f"number: {_number_said(row.number)} → {_number_said(chapter.number)}"
     if row.url_hash != url_hash(chapter.url):
-        said.append("url")
-    if new_text:
-        said.append(f"text: {row.content_bytes:,} → {chapter.content_bytes:,} bytes")
-    return _line(ADDED if row.removed else CHANGED, position, chapter, ", ".join(said))
+        yield "url", "url"
+    if change.new_text:
+        yield "content", f"text: {row.content_bytes:,} → {chapter.content_bytes:,} bytes"
 
 
 def _number(number: Decimal | None) -> str | None:

@@ -9,7 +9,7 @@ from novelsync.contracts import SyncDatabase
 from novelsync.models.desk.takedowns import Takedown, WithheldRecord
 from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind, most_urgent
 from novelsync.models.report import NovelDiff, Report
-from novelsync.models.run import RunState
+from novelsync.models.run import ComparingState, Difference, RunState
 from novelsync.models.source import Fingerprint
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
@@ -153,6 +153,11 @@ class DryRunDatabase:
 
     def withhold(self, run_id: str | None, records: Sequence[WithheldRecord]) -> None:
         pass  # the writes say it too
+
+    def note_compared(
+        self, run_id: str, state: ComparingState, equal: Sequence[str], differing: Sequence[Difference], *, ended: bool
+    ) -> bool:
+        return False
 
     def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]

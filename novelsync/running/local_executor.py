@@ -4,6 +4,7 @@ import contextvars
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from operator import attrgetter
 from typing import Final, Protocol
 
 from novelsync.contracts import Runs
@@ -44,16 +45,18 @@ class SyncBatch(Protocol):
     ) -> Sequence[NovelResult]: ...
 
 
-def batches(novels: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
+def batches(
+    novels: Iterable[SourceFile], size_of: Callable[[SourceFile], int] = attrgetter("size")
+) -> Iterator[list[SourceFile]]:
     """Several small novels together, a large one alone."""
     batch: list[SourceFile] = []
     size = 0
     for novel in novels:
-        if batch and (size + novel.size > LARGE or len(batch) == BATCH_NOVELS):
+        if batch and (size + size_of(novel) > LARGE or len(batch) == BATCH_NOVELS):
             yield batch
             batch, size = [], 0
         batch.append(novel)
-        size += novel.size
+        size += size_of(novel)
     if batch:
         yield batch
 

@@ -148,6 +148,7 @@ def _novel_counts(found: Findings, novels: Mapping[NovelStatus, int], refused: i
         without_text=found.open_problems.blank,
         unavailable=novels.get(NovelStatus.UNAVAILABLE, 0),
         taken_down=found.open_problems.taken_down[0],
+        differing=found.open_problems.counts.get(ProblemKind.DIFFERS, 0),
     )
 
 

@@ -42,6 +42,9 @@ def _add_status(registry: "CollectorRegistry", stored: DatabaseStatus, status: S
     _add(registry, "removed_novels", "Novels that are hidden from readers.", status.removed_novels)
     _add(registry, "database_bytes", "Size of the whole database.", status.database_bytes)
     _add(registry, "database_limit_bytes", "NOVELSYNC_DATABASE_LIMIT.", status.database_limit)
+    since = status.comparing and status.comparing.whole_since
+    said = "Since when every novel has been compared with its file."
+    _add(registry, "compared_timestamp_seconds", said, since.timestamp() if since else None)
     _add(registry, "run_in_progress", "1 while a run has the lease.", float(status.running is not None))
 
 

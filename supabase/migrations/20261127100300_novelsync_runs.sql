@@ -29,7 +29,7 @@ $$;
 -- The open problems. In: slugs (only theirs; null: all, and those of the library as a whole: held removals, and notices
 -- that nobody takes), without (not theirs),
 -- present (theirs too, although they are marked as missing).
--- Out: problems (at most 100, by who has to act: what is held, what is refused, what is undelivered, the rest; each kind has a share,
+-- Out: problems (at most 100, by who has to act: what is held, refused, undelivered, what differs, the rest; each kind has a share,
 -- and what one does not need of it goes to the others; of those that are alike up to what is quoted and but for digits,
 -- one comes before all others of its kind; alike: how many of them there are), counts (by kind), held (how many novels
 -- are held: those that keep something their file no longer has, and those whose removal would have been too much at
@@ -66,7 +66,7 @@ begin
       select l.kind, l.says, count(*) as alike, min(l.slug) as slug from listed l group by l.kind, l.says
     ), kinds as materialized (
       select s.kind, sum(s.alike) as n,
-             coalesce(array_position(array['held', 'refused', 'undelivered'], s.kind), 4) as gravity
+             coalesce(array_position(array['held', 'refused', 'undelivered', 'differs'], s.kind), 5) as gravity
       from said s group by s.kind
     ), few as (
       select l.kind, l.slug, l.says
@@ -80,7 +80,7 @@ begin
         select e.kind, e.slug, s.alike, k.gravity,
                row_number() over (partition by e.kind order by s.slug <> e.slug, e.slug) as place
         from few e join said s on s.kind = e.kind and s.says = e.says join kinds k on k.kind = e.kind) p
-      order by p.place > (array[40, 40, 20, 20])[p.gravity], p.gravity, p.place
+      order by p.place > (array[40, 40, 20, 20, 20])[p.gravity], p.gravity, p.place
       limit 100
     )
     select json_build_object(
@@ -126,6 +126,7 @@ begin
     'any_texts', (select slug from novelsync.files where has_texts order by slug limit 1) is not null,
     'any_takedowns', exists (select from novelsync.takedowns where lifted_at is null),
     'held_removals', (select held_removals from novelsync.lease where singleton),
+    'comparing', novelsync.comparing_state(),
     'open_problems', public.novelsync_open_problems('{}'));
 end
 $$;
@@ -175,6 +176,7 @@ begin
   delete from novelsync.message_renames where run_id <> v_request.run_id;
   perform novelsync.discard_abandoned(v_request.run_id);
   perform novelsync.enforce_takedowns(v_lease.acquired_at);
+  perform novelsync.begin_comparing();
 
   v_quiet := not exists (select from novelsync.files where outside_at >= v_lease.digest_since)
     and not exists (

@@ -117,6 +117,7 @@ begin
         select * from novelsync.runs where finished_at > now() - interval '24 hours'
         order by finished_at desc limit 200) r),
     'open_problems', v_problems,
+    'comparing', novelsync.round_of_comparing(),
     'titles', (
       select coalesce(json_object_agg(n.slug, left(n.title, 200)), '{}')
       from public.novels n

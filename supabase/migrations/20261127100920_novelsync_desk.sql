@@ -1,6 +1,6 @@
 -- NovelSync: what an operator looks up: novels, one novel, runs, one run. Nothing here changes anything.
 
--- A page of novels. In: show (all, held, refused, warning, missing, without-text, removed), search (in slug, title and
+-- A page of novels. In: show (all, held, refused, differs, warning, missing, without-text, removed), search (in slug, title and
 -- author; ''), sort (updated, added, title, chapters), after (the slug of the last one on the page before; null: the
 -- first page), limit.
 -- Out: total (of those that match; null without a search: novelsync_novel_counts says it), novels: a list of {slug, known
@@ -88,6 +88,7 @@ begin
       'all', (select count(*) from public.novels where removed_at is null),
       'held', coalesce(k.counts ->> 'held', '0')::bigint,
       'refused', coalesce(k.counts ->> 'refused', '0')::bigint,
+      'differs', coalesce(k.counts ->> 'differs', '0')::bigint,
       'warning', coalesce(k.counts ->> 'warning', '0')::bigint,
       'missing', (select count(*) from novelsync.files
                   where missing_since is not null and removed_at is null and novel_id is not null),

@@ -48,6 +48,11 @@ def hours_pass(tables: Tables, hours: float) -> None:
         [int(hours * 60)],
     )
     tables.connection.execute(
+        "update novelsync.comparing set began_at = began_at - t, whole_since = whole_since - t"
+        " from (select make_interval(mins => %s)) as passed(t)",
+        [int(hours * 60)],
+    )
+    tables.connection.execute(
         "update novelsync.shrunk set since = since - make_interval(mins => %s)", [int(hours * 60)]
     )
 

@@ -15,6 +15,7 @@ class Show(StrEnum):
     """Those that readers see."""
     HELD = "held"
     REFUSED = "refused"
+    DIFFERS = "differs"
     WARNING = "warning"
     MISSING = "missing"
     """The storage no longer has them, and readers still see them."""

@@ -28,6 +28,7 @@ _SHOWN: Final = {
     Show.ALL: "All",
     Show.HELD: "Held",
     Show.REFUSED: "Refused",
+    Show.DIFFERS: "Differing",
     Show.MISSING: "Missing",
     Show.WITHOUT_TEXT: "Without text",
     Show.WARNING: "With remarks",
@@ -39,7 +40,7 @@ _SORTED: Final = {
     Sort.TITLE: "by title",
     Sort.CHAPTERS: "most chapters first",
 }
-_KINDS: Final = {"held": "held", "refused": "refused", "warning": "remarks"}
+_KINDS: Final = {"held": "held", "refused": "refused", "differs": "differs", "warning": "remarks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,8 @@ def _state(novel: NovelDetail) -> tuple[str, str]:
         )
     if "held" in kinds:
         return "fair", "Something of it is held until somebody decides."
+    if "differs" in kinds:
+        return "fair", "What readers see is not what its file has: somebody edited one or the other."
     if novel.kept:
         return "fair", "What readers have was kept, and differs from its file."
     return "good", "What its file has is in the tables."

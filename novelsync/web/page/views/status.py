@@ -102,6 +102,10 @@ class StatusView:
     storage: str
     novels_in_storage: int | None
     last_check: Moment | None
+    compared_since: Moment | None
+    """Every novel has been compared with its file since then."""
+    compared: str
+    """How far that is, before all have been; empty: nothing is known of it."""
     database: str
     novels: int
     chapters: int
@@ -178,6 +182,8 @@ def status_view(
         storage=status.storage_path,
         novels_in_storage=status.novels_in_storage,
         last_check=moment_or_none(status.last_check),
+        compared_since=moment_or_none(status.comparing.whole_since) if status.comparing else None,
+        compared=_compared(status),
         database=status.database,
         novels=status.novels_in_database,
         chapters=status.chapters_in_database,
@@ -202,6 +208,13 @@ def status_view(
         schedule=_schedule(status.scheduler, actions),
         settings=settings,
     )
+
+
+def _compared(status: Status) -> str:
+    if status.comparing is None or status.comparing.whole_since:
+        return ""
+    of = "" if status.novels_in_storage is None else f" of {counted(status.novels_in_storage, 'novel')}"
+    return f"{status.comparing.novels:,}{of}"
 
 
 def _totals(status: Status) -> dict[str, int]:
