@@ -1,7 +1,7 @@
 """Reads a novel from the storage: its file, and the texts that are files of their own beside it."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -104,7 +104,7 @@ class NovelReader:
         there = self._storage.texts(file.novel.slug)
         novel = file.novel._replace(texts=texts_digest(there), text_bytes=sum(text.size for text in there))
         file = replace(file, novel=novel, version=novel.state)
-        by_path = _ByPath(there)
+        by_path = _ByPath(there, set(files_of(book).values()))
         remembered = {(row.file, row.file_version): row for row in (known.chapters if known else ()) if row.file}
         found: dict[str, FileText] = {}
         to_read: dict[str, TextFile] = {}
@@ -170,17 +170,35 @@ def _text_of(file: TextFile, data: bytes | str) -> FileText:
 
 
 class _ByPath:
-    """Files by their paths, and by these in another Unicode form: some systems write one and list the other."""
+    """Files by their paths, and by these in another spelling: some systems take that for the same, or list another."""
 
-    def __init__(self, files: Sequence[TextFile]) -> None:
+    def __init__(self, files: Sequence[TextFile], named: Set[str]) -> None:
+        """``named``: the paths that the book has."""
         self._files = {file.path: file for file in files}
+        self._named = named
         self._composed: dict[str, TextFile] | None = None
+        self._folded: dict[str, list[TextFile]] | None = None
 
     def find(self, path: str) -> TextFile | None:
-        if file := self._files.get(path):
-            return file
+        """The file of that name; or in another Unicode form; or the only one in another case that no chapter names."""
+        return self._files.get(path) or self._in_another_form(path) or self._in_another_case(path)
+
+    def _in_another_form(self, path: str) -> TextFile | None:
         if path.isascii():
             return None
         if self._composed is None:
             self._composed = {unicodedata.normalize("NFC", name): file for name, file in self._files.items()}
         return self._composed.get(unicodedata.normalize("NFC", path))
+
+    def _in_another_case(self, path: str) -> TextFile | None:
+        if self._folded is None:
+            self._folded = {}
+            for name, file in self._files.items():
+                if name not in self._named:
+                    self._folded.setdefault(_folded(name), []).append(file)
+        found = self._folded.get(_folded(path), ())
+        return found[0] if len(found) == 1 else None
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import time
+import unicodedata
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -108,9 +109,20 @@ class LocalStorage:
         if not slug or slug.startswith(".") or re.search(rf"[{_SEPARATORS}\0\ud800-\udfff]", slug):
             return None
         novel = self._look_at(slug, slug, (self._root / slug).is_symlink())
+        if novel is not None and not self._is_called(slug):
+            return None
         if novel is None and not self._root.exists():
             raise self._away()  # whoever asks may be about to remove the novel
         return novel
+
+    def _is_called(self, slug: str) -> bool:
+        """Whether a folder that was found by this name has it; on some systems it answers to other spellings too."""
+        if not any(os.path.lexists(self._prefix + each) for each in other_spellings(slug)):
+            return True
+        try:
+            return any(each.name == slug for each in self._root.iterdir())
+        except OSError as error:
+            raise self._not_listed(error) from error
 
     def _not_listed(self, error: OSError) -> StorageUnavailable:
         message = f"the storage {self.location} could not be listed: {error.strerror}"
@@ -259,6 +271,12 @@ class LocalStorage:
         """The path with its links resolved; None if it leads out of the storage folder. Raises `OSError`."""
         real = Path(os.path.realpath(path, strict=True))  # Path.resolve raises a RuntimeError for links in a circle
         return real if real.is_relative_to(self._root.resolve()) else None
+
+
+def other_spellings(name: str) -> set[str]:
+    """Of those that a file system may take for the same name, some: in another case, and in other Unicode forms."""
+    swapped = "".join(each.swapcase() if len(each.swapcase()) == 1 else each for each in name)
+    return {swapped, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)} - {name}
 
 
 def _unreadable(slug: str, what: str, error: OSError) -> StorageUnavailable:
