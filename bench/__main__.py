@@ -17,6 +17,7 @@ from bench import (
     buckets,
     chart,
     cold_start,
+    comparing,
     conversions,
     desk,
     events,
@@ -30,6 +31,7 @@ from bench import (
     notices,
     profile,
     readers,
+    renames,
     scale,
     search,
     takedowns,
@@ -60,6 +62,8 @@ MEASUREMENTS = {
         fan_out,
         conversions,
         scale,
+        renames,
+        comparing,
     )
 }
 

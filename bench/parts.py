@@ -23,6 +23,7 @@ from novelsync.database.transports import Transport
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.models.report import Report
+from novelsync.running.comparing.rounds import DEFAULT_PACE, Pace
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 
@@ -150,9 +151,10 @@ def transport(kind: str, conninfo: str, delay: float = 0.0) -> Iterator[tuple[Co
         yield stack.enter_context(closing(CountingTransport(plain))), api
 
 
-def sync(folder: Path, transport_: Transport) -> tuple[float, Report]:
+def sync(folder: Path, transport_: Transport, pace: Pace = DEFAULT_PACE) -> tuple[float, Report]:
     """One whole run: its seconds and its report. Ends the bench unless the run succeeds."""
-    service = SyncService(LocalStorage(str(folder)), SqlClient(transport_), SyncConfig(workers=4, max_file_bytes=2**30))
+    config = SyncConfig(workers=4, max_file_bytes=2**30, comparing=pace)
+    service = SyncService(LocalStorage(str(folder)), SqlClient(transport_), config)
     start = time.perf_counter()
     report = service.sync_all_novels("bench")
     seconds = time.perf_counter() - start

@@ -75,6 +75,7 @@ def test_novels_are_shown_by_what_is_the_matter_with_them(database: SqlClient, s
         "all": 2,
         "held": 0,
         "refused": 1,
+        "differs": 0,
         "warning": 0,
         "missing": 1,
         "without-text": 0,
