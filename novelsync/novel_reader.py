@@ -139,7 +139,7 @@ class NovelReader:
 
     def read_texts(self, file: ReadFile, texts: TextFiles) -> ReadFile:
         """With all texts in its book. Raises `StorageUnavailable`."""
-        if not isinstance(file.book, Book):
+        if not isinstance(file.book, Book) or not any(chapter.filename for chapter in file.book.chapters):
             return file
         filenames: dict[TextFile, list[str]] = {}
         for filename, text_file in texts.to_read.items():

@@ -101,7 +101,7 @@ def _text(content: memoryview) -> bytes:
     if content[0] != _QUOTE:
         raise _UnusualError
     text = unescaped(content)
-    if b"\0" in text:
+    if 0 in text:
         raise _UnusualError
     return text
 

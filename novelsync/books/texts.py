@@ -70,7 +70,7 @@ def with_texts(book: Book, texts: Mapping[str, FileText]) -> Book:
     failures: list[str] = []
     for index, chapter in enumerate(book.chapters):
         if not chapter.filename or chapter.fetched:
-            chapters.append(chapter._replace(filename=""))
+            chapters.append(chapter._replace(filename="") if chapter.filename else chapter)
             continue
         found = texts.get(chapter.filename, _OUTSIDE)
         if found.failure:

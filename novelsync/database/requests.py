@@ -1,7 +1,8 @@
 """
 Builds what ``novelsync_write`` and ``novelsync_stage`` take. Pure.
 
-A chapter's text goes beside the JSON, and is not made before it is sent. A key that is missing is null.
+A chapter's text goes beside the JSON, and is not made before it is sent. A key that is missing is null; so is an empty
+list.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ KEPT: Final = " kept"
 def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> Mapping[str, Any]:
     """One write of these novels. ``staged``: in how many parts the text of the only one went ahead; 0: it is here."""
     places = list(enumerate(writes, start=1))
-    return {
+    request: dict[str, Any] = {
         "run_id": run_id,
         "novels": [{"place": n, **_novel(write, staged)} for n, write in places],
         "created": [
@@ -69,6 +70,7 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
             for p in write.problems or ()
         ],
     }
+    return {key: value for key, value in request.items() if value}
 
 
 def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> Iterator[Mapping[str, Any]]:

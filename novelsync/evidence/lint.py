@@ -20,6 +20,7 @@ EXAMPLES = 3
 """So many places are named in a line."""
 
 _REPLACEMENT = "\ufffd".encode()
+_FIRST = _REPLACEMENT[0]  # looked for first, because one byte is found ten times as fast as three
 _ESCAPED_REPLACEMENTS = (b"\\ufffd", b"\\uFFFD")
 
 
@@ -69,7 +70,9 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
             by_text[chapter.content_hash].append(f)
         if texts.is_at_hand(f):
             raw = bytes(chapter.raw())
-            if _REPLACEMENT in raw or (chapter.escaped and any(each in raw for each in _ESCAPED_REPLACEMENTS)):
+            if (_FIRST in raw and _REPLACEMENT in raw) or (
+                chapter.escaped and any(each in raw for each in _ESCAPED_REPLACEMENTS)
+            ):
                 unreadable.append(_place(f, chapter))
     if blank:
         what = "neither title, number, url nor content, is a key misspelt?"

@@ -128,7 +128,8 @@ def says_something(text: str, title: str = "") -> bool:
     seen = visible(text)
     # Without markup, so long a text is no notice, unless it is all heading.
     if "<" not in text and len(seen.encode(errors="replace")) > SHORT_BYTES and has_letters(seen):
-        return not title or seen.casefold() != visible(title).casefold()
+        # No letter has more than three in its place when case is folded.
+        return len(seen) > 3 * len(title) or seen.casefold() != visible(title).casefold()
     letters = letters_in(seen) or int(has_picture(text))
     return letters > 0 and not _notice(text, seen, letters, title)
 

@@ -29,6 +29,8 @@ def rows_to_see(rows: Sequence[KnownChapter], chapters: Sequence[BookChapter]) -
     That is none, unless the file has a text that is not stored under the same labels: then those rows whose text the
     file no longer has. Of removed rows only those that have a label of such a chapter.
     """
+    if not rows:
+        return []
     stored = {(row.content_hash, *labels(row)) for row in rows}
     new = [each for each in chapters if each.fetched and (each.content_hash, *labels(each)) not in stored]
     if not new:

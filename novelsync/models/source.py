@@ -90,6 +90,7 @@ OptionalText: TypeAlias = str | Literal[Unset.TOKEN] | None
 _STRING: Final = Decoder(str)
 _LINE_END: Final = re.compile(rb"\\n")
 _QUOTE: Final = re.compile(rb'\\"')
+(_BACKSLASH,) = b"\\"
 
 
 def unescaped(json_string: bytes | memoryview) -> bytes:
@@ -100,7 +101,7 @@ def unescaped(json_string: bytes | memoryview) -> bytes:
     encoding. ``\\\\n``, a backslash and a letter, is mistaken for one at first; but then a backslash is left over.
     """
     text = _QUOTE.sub(b'"', _LINE_END.sub(b"\n", json_string[1:-1]))
-    return _STRING.decode(json_string).encode() if b"\\" in text else text
+    return _STRING.decode(json_string).encode() if _BACKSLASH in text else text
 
 
 class BookChapter(NamedTuple):

@@ -52,19 +52,19 @@ def plan_chapters(
     base: KnownNovel | None, book: Book, texts: Texts, limits: Limits, *, accepted: bool, in_order: bool
 ) -> ChapterPlan:
     """What becomes of the chapters of the file and of the rows."""
-    rows, chapters = base.chapters if base else (), book.chapters
-    pairs = _pair_cautiously(
-        rows, chapters, texts, limits.chapter_removals, held=base is not None and base.held_in_a_row > 0
-    )
+    if base is None:
+        return _plan_new(book.chapters, texts)
+    rows, chapters = base.chapters, book.chapters
+    pairs = _pair_cautiously(rows, chapters, texts, limits.chapter_removals, held=base.held_in_a_row > 0)
     newcomers = [f for f, k in enumerate(pairs) if k is None or rows[k].fresh]
     if in_order:
         pairs = _paired_in_order(rows, pairs, newcomers)
-    if base and not accepted and (reason := guard_novel(base, book, pairs, texts)):
+    if not accepted and (reason := guard_novel(base, book, pairs, texts)):
         held = [row for row in rows if not row.removed]
         changes = ChapterChanges(held=held, newcomers=len(newcomers))
         return ChapterPlan(changes, len(held), [reason], any_text=True, broken=True)
     # What this very file has added makes no loss smaller, only because it is judged again.
-    added = {row.id for row in rows if row.fresh} if base and base.same else set()
+    added = {row.id for row in rows if row.fresh} if base.same else set()
     guarded = _guard(rows, book, pairs, texts, limits.chapter_removals, added, accepted=accepted)
 
     created: list[PlacedChapter] = []
@@ -112,6 +112,15 @@ def plan_chapters(
         ],
     )
     return ChapterPlan(changes, len(placed), guarded.because, any_text, guarded.broken)
+
+
+def _plan_new(chapters: Sequence[BookChapter], texts: Texts) -> ChapterPlan:
+    """Where nothing is stored, there is nothing to pair and nothing to lose."""
+    created = [PlacedChapter(position, chapter) for position, chapter in enumerate(chapters, start=1)]
+    own_files = (_remembered(each.position, each.chapter, None) for each in created if each.chapter.fetched)
+    changes = ChapterChanges(created, texts=[text for text in own_files if text], newcomers=len(chapters))
+    any_text = any(map(texts.says_something, range(len(chapters))))
+    return ChapterPlan(changes, len(chapters), [], any_text, broken=False)
 
 
 def _guard(

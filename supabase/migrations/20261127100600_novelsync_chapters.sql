@@ -5,12 +5,13 @@
 -- p_body: the request with its texts: see novelsync_write. A text has size bytes and comes after its hash of 32; content
 -- says where that is.
 -- Each step's json names novels by their place and is decoded in the statement that needs it, and nowhere else.
+-- Strict: a step whose list the request lacks is not taken, and looks at no table.
 
 -- p_created: novel, volume, position, number, title, url, content, size.
 create or replace function novelsync.insert_chapters(
   p_ids novelsync.novel_id[], p_known novelsync.novel_id[], p_created json, p_body bytea
 ) returns novelsync.chapter_change[]
-language plpgsql security invoker set search_path = '' as $$
+language plpgsql strict security invoker set search_path = '' as $$
 declare
   v_changes novelsync.chapter_change[];
 begin
@@ -56,7 +57,7 @@ $$;
 create or replace function novelsync.change_chapters(
   p_ids novelsync.novel_id[], p_slugs text[], p_changed json, p_body bytea
 ) returns novelsync.chapter_change[]
-language plpgsql security invoker set search_path = '' as $$
+language plpgsql strict security invoker set search_path = '' as $$
 declare
   v_expected bigint;
   v_found bigint;
@@ -104,7 +105,7 @@ $$;
 
 -- p_moved: novel, ids and their new positions. Returns the places of the novels whose order has changed.
 create or replace function novelsync.move_chapters(p_ids novelsync.novel_id[], p_moved json) returns integer[]
-language plpgsql security invoker set search_path = '' as $$
+language plpgsql strict security invoker set search_path = '' as $$
 declare
   v_expected bigint;
   v_found bigint;
@@ -133,7 +134,7 @@ $$;
 create or replace function novelsync.remove_chapters(
   p_ids novelsync.novel_id[], p_removed json
 ) returns novelsync.chapter_change[]
-language plpgsql security invoker set search_path = '' as $$
+language plpgsql strict security invoker set search_path = '' as $$
 declare
   v_expected bigint;
   v_found bigint;
@@ -163,7 +164,7 @@ $$;
 -- Remembers which file of its own a chapter's stored text is. The last of these steps, because it names chapters by the
 -- positions that they have now. p_texts: novel, positions, files and versions (null: the text is in no such file).
 create or replace function novelsync.remember_texts(p_ids novelsync.novel_id[], p_texts json) returns void
-language plpgsql security invoker set search_path = '' as $$
+language plpgsql strict security invoker set search_path = '' as $$
 begin
   with wanted as materialized (
     select c.id, i.file, i.version
@@ -181,7 +182,7 @@ $$;
 -- Remembers how much texts showed that show less now; within a day the most that a text showed. p_shrunk: novel, ids,
 -- letters.
 create or replace function novelsync.remember_shrunk(p_ids novelsync.novel_id[], p_shrunk json) returns void
-language plpgsql security invoker set search_path = '' as $$
+language plpgsql strict security invoker set search_path = '' as $$
 begin
   insert into novelsync.shrunk as s (chapter_id, novel_id, letters)
   select i.id, p_ids[r.novel], i.letters
