@@ -20,7 +20,7 @@ from novelsync.models.source import BOOK_FILE, SourceFile
 from novelsync.models.writing import NovelWrite
 from novelsync.planning.novel_plan import plan_novel
 from novelsync.running.local_executor import BATCH_NOVELS
-from novelsync.running.novel_syncer import request_id
+from novelsync.running.novels.request_ids import request_id
 
 ROUNDS = 5
 LIBRARIES = {"6 kB": (20, 300, 6_000, 2), "1 kB": (1_000, 5, 1_000, BATCH_NOVELS)}

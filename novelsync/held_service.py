@@ -13,7 +13,7 @@ from novelsync.models.writing import ChangedChapter, NovelWrite
 from novelsync.planning.diff import CHANGED, MOVED, diff_of
 from novelsync.planning.guards import DEFAULT_LIMITS, Limits
 from novelsync.running.dry_run import DryRunDatabase
-from novelsync.running.novel_syncer import NovelSyncer
+from novelsync.running.novels.novel_syncer import NovelSyncer
 
 SHOWN_TEXTS: Final = 20
 """Texts of each sort. All the others are still listed by their titles."""

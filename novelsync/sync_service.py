@@ -41,7 +41,7 @@ from novelsync.running.comparing.rounds import DEFAULT_PACE, ComparingRounds, Pa
 from novelsync.running.dry_run import DryRunDatabase
 from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper, TimeLimit
 from novelsync.running.local_executor import LocalExecutor
-from novelsync.running.novel_syncer import NovelSyncer
+from novelsync.running.novels.novel_syncer import NovelSyncer
 from novelsync.running.removals import Removals, find_renames, mark_missing
 from novelsync.running.report import Findings, Run, make_report
 

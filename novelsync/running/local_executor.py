@@ -15,7 +15,7 @@ from novelsync.models.run import Progress, RunContext
 from novelsync.models.source import SourceFile
 from novelsync.planning.run_plan import RunPlan
 from novelsync.running.lease import LEASE_SECONDS, TimeLimit
-from novelsync.running.novel_syncer import LARGE
+from novelsync.running.novels.novel_syncer import LARGE
 
 BATCH_NOVELS: Final = 500
 
@@ -33,7 +33,7 @@ _SLOW_HINT: Final = (
 
 
 class SyncBatch(Protocol):
-    """The signature of `novelsync.running.novel_syncer.NovelSyncer.sync_batch`."""
+    """The signature of `novelsync.running.novels.novel_syncer.NovelSyncer.sync_batch`."""
 
     def __call__(
         self,

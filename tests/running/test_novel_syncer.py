@@ -2,7 +2,7 @@
 
 import random
 
-from novelsync.running.novel_syncer import request_id
+from novelsync.running.novels.request_ids import request_id
 
 
 def test_request_ids_differ_whoever_seeds_the_shared_random_numbers() -> None:

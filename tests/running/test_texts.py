@@ -18,7 +18,7 @@ from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.models.run import SyncOptions
 from novelsync.models.source import SourceFile, TextFile
-from novelsync.running import novel_syncer
+from novelsync.running.novels import novel_syncer
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service

@@ -14,7 +14,7 @@ from novelsync.models.writing import NovelWrite
 from novelsync.planning.diff import HELD, diff_of, difference_said
 from novelsync.planning.guards import Limits
 from novelsync.running.dry_run import DryRunDatabase
-from novelsync.running.novel_syncer import NovelSyncer
+from novelsync.running.novels.novel_syncer import NovelSyncer
 
 _COMPARED = frozenset(NovelStatus) - {
     NovelStatus.IN_FLIGHT,

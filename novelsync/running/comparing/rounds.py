@@ -17,7 +17,7 @@ from novelsync.planning.listing import Listing, listing_order
 from novelsync.running.comparing.comparison import Compared, Comparison
 from novelsync.running.lease import TimeLimit
 from novelsync.running.local_executor import batches
-from novelsync.running.novel_syncer import LARGE
+from novelsync.running.novels.novel_syncer import LARGE
 
 CHECK_EVERY: Final = 7 * 86_400
 """Seconds within which all novels are compared."""

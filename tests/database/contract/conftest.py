@@ -12,7 +12,7 @@ from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.models.source import UNSET, Book, BookChapter, SourceFile
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.novel_plan import plan_novel
-from novelsync.running.novel_syncer import request_id
+from novelsync.running.novels.request_ids import request_id
 from tests.conftest import RecordingTransport, databases
 from tests.support.library import text_of
 from tests.support.postgrest import ABSENT, StandIn, postgrest_binary

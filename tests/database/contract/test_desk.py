@@ -10,7 +10,7 @@ from novelsync.models.desk.novels import NovelQuery, Show, Sort
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.source import SourceFile
 from novelsync.planning.novel_plan import plan_refusal
-from novelsync.running.novel_syncer import request_id
+from novelsync.running.novels.request_ids import request_id
 from tests.conftest import Tables
 from tests.database.contract.conftest import ONE, THREE, TWO, begin, put
 from tests.support.library import found

@@ -10,7 +10,7 @@ from novelsync.errors import LeaseLost
 from novelsync.models.source import Book, SourceFile
 from novelsync.models.writing import WriteOutcome
 from novelsync.planning.novel_plan import plan_novel
-from novelsync.running.novel_syncer import request_id
+from novelsync.running.novels.request_ids import request_id
 from tests.conftest import Tables
 from tests.database.contract.conftest import ONE, TWO, begin, plan, put
 from tests.support.library import found, text_of

@@ -13,7 +13,7 @@ from novelsync.errors import LeaseLost, NovelSyncError, RunInProgress
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.source import SourceFile
 from novelsync.planning.novel_plan import plan_refusal
-from novelsync.running.novel_syncer import request_id
+from novelsync.running.novels.request_ids import request_id
 from tests.conftest import Tables
 from tests.database.contract.conftest import ONE, begin, plan, put
 from tests.support.library import found

@@ -13,7 +13,7 @@ from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.source import NovelFields, SourceFile
 from novelsync.models.writing import WriteOutcome
 from novelsync.planning.novel_plan import plan_refusal, plan_same_bytes
-from novelsync.running.novel_syncer import request_id
+from novelsync.running.novels.request_ids import request_id
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.database.contract.conftest import ONE, THREE, TWO, begin, plan, put
 from tests.support.library import Library, chapters, found, text_of
