@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from novelsync.models.report import Report as Report
     from novelsync.models.run import SyncOptions as SyncOptions
     from novelsync.notice_service import NoticeService as NoticeService
+    from novelsync.running.whole_run import Executor as Executor
     from novelsync.scheduler_service import SchedulerService as SchedulerService
     from novelsync.settings import Settings as Settings
     from novelsync.settings import load_settings as load_settings
     from novelsync.status_service import StatusService as StatusService
-    from novelsync.sync_service import Executor as Executor
     from novelsync.sync_service import SyncConfig as SyncConfig
     from novelsync.sync_service import SyncService as SyncService
     from novelsync.wiring import connected as connected
@@ -83,10 +83,11 @@ _NAMES: Final = {
     "models.report": ("Report",),
     "models.run": ("SyncOptions",),
     "notice_service": ("NoticeService",),
+    "running.whole_run": ("Executor",),
     "scheduler_service": ("SchedulerService",),
     "settings": ("Settings", "load_settings"),
     "status_service": ("StatusService",),
-    "sync_service": ("Executor", "SyncConfig", "SyncService"),
+    "sync_service": ("SyncConfig", "SyncService"),
     "wiring": ("connected",),
 }
 """The public names by module. The imports above tell type checkers the same."""

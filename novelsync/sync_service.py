@@ -1,5 +1,5 @@
 """
-The sync itself: list, plan, execute, report. Every entry point calls this one service.
+The sync itself, of one novel or of all. Every entry point calls this one service.
 
 Knows storages and databases only by their contracts, and leaves to `planning` what can be decided without them.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -21,56 +21,31 @@ from novelsync.contracts import Messages, Storage, SyncDatabase
 from novelsync.errors import LeaseLost, NovelSyncError
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.report import Report
-from novelsync.models.results import Execution, NovelResult, NovelStatus, Outcome, Tally
+from novelsync.models.results import Execution, NovelResult, NovelStatus, Tally
 from novelsync.models.run import (
     DEFAULT_OPTIONS,
     MessageState,
     NovelMessage,
     Progress,
     RunContext,
-    RunState,
     SyncOptions,
 )
 from novelsync.models.source import SourceFile, TextFile, texts_digest
 from novelsync.models.stored import KnownNovel
 from novelsync.planning.guards import DEFAULT_LIMITS, Limits
-from novelsync.planning.listing import Listing, remarks_on
-from novelsync.planning.run_plan import RunPlan, make_plan, rules_of
 from novelsync.running.comparing.comparison import Comparison
 from novelsync.running.comparing.rounds import DEFAULT_PACE, ComparingRounds, Pace
 from novelsync.running.dry_run import DryRunDatabase
-from novelsync.running.lease import LEASE_SECONDS, LeaseKeeper, TimeLimit
+from novelsync.running.lease import LEASE_SECONDS
 from novelsync.running.local_executor import LocalExecutor
 from novelsync.running.novels.novel_syncer import NovelSyncer
-from novelsync.running.removals import Removals, find_renames, mark_missing
-from novelsync.running.report import Findings, Run, make_report
-
-_LOGGED: Final = (
-    "dry_run",
-    "outcome",
-    "novels_processed",
-    "novels_error",
-    "novels",
-    "chapters",
-    "bytes_read",
-    "duration",
-)
+from novelsync.running.report import Findings, Run
+from novelsync.running.whole_run import Executor, RunLimits, WholeRun, reported
 
 JOIN_SECONDS: Final = 5.0
 """Longer than a crawler that writes texts one after another takes for each."""
 
 log = structlog.get_logger()
-
-
-class Executor(Protocol):
-    """Has a plan's novels synced: by threads of this process, or by other processes."""
-
-    def execute(self, plan: RunPlan, context: RunContext, time: TimeLimit, progress: Progress) -> Execution:
-        """
-        Works through the plan until it is done or the time is over, and returns what became of it.
-
-        An error that ends it early is not raised but returned, together with what was done before.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +111,15 @@ class SyncService:
         self._dry_run = dry_run
         self._syncer = NovelSyncer(storage, database, config.max_file_bytes, config.limits)
         comparison = Comparison(storage, database, config.max_file_bytes, config.limits)
-        self._comparing = ComparingRounds(comparison, database, config.comparing, monotonic)
-        self._executor = executor or LocalExecutor(self.sync_chapters, database, config.workers)
+        self._whole_run = WholeRun(
+            storage,
+            database,
+            executor or LocalExecutor(self.sync_chapters, database, config.workers),
+            None if dry_run else ComparingRounds(comparison, database, config.comparing, monotonic),
+            RunLimits(config.limits, config.max_file_bytes, config.time_budget),
+            self._stopped,
+            monotonic,
+        )
 
     def scan_novels_directory(self) -> Iterator[SourceFile]:
         """Every novel in storage, no file opened. Raises `StorageUnavailable`."""
@@ -238,7 +220,7 @@ class SyncService:
                 found = replace(found, open_problems=self._database.open_problems(slugs))
             except NovelSyncError as error:
                 found = replace(found, error=error)
-            report = self._report(run, found)
+            report = reported(run, found, stopped=self._stopped.is_set())
             self._after_run()
             return report
 
@@ -289,124 +271,15 @@ class SyncService:
             try:
                 state = self._database.begin(run.run_id, trigger, _holder(), LEASE_SECONDS)
             except NovelSyncError as error:
-                return self._report(run, Findings(error=error))
+                return reported(run, Findings(error=error), stopped=self._stopped.is_set())
             started()
-            report = self._run(run, state, options, progress)
+            report = self._whole_run.carry_out(run, state, options, progress)
             self._after_run()
             return report
-
-    def _run(self, run: Run, state: RunState, options: SyncOptions, progress: Progress) -> Report:
-        """The run that has the lease. Whatever ends it, what it found out before that is stored as its report."""
-        found = Findings(resume_at=state.resume_at)
-        try:
-            with LeaseKeeper(self._database, run.run_id) as lease:
-
-                def both(done: int, total: int) -> None:
-                    progress(done, total)
-                    lease.progress(done, total)
-
-                for found in self._steps(run, state, options, both):  # noqa: B007 — the last one counts
-                    pass
-        except NovelSyncError as error:
-            found = replace(found, error=error)
-        except BaseException as error:
-            found = replace(found, error=NovelSyncError(f"the run was broken off: {type(error).__name__}"))
-            raise
-        finally:
-            report = self._finish(run, found, self._report(run, found))
-        return report
-
-    def _steps(self, run: Run, state: RunState, options: SyncOptions, progress: Progress) -> Iterator[Findings]:
-        """Yields what is known after each step. Raises what ends the run."""
-        time_limit = TimeLimit(self._config.time_budget, self._stopped, self._monotonic)
-        # When a limit is raised, what it held has to be looked at again, although no file has changed.
-        rules = rules_of(self._config.limits, self._config.max_file_bytes)
-        with_texts = self._database.with_texts() if state.any_texts else frozenset()
-        strays: dict[str, str] = {}
-        listing = Listing(self._storage.listing(with_texts, strays.__setitem__), rules)
-        remarks = remarks_on(listing, strays)
-        found = replace(Findings(resume_at=state.resume_at).listed(listing), remarks=remarks)
-        yield found
-        if listing.digest == state.digest and options.is_default:
-            found = found.nothing_new(listing, state)
-            yield found
-            yield self._compared(run, listing, state, time_limit, found)
-            return
-
-        plan = make_plan(listing, self._database.known_files(), options.read_again, rules).starting_at(state.resume_at)
-        found = found.planned(plan)
-        yield found
-        mark_missing(self._database, run.run_id, plan)
-        renames, plan = find_renames(self._database, plan)
-        found = found.planned(plan)
-
-        context = RunContext(
-            run.run_id,
-            options,
-            renames,
-            nothing_stored=not (plan.stored or plan.removed),
-            any_takedowns=state.any_takedowns,
-        )
-        execution = self._executor.execute(plan, context, time_limit, progress)
-        resume_at = state.resume_at if execution.error else execution.resume_at
-        found = replace(found, execution=execution, resume_at=resume_at)
-        yield found
-        if execution.error:
-            raise execution.error
-
-        removals = Removals(self._storage, self._database, self._config.limits)
-        removal = removals.remove(run.run_id, plan, execution, state, options)
-        found = replace(found, removal=removal, remarks=[*remarks, *self._remarks_on_absent(options, plan)])
-        yield found
-        found = replace(found, open_problems=self._database.open_problems())
-        found = replace(found, digest=listing.digest if found.settled else None)
-        yield found
-        if not options.reread:
-            yield self._compared(run, listing, state, time_limit, found)
-
-    def _compared(
-        self, run: Run, listing: Listing, state: RunState, time_limit: TimeLimit, found: Findings
-    ) -> Findings:
-        """With what comparing the novels that are due has found; only a run that did all its work comes to this."""
-        if self._dry_run or not self._comparing.go_on(run.run_id, listing, state, time_limit):
-            return found
-        return replace(found, open_problems=self._database.open_problems())
-
-    def _remarks_on_absent(self, options: SyncOptions, plan: RunPlan) -> list[Problem]:
-        """One for each slug that was to be accepted and is not in the storage."""
-        acceptances = options.acceptances
-        present = {novel.slug for novel in (plan.to_read if acceptances else ())}
-        return [
-            Problem.remark(
-                slug, f"there is no {slug!r} in {self._storage.location}, so nothing was {acceptances[slug].word}"
-            )
-            for slug in sorted(acceptances.keys() - present)
-        ]
 
     def _new_run(self, trigger: str) -> Run:
         grace = self._config.limits.grace
         return Run(str(uuid4()), trigger, self._database.name, datetime.now(UTC), self._dry_run, grace)
-
-    def _report(self, run: Run, found: Findings) -> Report:
-        report = make_report(run, replace(found, stopped=self._stopped.is_set()), datetime.now(UTC))
-        level = {Outcome.OK: log.info, Outcome.FAILED: log.error}.get(report.outcome, log.warning)
-        published = report.as_dict()
-        level("run_ended", **{key: published[key] for key in _LOGGED}, reason=found.error and found.error.message)
-        return report
-
-    def _finish(self, run: Run, found: Findings, report: Report) -> Report:
-        """Stores the report; returns it, or one that says that it could not be stored."""
-        digest, quiet, resume_at = found.digest, found.quiet, found.resume_at
-        if found.error:
-            digest, quiet = None, False
-        try:
-            self._database.finish(run.run_id, report, digest=digest, quiet=quiet, resume_at=resume_at)
-        except NovelSyncError as error:
-            # The lease expires by itself; what was written stays written.
-            log.warning("run_not_recorded", reason=error.message)
-            if found.error is None:
-                return make_report(run, replace(found, error=error), datetime.now(UTC))
-        return report
 
 
 def _log_lines_of(run: Run) -> AbstractContextManager[None]:

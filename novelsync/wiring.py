@@ -18,10 +18,11 @@ from novelsync.held_service import HeldService
 from novelsync.notice_service import RUN_SECONDS, NoticeService
 from novelsync.running.comparing.rounds import Pace
 from novelsync.running.pubsub_executor import PubSubExecutor
+from novelsync.running.whole_run import Executor
 from novelsync.scheduler_service import SchedulerService
 from novelsync.settings import DEFAULT_STORAGE, Settings, load_settings
 from novelsync.status_service import StatusService
-from novelsync.sync_service import Executor, SyncConfig, SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from novelsync.takedown_service import TakedownService
 from novelsync.text.logs import configure_logs
 from novelsync.text.redaction import register_secret

@@ -62,7 +62,7 @@ def batches(
 
 
 class LocalExecutor:
-    """A `novelsync.sync_service.Executor`: threads of this process."""
+    """A `novelsync.running.whole_run.Executor`: threads of this process."""
 
     def __init__(self, sync_batch: SyncBatch, runs: Runs, workers: int) -> None:
         self._sync_batch = sync_batch

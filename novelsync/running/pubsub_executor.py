@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 class PubSubExecutor:
-    """A `novelsync.sync_service.Executor`: the processes that receive the messages of a topic."""
+    """A `novelsync.running.whole_run.Executor`: the processes that receive the messages of a topic."""
 
     def __init__(
         self,
