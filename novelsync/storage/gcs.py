@@ -4,10 +4,10 @@ import re
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, Final
 
 import google_crc32c
@@ -25,6 +25,9 @@ _FIELDS: Final = "items(name,generation,size,crc32c),nextPageToken"
 
 _READS_AT_ONCE: Final = 8
 """Of the texts of one novel: each request waits some 20 ms for its answer."""
+
+_BYTES_AHEAD: Final = 4_000_000
+"""Of texts of one novel that were asked for and not taken yet; a larger one is read alone."""
 
 _GLOB_CHARACTERS: Final = re.compile(r"([*?\[\]{}\\])")
 
@@ -130,12 +133,18 @@ class GcsStorage:
 
     def read_texts(self, slug: str, files: Sequence[TextFile]) -> Iterator[tuple[TextFile, bytes | str]]:
         """A few at a time, because a request mostly waits; no faster than they are taken, so that few are in memory."""
+        left = deque(files)
+        reading: deque[tuple[int, Future[tuple[TextFile, bytes | str]]]] = deque()
+        ahead = 0
         with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="text") as pool:
-            left = iter(files)
-            reading = deque(pool.submit(self._read_text, slug, file) for file in islice(left, _READS_AT_ONCE))
-            while reading:
-                file, data = reading.popleft().result()
-                reading.extend(pool.submit(self._read_text, slug, file) for file in islice(left, 1))
+            while left or reading:
+                while left and len(reading) < _READS_AT_ONCE and not (reading and ahead + left[0].size > _BYTES_AHEAD):
+                    file = left.popleft()
+                    reading.append((file.size, pool.submit(self._read_text, slug, file)))
+                    ahead += file.size
+                size, read = reading.popleft()
+                file, data = read.result()
+                ahead -= size
                 yield file, data
 
     def _read_text(self, slug: str, file: TextFile) -> tuple[TextFile, bytes | str]:
