@@ -54,7 +54,7 @@ class Bucket(AbstractContextManager["Bucket"]):
         bucket = self
 
         class Handler(BaseHTTPRequestHandler):
-            # Connections stay open, as those of Cloud Storage do; and of an answer in two writes the second one must not
+            # Connections stay open, as those of Cloud Storage do. An answer may be two writes, and the second must not
             # wait until the first is acknowledged, which takes 40 ms.
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
