@@ -7,6 +7,7 @@ It says nothing about how long Cloud Storage takes to answer, because a small se
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -50,6 +51,43 @@ def listing(novels: int, texts: int = 0) -> tuple[int, int, float]:
     if found != novels:
         raise SystemExit(f"{found} of {novels} novels were listed")
     return requests, received, busy
+
+
+def reading(novels: int, texts: int, size: int, delay: float) -> tuple[float, int, float]:
+    """
+    Seconds, requests, and seconds of one processor on this side, for the texts of so many novels at once.
+
+    ``size``: bytes of a text. ``delay``: seconds that each answer takes.
+    """
+    processes = get_context("spawn")
+    ours, its = processes.Pipe()
+    server = processes.Process(target=serve_slowly, args=(novels, texts, size, delay, its))
+    server.start()
+    client = storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": ours.recv()})  # type: ignore[no-untyped-call]
+    bucket = GcsStorage("gs://novels/library", lambda: client)
+    files = {slug: bucket.texts(slug) for slug in (f"novel-{n:06d}" for n in range(novels))}
+    busy, start = time.process_time(), time.perf_counter()
+    with ThreadPoolExecutor(novels) as pool:
+        found = sum(pool.map(lambda slug: sum(len(data) for _, data in bucket.read_texts(slug, files[slug])), files))
+    took, busy = time.perf_counter() - start, time.process_time() - busy
+    ours.send("done")
+    requests = ours.recv()
+    server.join()
+    if found != novels * texts * size:
+        raise SystemExit(f"{found} of {novels * texts * size} bytes were read")
+    return took, requests, busy
+
+
+def serve_slowly(novels: int, texts: int, size: int, delay: float, connection: Connection) -> None:
+    """Serves such a bucket in a process of its own, like `serve`; sends how many texts were asked for."""
+    with Bucket() as bucket:
+        for novel in range(novels):
+            for text in range(texts):
+                bucket.put(f"library/novel-{novel:06d}/{text}.html", b"x" * size)
+        bucket.answer = lambda path, query: time.sleep(delay)
+        connection.send(bucket.url)
+        connection.recv()
+        connection.send(sum("alt=media" in request for request in bucket.requests))
 
 
 def serve(novels: int, texts: int, connection: Connection) -> None:

@@ -26,33 +26,33 @@ Contender = Callable[[], float]
 def main(folder: Path) -> Iterator[Table]:
     many, small, large = folder / "many", folder / "small", folder / "large"
     libraries.make(many, novels=60, chapters=300, size=6_000)
-    rates = _rates(
+    rates = in_turns(
         {
             PLAIN: lambda: _plain(many, 600),
             **({"dlt": lambda: _dlt(many, 18_000)} if DLT.exists() else {}),
-            **{f"NovelSync, {kind}": partial(_ours, many, kind) for kind in TRANSPORTS},
+            **{f"NovelSync, {kind}": partial(imported, many, kind) for kind in TRANSPORTS},
             FLOOR: lambda: _copy(many),
         }
     )
-    yield _compared("60 novels of 300 chapters of 6 kB", rates)
-    rates = _rates(
+    yield compared("60 novels of 300 chapters of 6 kB", rates)
+    rates = in_turns(
         {
             PLAIN: lambda: _plain(many, 120, DELAY),
-            "NovelSync, PostgREST": lambda: _ours(many, "PostgREST", DELAY),
+            "NovelSync, PostgREST": lambda: imported(many, "PostgREST", DELAY),
             FLOOR: lambda: _copy(many),
         }
     )
-    yield _compared(f"The same, {DELAY * 1000:.0f} ms away (but for the COPY)", rates)
+    yield compared(f"The same, {DELAY * 1000:.0f} ms away (but for the COPY)", rates)
     libraries.make(large, novels=4, chapters=5_000, size=6_000)
-    ours: dict[str, Contender] = {f"NovelSync, {kind}": partial(_ours, large, kind) for kind in TRANSPORTS}
-    yield _compared("4 novels of 30 MB", _rates({**ours, FLOOR: lambda: _copy(large)}))
+    ours: dict[str, Contender] = {f"NovelSync, {kind}": partial(imported, large, kind) for kind in TRANSPORTS}
+    yield compared("4 novels of 30 MB", in_turns({**ours, FLOOR: lambda: _copy(large)}))
     libraries.make(small, novels=10_000, chapters=5, size=1_000)
-    ours = {f"NovelSync, {kind}": partial(_ours, small, kind) for kind in TRANSPORTS}
-    floor: dict[str, Contender] = {"json and one COPY stream": lambda: _read_and_copy(small)}
-    yield _compared("10,000 novels of 5 chapters of 1 kB", _rates({**ours, **floor}))
+    ours = {f"NovelSync, {kind}": partial(imported, small, kind) for kind in TRANSPORTS}
+    floor: dict[str, Contender] = {"json and one COPY stream": lambda: read_and_copy(small)}
+    yield compared("10,000 novels of 5 chapters of 1 kB", in_turns({**ours, **floor}))
 
 
-def _rates(contenders: Mapping[str, Contender]) -> Mapping[str, list[float]]:
+def in_turns(contenders: Mapping[str, Contender]) -> Mapping[str, list[float]]:
     """Every round has one turn of each contender, so that a slow moment of the machine hits all of them."""
     rates: dict[str, list[float]] = defaultdict(list)
     for _ in range(ROUNDS):
@@ -61,7 +61,7 @@ def _rates(contenders: Mapping[str, Contender]) -> Mapping[str, list[float]]:
     return rates
 
 
-def _compared(title: str, rates: Mapping[str, list[float]]) -> Table:
+def compared(title: str, rates: Mapping[str, list[float]]) -> Table:
     ours = [name for name in rates if name.startswith("NovelSync")]
     rows = []
     for name, its in rates.items():
@@ -74,7 +74,7 @@ def _compared(title: str, rates: Mapping[str, list[float]]) -> Table:
     return Table(title, columns, rows)
 
 
-def _ours(folder: Path, kind: str, delay: float = 0.0) -> float:
+def imported(folder: Path, kind: str, delay: float = 0.0) -> float:
     with database() as conninfo, transport(kind, conninfo, delay) as (transport_, _):
         seconds, report = sync(folder, transport_)
         return report.chapters_processed / seconds
@@ -102,7 +102,7 @@ def _copy(folder: Path) -> float:
         return len(rows) / floors.copy(conninfo, rows)
 
 
-def _read_and_copy(folder: Path) -> float:
+def read_and_copy(folder: Path) -> float:
     chapters = 0
 
     def counted() -> Iterator[floors.Row]:

@@ -26,18 +26,19 @@ def text_path(filename: str) -> str | None:
 
 def read_text(path: str, data: bytes) -> Text:
     """The text in these bytes, kept byte for byte. Raises `BookRefused` for anything but UTF-8."""
+    stored = data.removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.removeprefix(codecs.BOM_UTF8).decode()
+        text = stored.decode()
     except UnicodeDecodeError as error:
         # A mark that was taken away stands before what was decoded.
-        offset = error.start + len(data) - len(error.object)
+        offset = error.start + len(data) - len(stored)
         reason = f"{path} must be UTF-8, and byte {offset:,} (0x{data[offset]:02x}) is not: {error.reason}"
         raise BookRefused([reason], 'save it as UTF-8; in Python: open(path, "w", encoding="utf-8")') from None
-    stored = text.replace("\0", "")
-    if shows_nothing(stored):
+    if b"\0" in stored:
+        stored, text = stored.replace(b"\0", b""), text.replace("\0", "")
+    if shows_nothing(text):
         return NOT_FETCHED
-    encoded = stored.encode()
-    return Text(sha256(encoded).digest(), len(encoded), lambda: encoded)
+    return Text(sha256(stored).digest(), len(stored), lambda: stored)
 
 
 def files_of(book: Book) -> Mapping[str, str]:

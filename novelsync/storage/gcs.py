@@ -4,10 +4,10 @@ import re
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, Final
 
 import google_crc32c
@@ -23,8 +23,17 @@ from novelsync.text.formatting import one_line
 _FIELDS: Final = "items(name,generation,size,crc32c),nextPageToken"
 """All that a listing needs of each object, and the token, without which there would be no second page."""
 
-_READS_AT_ONCE: Final = 8
-"""Of the texts of one novel: each request waits some 20 ms for its answer."""
+_READS_AT_ONCE: Final = 16
+"""Of texts, of all novels together: each request waits some 20 ms for its answer."""
+
+_CONNECTIONS: Final = _READS_AT_ONCE + 10
+"""
+That are kept open. Google's client keeps ten, for listings and files enough; with more threads it would close and open
+connections all the time, and warn of that.
+"""
+
+_BYTES_AHEAD: Final = 4_000_000
+"""Of texts of one novel that were asked for and not taken yet; a larger one is read alone."""
 
 _GLOB_CHARACTERS: Final = re.compile(r"([*?\[\]{}\\])")
 
@@ -50,11 +59,16 @@ class GcsStorage:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._make_client = make_client
         self._retry = DEFAULT_RETRY.with_timeout(patience)
+        # One for all novels that are read at the same time. It starts its threads when they are needed.
+        self._reads = ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="text")
 
     @cached_property
     def _bucket(self) -> storage.Bucket:
         with credentials_needed(self.location):
-            return self._make_client().bucket(self._bucket_name)
+            client = self._make_client()
+        for adapter in client._http.adapters.values():
+            adapter.init_poolmanager(connections=_CONNECTIONS, maxsize=_CONNECTIONS)
+        return client.bucket(self._bucket_name)
 
     def listing(
         self, with_texts: Container[str] = (), stray: Callable[[str, str], object] = lambda slug, file: None
@@ -130,13 +144,22 @@ class GcsStorage:
 
     def read_texts(self, slug: str, files: Sequence[TextFile]) -> Iterator[tuple[TextFile, bytes | str]]:
         """A few at a time, because a request mostly waits; no faster than they are taken, so that few are in memory."""
-        with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="text") as pool:
-            left = iter(files)
-            reading = deque(pool.submit(self._read_text, slug, file) for file in islice(left, _READS_AT_ONCE))
-            while reading:
-                file, data = reading.popleft().result()
-                reading.extend(pool.submit(self._read_text, slug, file) for file in islice(left, 1))
+        left = deque(files)
+        reading: deque[tuple[int, Future[tuple[TextFile, bytes | str]]]] = deque()
+        ahead = 0
+        try:
+            while left or reading:
+                while left and len(reading) < _READS_AT_ONCE and not (reading and ahead + left[0].size > _BYTES_AHEAD):
+                    file = left.popleft()
+                    reading.append((file.size, self._reads.submit(self._read_text, slug, file)))
+                    ahead += file.size
+                size, read = reading.popleft()
+                file, data = read.result()
+                ahead -= size
                 yield file, data
+        finally:
+            # Nobody takes them any more; those that have begun are waited for, so that none outlives its run.
+            wait([read for _, read in reading if not read.cancel()])
 
     def _read_text(self, slug: str, file: TextFile) -> tuple[TextFile, bytes | str]:
         blob = self._bucket.blob(f"{self._prefix}{slug}/{file.path}")

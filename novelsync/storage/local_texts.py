@@ -1,9 +1,12 @@
 """The files beside a novel's ``book_info.json`` in a folder of this machine. Reads, and writes nothing."""
 
+import errno
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -77,18 +80,52 @@ def _linked(folder: str, within: str, name: str) -> Iterator[tuple[str, str, int
 def read(folder: str, files: Sequence[TextFile]) -> Iterator[tuple[TextFile, bytes | str]]:
     """See `novelsync.contracts.Storage.read_texts`. Raises `OSError` for what is neither missing nor forbidden."""
     root = os.path.realpath(folder)
-    for file in files:
-        yield file, file.unreadable or _read(root, file)
+    for within, some in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
+        with _opened(root, within) as parent:
+            for file in some:
+                yield file, file.unreadable or _read(root, parent, file)
 
 
-def _read(root: str, file: TextFile) -> bytes | str:
-    real = os.path.realpath(os.path.join(root, file.path))  # noqa: PTH118 — as above
-    if not real.startswith(root + os.sep):
-        return LEADS_OUT
+@contextmanager
+def _opened(root: str, within: str) -> Iterator[int | None]:
+    """
+    An open folder, so that the way to it is gone once for all files in it.
+
+    None where that cannot be; then it is gone for each file, and that says what is wrong.
+    """
+    real = os.path.realpath(os.path.join(root, within))  # noqa: PTH118 — as above
+    descriptor = None
+    if os.open in os.supports_dir_fd and f"{real}{os.sep}".startswith(root + os.sep):
+        with suppress(OSError):
+            descriptor = os.open(real, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        data = read_version(os.open(real, OPEN_FLAGS), file.version, file.size)
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _read(root: str, parent: int | None, file: TextFile) -> bytes | str:
+    try:
+        descriptor = None if parent is None else _open_plain(parent, file.path.rpartition("/")[2])
+        if descriptor is None:
+            real = os.path.realpath(os.path.join(root, file.path))  # noqa: PTH118 — as above
+            if not real.startswith(root + os.sep):
+                return LEADS_OUT
+            descriptor = os.open(real, OPEN_FLAGS)
+        data = read_version(descriptor, file.version, file.size)
     except (FileNotFoundError, NotADirectoryError):
         return _CHANGED
     except PermissionError:
         return _DENIED
     return _CHANGED if data is None else data
+
+
+def _open_plain(parent: int, name: str) -> int | None:
+    """The descriptor of a file in an open folder; None if it is a link. Raises `OSError`."""
+    try:
+        return os.open(name, OPEN_FLAGS, dir_fd=parent)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # O_NOFOLLOW
+            return None
+        raise

@@ -1,5 +1,7 @@
 """A bucket as a storage."""
 
+import re
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -144,6 +146,53 @@ def test_a_passing_failure_is_tried_again(bucket: Bucket) -> None:
     failures = iter([failure(503, "Backend Error")])
     bucket.answer = lambda path, query: next(failures, None)
     assert only(GcsStorage("gs://novels/library", bucket.client)).slug == "emma"
+
+
+def test_texts_are_read_side_by_side_and_in_order_over_connections_that_stay_open(
+    bucket: Bucket, storage: GcsStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    for n in range(40):
+        bucket.put(f"library/emma/{n:02}.html", f"text {n}".encode())
+    together = threading.Barrier(16)
+
+    def answer(path: str, query: dict[str, str]) -> None:
+        if query.get("alt") == "media" and int(path[-7:-5]) < 16:
+            together.wait(timeout=30)  # for ever, if they were read one after the other
+
+    bucket.answer = answer
+    texts = storage.texts("emma")
+    assert [data for _, data in storage.read_texts("emma", texts)] == [f"text {n}".encode() for n in range(40)]
+    assert caplog.messages == [], "urllib3 warns of each connection that it does not keep"
+
+
+def test_texts_that_are_no_longer_wanted_are_not_asked_for(bucket: Bucket, storage: GcsStorage) -> None:
+    for n in range(40):
+        bucket.put(f"library/emma/{n:02}.html", b"text")
+    reading = storage.read_texts("emma", storage.texts("emma"))
+    next(reading)
+    reading.close()
+    asked = len(bucket.requests)
+    bucket.put("library/emma/40.html", b"text")
+    assert len(list(storage.read_texts("emma", storage.texts("emma")[40:]))) == 1
+    assert len([request for request in bucket.requests[asked:] if "alt=media" in request]) == 1
+
+
+def test_no_more_texts_are_asked_for_than_few_megabytes(bucket: Bucket, storage: GcsStorage) -> None:
+    for name in "abcd":
+        bucket.put(f"library/emma/{name}.html", b"x" * 1_500_000)
+    bucket.put("library/emma/e.html", b"x" * 5_000_000)
+    bucket.put("library/emma/f.html", b"x")
+
+    def asked_for() -> str:
+        return "".join(sorted(re.findall(r"%2F(.).html", " ".join(bucket.requests))))
+
+    reading = storage.read_texts("emma", storage.texts("emma"))
+    for most in ("ab", "abc", "abcd", "abcd", "abcde", "abcdef"):
+        file, data = next(reading)
+        assert len(data) == file.size
+        assert most.startswith(asked_for())
+    assert asked_for() == "abcdef"
+    assert list(reading) == []
 
 
 @pytest.mark.parametrize("slug", ["", "..", "a/b", "../novels", ".hidden"])

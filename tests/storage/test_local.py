@@ -265,3 +265,19 @@ def test_a_tree_of_folders_without_end_is_not_followed(library: Library, storage
     assert storage.texts("emma") == []
     assert [novel.slug for novel in storage.listing({"emma"})] == ["emma"]
     assert strays(storage) == {}
+
+
+def test_a_folder_of_texts_swapped_for_a_link_that_leads_out_is_not_read(
+    library: Library, storage: LocalStorage, tmp_path: Path
+) -> None:
+    library.write("emma")
+    inside, outside = library.folder / "emma" / "texts", tmp_path / "outside"
+    inside.mkdir()
+    (inside / "1.html").write_text("one")
+    texts = storage.texts("emma")
+    assert [data for _, data in storage.read_texts("emma", texts)] == [b"one"]
+    inside.rename(outside)  # with the very file that was listed
+    inside.symlink_to(outside)
+    assert [data for _, data in storage.read_texts("emma", texts)] == [
+        "it is a link that leads out of the novel's folder"
+    ]

@@ -54,6 +54,11 @@ class Bucket(AbstractContextManager["Bucket"]):
         bucket = self
 
         class Handler(BaseHTTPRequestHandler):
+            # Connections stay open, as those of Cloud Storage do. An answer may be two writes, and the second must not
+            # wait until the first is acknowledged, which takes 40 ms.
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
             def do_GET(self) -> None:
                 address = urlsplit(self.path)
                 query = {name: values[0] for name, values in parse_qs(address.query).items()}
@@ -77,6 +82,9 @@ class Bucket(AbstractContextManager["Bucket"]):
         self._server.server_close()
 
     def usual(self, path: str, query: dict[str, str]) -> Answer:
+        if path == f"/storage/v1/b/{self.name}":
+            # Google's library asks for its bucket in the background, once, and for ever if there is none.
+            return 200, json.dumps({"name": self.name}).encode()
         if not path.startswith((f"/storage/v1/b/{self.name}/o", f"/download/storage/v1/b/{self.name}/o")):
             return failure(404, "The specified bucket does not exist.")
         name = unquote(path.partition("/o/")[2])
