@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from novelsync.alert_service import AlertService as AlertService
-    from novelsync.contracts import AlertReceiver as AlertReceiver
-    from novelsync.contracts import Database as Database
-    from novelsync.contracts import Desk as Desk
-    from novelsync.contracts import Messages as Messages
-    from novelsync.contracts import NoticeReceiver as NoticeReceiver
-    from novelsync.contracts import NoticeRecord as NoticeRecord
-    from novelsync.contracts import Novels as Novels
-    from novelsync.contracts import Publisher as Publisher
-    from novelsync.contracts import RemovedRows as RemovedRows
-    from novelsync.contracts import Runs as Runs
-    from novelsync.contracts import Scheduler as Scheduler
-    from novelsync.contracts import StatusSource as StatusSource
-    from novelsync.contracts import Storage as Storage
-    from novelsync.contracts import SyncDatabase as SyncDatabase
-    from novelsync.contracts import TakedownRecord as TakedownRecord
-    from novelsync.contracts import VerdictRecord as VerdictRecord
+    from novelsync.contracts.cloud import Messages as Messages
+    from novelsync.contracts.cloud import Publisher as Publisher
+    from novelsync.contracts.cloud import Scheduler as Scheduler
+    from novelsync.contracts.databases import Database as Database
+    from novelsync.contracts.desk import Desk as Desk
+    from novelsync.contracts.desk import RemovedRows as RemovedRows
+    from novelsync.contracts.desk import StatusSource as StatusSource
+    from novelsync.contracts.desk import TakedownRecord as TakedownRecord
+    from novelsync.contracts.notices import AlertReceiver as AlertReceiver
+    from novelsync.contracts.notices import NoticeReceiver as NoticeReceiver
+    from novelsync.contracts.notices import NoticeRecord as NoticeRecord
+    from novelsync.contracts.notices import VerdictRecord as VerdictRecord
+    from novelsync.contracts.storages import Storage as Storage
+    from novelsync.contracts.syncing import Novels as Novels
+    from novelsync.contracts.syncing import Runs as Runs
+    from novelsync.contracts.syncing import SyncDatabase as SyncDatabase
     from novelsync.errors import BookRefused as BookRefused
     from novelsync.errors import ConfigurationError as ConfigurationError
     from novelsync.errors import DatabaseNotReady as DatabaseNotReady
@@ -59,20 +59,29 @@ __version__ = "0.1.0"
 
 _NAMES: Final = {
     "alert_service": ("AlertService",),
-    "contracts": (
-        *(
-            "AlertReceiver",
-            "Database",
-            "Desk",
-            "Messages",
-            "Novels",
-            "Publisher",
-            "RemovedRows",
-            "Runs",
-            "Scheduler",
-            "StatusSource",
-        ),
-        *("NoticeReceiver", "NoticeRecord", "Storage", "SyncDatabase", "TakedownRecord", "VerdictRecord"),
+    "contracts.cloud": (
+        "Messages",
+        "Publisher",
+        "Scheduler",
+    ),
+    "contracts.databases": ("Database",),
+    "contracts.desk": (
+        "Desk",
+        "RemovedRows",
+        "StatusSource",
+        "TakedownRecord",
+    ),
+    "contracts.notices": (
+        "AlertReceiver",
+        "NoticeReceiver",
+        "NoticeRecord",
+        "VerdictRecord",
+    ),
+    "contracts.storages": ("Storage",),
+    "contracts.syncing": (
+        "Novels",
+        "Runs",
+        "SyncDatabase",
     ),
     "errors": (
         *("BookRefused", "ConfigurationError", "DatabaseNotReady", "DatabaseUnavailable", "LeaseLost"),

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import structlog
 
-from novelsync.contracts import AlertReceiver, Database
+from novelsync.contracts.databases import Database
+from novelsync.contracts.notices import AlertReceiver
 from novelsync.errors import NovelSyncError
 from novelsync.models.report import timestamp
 from novelsync.models.status import Alert, DatabaseStatus, Verdict

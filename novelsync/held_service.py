@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from novelsync.contracts import Storage, SyncDatabase
+from novelsync.contracts.storages import Storage
+from novelsync.contracts.syncing import SyncDatabase
 from novelsync.models.desk.held import GoneChapter, HeldChange, HeldLook, TextBesideText
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelStatus

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import structlog
 
-from novelsync.contracts import NoticeReceiver, NoticeRecord
+from novelsync.contracts.notices import NoticeReceiver, NoticeRecord
 from novelsync.errors import NovelSyncError
 from novelsync.text.formatting import shortened
 

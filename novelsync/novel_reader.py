@@ -10,7 +10,7 @@ from novelsync.books.overlooked import other_files
 from novelsync.books.reader import check_size, read_book
 from novelsync.books.texts import FileText, files_of, read_text, with_texts
 from novelsync.books.values import NOT_FETCHED, Text
-from novelsync.contracts import Storage
+from novelsync.contracts.storages import Storage
 from novelsync.errors import BookRefused, StorageUnavailable
 from novelsync.models.source import Book, SourceFile, TextFile, texts_digest
 from novelsync.models.stored import KnownNovel

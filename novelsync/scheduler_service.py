@@ -1,6 +1,7 @@
 """The hourly sync: start, stop, status, run now. Knows schedulers only by their contract."""
 
-from novelsync.contracts import Scheduler, StatusSource
+from novelsync.contracts.cloud import Scheduler
+from novelsync.contracts.desk import StatusSource
 from novelsync.errors import ConfigurationError, RunInProgress
 from novelsync.models.report import timestamp, whole_seconds
 from novelsync.models.status import SchedulerStatus

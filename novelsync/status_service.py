@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from novelsync.contracts import StatusSource, Storage
+from novelsync.contracts.desk import StatusSource
+from novelsync.contracts.storages import Storage
 from novelsync.errors import ConfigurationError, NovelSyncError, SchedulerUnavailable, StorageUnavailable
 from novelsync.models.problems import SHOWN_PROBLEMS, ProblemKind
 from novelsync.models.report import NAMED_MISSING, MissingNovel, ReportedProblem, timestamp, whole_seconds

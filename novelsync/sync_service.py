@@ -17,7 +17,9 @@ from uuid import uuid4
 
 import structlog
 
-from novelsync.contracts import Messages, Storage, SyncDatabase
+from novelsync.contracts.cloud import Messages
+from novelsync.contracts.storages import Storage
+from novelsync.contracts.syncing import SyncDatabase
 from novelsync.errors import LeaseLost, NovelSyncError
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.report import Report

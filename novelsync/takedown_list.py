@@ -2,7 +2,7 @@
 
 import threading
 
-from novelsync.contracts import Novels
+from novelsync.contracts.syncing import Novels
 from novelsync.models.run import RunContext
 from novelsync.planning.takedowns.withholding import Takedowns
 

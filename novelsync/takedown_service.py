@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from novelsync.contracts import Database
+from novelsync.contracts.databases import Database
 from novelsync.errors import TakedownRefused
 from novelsync.models.desk.takedowns import NamedNovel, Request, Signs, Takedown, TakedownKind, Taken, TakenRow
 from novelsync.models.stored import KnownChapter

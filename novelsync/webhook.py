@@ -31,7 +31,7 @@ LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Webhook:
-    """A `novelsync.contracts.AlertReceiver` over HTTP."""
+    """A `novelsync.contracts.notices.AlertReceiver` over HTTP."""
 
     def __init__(self, url: str, *, seconds: float = SECONDS, setting: str = "NOVELSYNC_ALERT_URL") -> None:
         """``url``: a secret as a whole, because whoever has it can write there. ``setting``: where it was written."""
@@ -66,7 +66,7 @@ class Webhook:
 
 
 class SignedWebhook:
-    """A `novelsync.contracts.NoticeReceiver` over HTTP, as https://www.standardwebhooks.com has it."""
+    """A `novelsync.contracts.notices.NoticeReceiver` over HTTP, as https://www.standardwebhooks.com has it."""
 
     def __init__(
         self,

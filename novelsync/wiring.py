@@ -10,7 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from novelsync.alert_service import AlertService
-from novelsync.contracts import AlertReceiver, Database, Messages, NoticeReceiver, Scheduler, Storage
+from novelsync.contracts.cloud import Messages, Scheduler
+from novelsync.contracts.databases import Database
+from novelsync.contracts.notices import AlertReceiver, NoticeReceiver
+from novelsync.contracts.storages import Storage
 from novelsync.database.client import SqlClient
 from novelsync.database.transports import Transport
 from novelsync.errors import ConfigurationError, StorageUnavailable

@@ -16,7 +16,7 @@ from novelsync.adoption.site.columns import Names
 from novelsync.adoption.site.looking import Connection
 from novelsync.adoption.site.rows import ExistingNovel
 from novelsync.adoption.site.tables import Existing
-from novelsync.contracts import Storage
+from novelsync.contracts.storages import Storage
 from novelsync.errors import BookRefused, DatabaseNotReady
 from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel

@@ -8,7 +8,7 @@ from typing import Any
 
 from novelsync.books.reader import check_size
 from novelsync.books.schema import BookFile
-from novelsync.contracts import Storage
+from novelsync.contracts.storages import Storage
 from novelsync.errors import BookRefused, ConfigurationError
 from novelsync.evidence.lint import lint_book
 from novelsync.models.source import BOOK_FILE, Book, SourceFile

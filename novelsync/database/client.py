@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from novelsync.contracts import NoticeReceiver
+from novelsync.contracts.notices import NoticeReceiver
 from novelsync.database import answers as answered
 from novelsync.database.desk import DeskClient
 from novelsync.database.functions import (
@@ -100,7 +100,7 @@ ANSWERS_PER_PAGE: Final = 5_000
 
 
 class SqlClient:
-    """A `novelsync.contracts.Database` over any transport."""
+    """A `novelsync.contracts.databases.Database` over any transport."""
 
     def __init__(self, transport: Transport, patience: Patience | None = None) -> None:
         """``patience``: told when this client takes, renews and releases the lease."""

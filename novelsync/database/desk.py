@@ -21,7 +21,7 @@ CHANGED_NOVELS: Final = 200
 
 
 class DeskClient:
-    """A `novelsync.contracts.Desk`. ``call``: how a function of the database is called."""
+    """A `novelsync.contracts.desk.Desk`. ``call``: how a function of the database is called."""
 
     def __init__(self, call: Callable[[SqlFunction, Mapping[str, Any]], Any]) -> None:
         self._call = call

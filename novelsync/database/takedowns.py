@@ -13,7 +13,7 @@ ROWS_PER_PAGE: Final = 5_000
 
 
 class TakedownClient:
-    """A `novelsync.contracts.TakedownRecord`. ``call``: how a function of the database is called."""
+    """A `novelsync.contracts.desk.TakedownRecord`. ``call``: how a function of the database is called."""
 
     def __init__(self, call: Callable[[SqlFunction, Mapping[str, Any]], Any]) -> None:
         self._call = call

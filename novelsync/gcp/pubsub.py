@@ -36,7 +36,7 @@ def _make_client(patience: float) -> PublisherClient:
 
 
 class PubSubPublisher:
-    """A `novelsync.contracts.Publisher`."""
+    """A `novelsync.contracts.cloud.Publisher`."""
 
     def __init__(
         self, topic: str, make_client: Callable[[float], PublisherClient] = _make_client, patience: float = 60

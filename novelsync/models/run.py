@@ -178,7 +178,7 @@ class ComparingState:
     round: int
     """Its number."""
     after: str
-    """The slug of the last novel that was looked at, in the order of `novelsync.contracts.Storage.listing`."""
+    """The slug of the last novel that was looked at, in the order of `novelsync.contracts.storages.Storage.listing`."""
     compared: int
     """Novels that it has come to."""
     seconds: float
@@ -220,7 +220,7 @@ class RunState:
     held_removals: HeldRemovals | None
     open_problems: OpenProblems
     any_texts: bool
-    """There are novels whose texts are files of their own; see `novelsync.contracts.Novels.with_texts`."""
+    """There are novels whose texts are files of their own; see `novelsync.contracts.syncing.Novels.with_texts`."""
     any_takedowns: bool = False
     """Something is taken down."""
     comparing: ComparingState | None = None

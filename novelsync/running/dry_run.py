@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from novelsync.contracts import SyncDatabase
+from novelsync.contracts.syncing import SyncDatabase
 from novelsync.models.desk.takedowns import Takedown, WithheldRecord
 from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind, most_urgent
 from novelsync.models.report import NovelDiff, Report
@@ -18,7 +18,7 @@ from novelsync.planning.diff import HELD, REMOVED, diff_of
 
 class DryRunDatabase:
     """
-    A `novelsync.contracts.SyncDatabase` in front of another, so that a dry run is the same code as a run.
+    A `novelsync.contracts.syncing.SyncDatabase` in front of another, so that a dry run is the same code as a run.
 
     What is written stays here, and later answers take it into account, as far as a run asks.
     """

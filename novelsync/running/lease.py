@@ -8,7 +8,7 @@ from types import TracebackType
 
 import structlog
 
-from novelsync.contracts import Runs
+from novelsync.contracts.syncing import Runs
 from novelsync.errors import NovelSyncError
 
 LEASE_SECONDS = 60

@@ -7,7 +7,7 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import Final, Protocol
 
-from novelsync.contracts import Runs
+from novelsync.contracts.syncing import Runs
 from novelsync.errors import NovelSyncError, StorageUnavailable, Unavailable
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import Execution, NovelResult, NovelStatus, Tally

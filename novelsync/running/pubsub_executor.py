@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from novelsync.contracts import Messages, Publisher
+from novelsync.contracts.cloud import Messages, Publisher
 from novelsync.errors import NovelSyncError
 from novelsync.models.problems import Problem
 from novelsync.models.results import Execution, Tally

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import structlog
 
-from novelsync.contracts import Novels, Storage
+from novelsync.contracts.storages import Storage
+from novelsync.contracts.syncing import Novels
 from novelsync.models.problems import Problem
 from novelsync.models.results import Execution, NovelStatus, Removal
 from novelsync.models.run import RunState, SyncOptions

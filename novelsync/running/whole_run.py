@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from novelsync.contracts import Storage, SyncDatabase
+from novelsync.contracts.storages import Storage
+from novelsync.contracts.syncing import SyncDatabase
 from novelsync.errors import NovelSyncError
 from novelsync.models.problems import Problem
 from novelsync.models.report import Report

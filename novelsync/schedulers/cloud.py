@@ -20,7 +20,7 @@ _PERMISSIONS: Final = "cloudscheduler.jobs.get, .run, .pause and .enable"
 
 class CloudScheduler:
     """
-    A `novelsync.contracts.Scheduler` that is one job, which already exists.
+    A `novelsync.contracts.cloud.Scheduler` that is one job, which already exists.
 
     The API does not run a job on demand while it is paused.
     """

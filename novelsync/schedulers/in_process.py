@@ -26,7 +26,7 @@ class Sync(Protocol):
 
 
 class InProcessScheduler:
-    """A `novelsync.contracts.Scheduler` that calls ``sync`` itself, on the hour."""
+    """A `novelsync.contracts.cloud.Scheduler` that calls ``sync`` itself, on the hour."""
 
     def __init__(
         self,

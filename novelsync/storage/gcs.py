@@ -39,7 +39,7 @@ _GLOB_CHARACTERS: Final = re.compile(r"([*?\[\]{}\\])")
 
 
 class GcsStorage:
-    """A `novelsync.contracts.Storage` over ``gs://<bucket>/<prefix>/<slug>/book_info.json``."""
+    """A `novelsync.contracts.storages.Storage` over ``gs://<bucket>/<prefix>/<slug>/book_info.json``."""
 
     def __init__(
         self, location: str, make_client: Callable[[], storage.Client] = storage.Client, patience: float = 120

@@ -25,7 +25,7 @@ _SEPARATORS = re.escape(os.sep + (os.altsep or ""))
 
 
 class LocalStorage:
-    """A `novelsync.contracts.Storage` over ``<folder>/<slug>/book_info.json``."""
+    """A `novelsync.contracts.storages.Storage` over ``<folder>/<slug>/book_info.json``."""
 
     def __init__(self, location: str, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.location = os.fsencode(location).decode("utf-8", "backslashreplace")

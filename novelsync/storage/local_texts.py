@@ -78,7 +78,7 @@ def _linked(folder: str, within: str, name: str) -> Iterator[tuple[str, str, int
 
 
 def read(folder: str, files: Sequence[TextFile]) -> Iterator[tuple[TextFile, bytes | str]]:
-    """See `novelsync.contracts.Storage.read_texts`. Raises `OSError` for what is neither missing nor forbidden."""
+    """See `Storage.read_texts`. Raises `OSError` for what is neither missing nor forbidden."""
     root = os.path.realpath(folder)
     for within, some in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
         with _opened(root, within) as parent:

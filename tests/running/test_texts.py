@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from novelsync.cli.verification import verification_of
-from novelsync.contracts import Storage
+from novelsync.contracts.storages import Storage
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.database.transports.supabase import SupabaseTransport

@@ -12,7 +12,7 @@ from gcp_storage_emulator.server import create_server
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage as google
 
-from novelsync.contracts import Storage
+from novelsync.contracts.storages import Storage
 from novelsync.storage.gcs import GcsStorage
 from novelsync.storage.local import LocalStorage
 from tests.support.bucket import Bucket

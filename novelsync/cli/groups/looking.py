@@ -45,7 +45,7 @@ from novelsync.cli.reports import (
     print_verification,
 )
 from novelsync.cli.verification import verification_of
-from novelsync.contracts import Desk
+from novelsync.contracts.desk import Desk
 from novelsync.models.desk.novels import NovelDetail, NovelQuery, NovelRow, Show, Sort
 from novelsync.models.report import NAMED_MISSING
 from novelsync.models.run import SyncOptions

@@ -10,7 +10,7 @@ import click
 
 from novelsync.cli.living import Terminal
 from novelsync.cli.output import err, notes
-from novelsync.contracts import Desk
+from novelsync.contracts.desk import Desk
 from novelsync.errors import (
     ConfigurationError,
     DatabaseNotReady,

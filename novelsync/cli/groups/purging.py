@@ -18,7 +18,7 @@ from novelsync.cli.groups.options import (
     unknown_novel,
 )
 from novelsync.cli.output import escape, named_rows, out, print_direction, print_json, print_removed
-from novelsync.contracts import Database
+from novelsync.contracts.databases import Database
 from novelsync.errors import WriteRejected
 from novelsync.models.desk.takedowns import Takedown, TakedownKind
 from novelsync.models.report import timestamp

@@ -28,7 +28,7 @@ from novelsync.cli.groups.watching import check_watchable, watch_folder
 from novelsync.cli.living import Terminal
 from novelsync.cli.output import err, explain, print_changes, print_direction, print_json
 from novelsync.cli.reports import print_report
-from novelsync.contracts import Storage
+from novelsync.contracts.storages import Storage
 from novelsync.models.report import Report
 from novelsync.models.results import Outcome
 from novelsync.models.run import Acceptance, SyncOptions, accepted_twice, confirmed_removals

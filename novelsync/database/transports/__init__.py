@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 
 class Transport(Protocol):
-    """Carries calls to a database. Raises what `novelsync.contracts.Database` promises."""
+    """Carries calls to a database. Raises what `novelsync.contracts.databases.Database` promises."""
 
     name: str
 

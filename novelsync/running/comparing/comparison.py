@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 
-from novelsync.contracts import Storage, SyncDatabase
+from novelsync.contracts.storages import Storage
+from novelsync.contracts.syncing import SyncDatabase
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import Difference, RunContext

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from novelsync.contracts import Novels
+from novelsync.contracts.syncing import Novels
 from novelsync.errors import LeaseLost, NovelSyncError
 from novelsync.models.run import ComparingState, RunContext, RunState, SyncOptions
 from novelsync.models.source import SourceFile

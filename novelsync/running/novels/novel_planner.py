@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from novelsync.contracts import Novels, Storage
+from novelsync.contracts.storages import Storage
+from novelsync.contracts.syncing import Novels
 from novelsync.errors import BookRefused, StorageUnavailable
 from novelsync.evidence.seen import TELLING_LETTERS, Seen, see
 from novelsync.evidence.texts import rows_to_see

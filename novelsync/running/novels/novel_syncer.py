@@ -10,7 +10,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
 
-from novelsync.contracts import Novels, Storage
+from novelsync.contracts.storages import Storage
+from novelsync.contracts.syncing import Novels
 from novelsync.errors import StorageUnavailable
 from novelsync.models.desk.takedowns import Withheld, WithheldRecord
 from novelsync.models.problems import Problem

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from novelsync.contracts import Novels
+from novelsync.contracts.syncing import Novels
 from novelsync.errors import TimeBudgetExceeded, WriteRejected
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext

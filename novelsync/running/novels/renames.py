@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from novelsync.contracts import Novels, Storage
+from novelsync.contracts.storages import Storage
+from novelsync.contracts.syncing import Novels
 from novelsync.errors import StorageUnavailable
 from novelsync.models.run import RunContext
 from novelsync.models.source import Book, SourceFile

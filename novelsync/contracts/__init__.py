@@ -1,0 +1,1 @@
+"""What the core expects of a storage, a database, a publisher and a scheduler, as Protocols."""
