@@ -78,6 +78,44 @@ def test_a_row_edited_by_hand_is_found_within_a_week_told_once_and_repaired_by_t
     assert status(settled, database).verdict is Verdict.OK
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("update chapters set content_hash = '' where position = 2", '"Chapter 2" (number 2, id {}): content'),
+        ("update chapters set url = 'x', volume = 'I' where position = 2",
+         '"Chapter 2" (number 2, id {}): volume, url'),
+        ("update chapters set number = null where position = 2", '"Chapter 2" (number 2, id {}): number'),
+        ("update chapters set removed_at = now() where position = 2", '"Chapter 2" (number 2, id {}): removed_at'),
+        ("update chapters set position = 7 where position = 2", '"Chapter 2" (number 2, id {}): position'),
+        ("delete from chapters where position = 2", '"Chapter 2" (number 2): no row'),
+        ("insert into chapters (id, novel_id, position, title) select 99, id, 9, 'More' from novels",
+         '"More" (id 99): not in the file'),
+        ("update chapters set title = 'x'",
+         '"Chapter 1" (number 1, id {0}): title; "Chapter 2" (number 2, id {}): title;'
+         ' "Chapter 3" (number 3, id {2}): title; and 2 more'),
+        ("update novels set author = 'x', title = 'x'", "the novel: title, author"),
+        ("update novels set chapter_count = 99", "the novel: chapter_count or slug"),
+        ("update novels set slug = 'zzz'", "the novel: chapter_count or slug"),
+        ("update novels set removed_at = now()", "the novel: slug or removed_at"),
+    ],
+)  # fmt: skip
+def test_what_differs_is_named_by_its_rows_and_columns_and_mended_by_rereading(
+    library: Library, service: SyncService, tables: Tables, damage: str, said: str
+) -> None:
+    library.write("emma", chapters(5))
+    synced(service)
+    ids = list(tables.ids("emma").values())
+    tables.connection.execute(damage)  # type: ignore[arg-type]
+    hours_pass(tables, WEEK)
+    before = tables.places()
+    named = said.replace("{}", str(ids[1])).replace("{0}", str(ids[0])).replace("{2}", str(ids[2]))
+    assert messages(synced(service)) == [f"differs rows are not what the file has: {named}"]
+    assert tables.places() == before
+    assert service.sync_novel_to_db("emma", SyncOptions(reread=True))
+    assert messages(synced(service)) == []
+    assert service.dry_run(options=SyncOptions(reread=True)).changes == []
+
+
 def test_every_novel_is_compared_once_a_round_and_evenly(
     library: Library, service: SyncService, database: SqlClient, tables: Tables
 ) -> None:

@@ -49,8 +49,8 @@ class Comparison:
         """
         Compares those of these novels that were dealt with as they are listed now.
 
-        What waits for the next run, is refused, removed or taken down, or changes meanwhile, is passed over. What is
-        held is no difference. ``context``: of a run that rereads. Raises `DatabaseUnavailable`.
+        What waits for the next run, is refused or taken down, or changes meanwhile, is passed over. What is held is no
+        difference. ``context``: of a run that rereads. Raises `DatabaseUnavailable`.
         """
         known = self._database.known_novels({novel.slug: None for novel in novels})
         settled = [novel for novel in novels if _is_settled(novel, known.get(novel.slug))]
@@ -74,7 +74,8 @@ class Comparison:
 
 def _is_settled(novel: SourceFile, known: KnownNovel | None) -> bool:
     """Whether the tables should have what the file has, but for what is held."""
-    if known is None or known.removed or (known.withheld and known.withheld[0]) or known.state != novel.state:
+    # A row that is hidden although the file is listed was hidden by hand, or taken down.
+    if known is None or (known.withheld and known.withheld[0]) or known.state != novel.state:
         return False
     # By which rules it was judged stands there if it is held, and else if it is refused.
     return bool(known.held_id) or known.version == novel.state
