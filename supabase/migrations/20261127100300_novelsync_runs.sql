@@ -36,7 +36,7 @@ $$;
 -- once), blank (how many came in without any text), taken_down (what takedowns keep back: novels, and chapters of
 -- files, with those of such novels).
 create or replace function public.novelsync_open_problems(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_slugs text[];
   v_without constant text[] := array(select json_array_elements_text($1 -> 'without'));
@@ -109,7 +109,7 @@ $$;
 -- What earlier runs have left for the next one, except for the digest. Changes nothing.
 -- Out, among others: missing (how many novels), missing_longest (ten of them, as [slug, seconds]).
 create or replace function public.novelsync_peek(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 begin
   return json_build_object(
     'schema', novelsync.version(),
@@ -137,7 +137,7 @@ $$;
 -- that the next one looks at everything. It is also withheld if there is something to do although no file has changed:
 -- a novel to be read again, one whose rows somebody deleted, one that was written outside of runs.
 create or replace function public.novelsync_begin(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_lease novelsync.lease;
@@ -198,7 +198,7 @@ $$;
 -- progress ({done, total}; null: as before).
 -- Out: held (false: the lease has passed on).
 create or replace function public.novelsync_renew(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
 begin
@@ -215,7 +215,7 @@ $$;
 -- Whoever locks the lease and anything else locks the lease first, so that no two ever wait for each other.
 -- In: run_id, outcome, report, digest, quiet (the digest is the one that begin answered), resume_at. Out: released.
 create or replace function public.novelsync_finish(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
 begin

@@ -3,7 +3,7 @@
 -- A page of the bookkeeping in the order in which storages list. In: after (a slug with a slash behind it, or ''), limit.
 -- Out: arrays by column, because an object per row costs twice as much.
 create or replace function public.novelsync_known_files(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
 begin
@@ -31,7 +31,7 @@ $$;
 
 -- Slugs of the novels whose texts are files of their own. In: after, limit. Out: a list.
 create or replace function public.novelsync_novels_with_texts(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 begin
   return (
     select coalesce(json_agg(f.slug), '[]')
@@ -67,7 +67,7 @@ $$;
 -- the table for empty while its statistics are older than a first import.
 create or replace function public.novelsync_known_novels(json) returns json
 language plpgsql stable security invoker
-set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
+set search_path = '' set statement_timeout = '55s' set jit = off set enable_seqscan = off as $$
 declare
   v_verify constant boolean := coalesce(($1 ->> 'verify')::boolean, false);
 begin
@@ -135,7 +135,7 @@ $$;
 -- Stored texts. In: ids. Out: a list of [id, text]; a row that is gone is left out.
 create or replace function public.novelsync_texts(json) returns json
 language plpgsql stable security invoker
-set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
+set search_path = '' set statement_timeout = '55s' set jit = off set enable_seqscan = off as $$
 begin
   return (
     select coalesce(json_agg(json_build_array(c.id::text, c.content)), '[]')
@@ -147,7 +147,7 @@ $$;
 -- very many chapters, 20 are looked at.
 create or replace function public.novelsync_novels_with(json) returns json
 language plpgsql stable security invoker
-set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
+set search_path = '' set statement_timeout = '55s' set jit = off set enable_seqscan = off as $$
 begin
   return (
     select coalesce(json_agg(json_build_array(h.hash, h.slugs)), '[]')
@@ -202,7 +202,7 @@ $$;
 -- scans for the reason given above.
 create or replace function public.novelsync_find_renames(json) returns json
 language plpgsql stable security invoker
-set search_path = '' set statement_timeout = '55s' set lock_timeout = '1s' set enable_seqscan = off as $$
+set search_path = '' set statement_timeout = '55s' set jit = off set lock_timeout = '1s' set enable_seqscan = off as $$
 declare
   v_until constant timestamptz := clock_timestamp() + interval '900 milliseconds';
   v_since constant timestamptz := now() - interval '7 days';

@@ -84,7 +84,7 @@ $$;
 -- (new chapters), texts (text for stored chapters).
 -- Out: outcome "staged", or "stale": somebody else has written the novel since, or is just staging it.
 create or replace function public.novelsync_stage(bytea) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_file novelsync.files;

@@ -303,7 +303,7 @@ $$;
 -- Out: per novel "written" (also if this very request was carried out before), "stale" (somebody else has written it
 -- since this was planned) or "taken" (a row of the site's own has the slug); nothing is done for the last two.
 create or replace function public.novelsync_write(bytea) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_novels novelsync.novel_write[];  -- decoded once, and taken from here by every step

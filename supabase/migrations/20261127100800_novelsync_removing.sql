@@ -5,7 +5,7 @@
 -- A novel that was written outside of runs since this one began is not marked: the listing may have passed its place
 -- before its file came.
 create or replace function public.novelsync_mark_missing(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 begin
   perform novelsync.assert_lease(($1 ->> 'run_id')::uuid);
   -- In the order in which writes lock them, so that the two never deadlock.
@@ -29,7 +29,7 @@ $$;
 -- null: nothing).
 -- Out: removed, the slugs.
 create or replace function public.novelsync_remove(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_removed json;
@@ -208,7 +208,7 @@ $$;
 -- references_to).
 create or replace function public.novelsync_removed(json) returns json
 language plpgsql security invoker
-set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
+set search_path = '' set statement_timeout = '55s' set jit = off set enable_seqscan = off as $$
 declare
   v_request record;
   v_before timestamptz;
@@ -274,7 +274,7 @@ $$;
 -- Out: novels and chapters that it did; nothing is left once both are 0.
 create or replace function public.novelsync_purge(json) returns json
 language plpgsql security invoker
-set search_path = '' set statement_timeout = '55s' set enable_seqscan = off as $$
+set search_path = '' set statement_timeout = '55s' set jit = off set enable_seqscan = off as $$
 declare
   v_request record;
   v_named novelsync.chapter_id[];

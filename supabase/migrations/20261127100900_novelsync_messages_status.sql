@@ -4,7 +4,7 @@
 -- formers (the slugs that novels of this run had before, so that no message has to say those of all),
 -- close (messages without an answer are withdrawn). Out: open, how many of the run's messages have no answer yet.
 create or replace function public.novelsync_hand_out(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_run constant uuid := ($1 ->> 'run_id')::uuid;
 begin
@@ -25,7 +25,7 @@ $$;
 -- Answers such a message, if nobody has yet. In: run_id, slug, result (null: only ask for the state).
 -- Out: state "open" (the novel is to be synced), "answered", or "over" (the run has ended, or lost its lease).
 create or replace function public.novelsync_answer(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_message novelsync.messages;
@@ -46,7 +46,7 @@ $$;
 
 -- A page of a run's answers. In: run_id, after (a slug, or ''), limit. Out: a list of {slug, result}.
 create or replace function public.novelsync_answers(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
 begin
@@ -78,7 +78,7 @@ $$;
 -- has lost the lease), runs (those of a day, the newest first, without their reports) and titles (of the novels that
 -- problems speak of, as far as they are stored).
 create or replace function public.novelsync_status(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_problems constant json := public.novelsync_open_problems('{}');
 begin
@@ -130,7 +130,7 @@ $$;
 -- null: from the start), limit.
 -- Out: total (of the kind), problems: a list of {slug, message, hint, since, title}; a missing novel has no message.
 create or replace function public.novelsync_problems(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
 begin
@@ -170,7 +170,7 @@ $$;
 -- What the server is, for whoever checks whether all is set up.
 -- Out: schema (novelsync.version()), server (Postgres' own), role (whose rights a call has), bytes, now.
 create or replace function public.novelsync_server_info(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 begin
   return json_build_object(
     'schema', novelsync.version(),

@@ -7,7 +7,7 @@
 -- (false: the site made its row itself), title, author, status, chapters, updated_at, last_chapter_at, missing_since, removed_at, problems (kinds)}; title is null if
 -- nothing is stored of it.
 create or replace function public.novelsync_novels(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_slug text;
@@ -81,7 +81,7 @@ $$;
 
 -- How many novels there are of each sort that novelsync_novels shows.
 create or replace function public.novelsync_novel_counts(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 begin
   return (
     select json_build_object(
@@ -111,7 +111,7 @@ $$;
 -- those of the feed, what came at once together: {run_id, at, added, changed, removed, restored, novel (what changed of
 -- the novel itself), titles (of the first chapters)}, the newest first.
 create or replace function public.novelsync_novel(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_file novelsync.files;
@@ -184,7 +184,7 @@ $$;
 -- Finished runs, the newest first. In: before (the id of the last one of the page before; null: the first page), limit.
 -- Out: a list as novelsync_status has it, without its limit of a day.
 create or replace function public.novelsync_runs(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
 begin
@@ -204,7 +204,7 @@ $$;
 -- outcome, report (null: it died before), changed (how many novels it changed), novels: those it changed, by slug:
 -- {slug, title, added, changed, removed, restored}.
 create or replace function public.novelsync_run(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_run novelsync.runs;

@@ -22,7 +22,7 @@ create index if not exists alerts_untold on novelsync.alerts (id) where told_at 
 -- Out: alert (null: there is nothing to tell, or another one is telling it), with id, verdict, former, reasons, changed_at.
 -- Claiming again with the same claim answers the same, because an answer may be lost.
 create or replace function public.novelsync_note_verdict(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_last novelsync.alerts;
@@ -69,7 +69,7 @@ $$;
 -- What became of telling a change. In: id, claim, told, pause (if it was not: seconds until it may be tried again).
 -- Out: told (false: it still has to be).
 create or replace function public.novelsync_alert_told(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
 begin

@@ -56,7 +56,7 @@ $$;
 -- null: there is no need to, because all is sent, or somebody else is at it, who also sends what has come meanwhile).
 -- One call a second for each address, whoever makes it: the next one begins a second after the end of this one. All times are this database's.
 create or replace function public.novelsync_take_notices(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_receiver novelsync.receivers;
@@ -110,7 +110,7 @@ $$;
 -- After a failure the next call waits: a second, twice as long after each further one, at most a quarter of an hour;
 -- between half of that and all of it, so that those who wait do not all come at once.
 create or replace function public.novelsync_notices_taken(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
 begin

