@@ -99,7 +99,7 @@ check_setting() {
       ;;
   esac
   # A misspelled one would be ignored by the functions, without a word.
-  { matches "$1" 'NOVELSYNC_[A-Z_]+' && grep -Fq "validation_alias=\"$1\"" novelsync/settings.py; } ||
+  { matches "$1" 'NOVELSYNC_[A-Z_]+' && grep -Fq "validation_alias=\"$1\"" novelsync/settings/model.py; } ||
     misused "--set $1: there is no such setting; README.md lists them"
   case $2 in
     *'|'*) misused "--set $1: a value cannot have a |" ;;

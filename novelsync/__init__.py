@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from novelsync.notice_service import NoticeService as NoticeService
     from novelsync.running.whole_run import Executor as Executor
     from novelsync.scheduler_service import SchedulerService as SchedulerService
-    from novelsync.settings import Settings as Settings
-    from novelsync.settings import load_settings as load_settings
+    from novelsync.settings.loading import load_settings as load_settings
+    from novelsync.settings.model import Settings as Settings
     from novelsync.status_service import StatusService as StatusService
     from novelsync.sync_service import SyncConfig as SyncConfig
     from novelsync.sync_service import SyncService as SyncService
@@ -94,7 +94,8 @@ _NAMES: Final = {
     "notice_service": ("NoticeService",),
     "running.whole_run": ("Executor",),
     "scheduler_service": ("SchedulerService",),
-    "settings": ("Settings", "load_settings"),
+    "settings.loading": ("load_settings",),
+    "settings.model": ("Settings",),
     "status_service": ("StatusService",),
     "sync_service": ("SyncConfig", "SyncService"),
     "wiring": ("connected",),

@@ -23,7 +23,8 @@ from novelsync.running.comparing.rounds import Pace
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.running.whole_run import Executor
 from novelsync.scheduler_service import SchedulerService
-from novelsync.settings import DEFAULT_STORAGE, Settings, load_settings
+from novelsync.settings.loading import load_settings
+from novelsync.settings.model import DEFAULT_STORAGE, Settings
 from novelsync.status_service import StatusService
 from novelsync.sync_service import SyncConfig, SyncService
 from novelsync.takedown_service import TakedownService

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from novelsync.cli.commands import cli
-from novelsync.settings import Settings
+from novelsync.settings.model import Settings
 from tests.support.library import Library, chapters
 from tests.support.postgres_server import PostgresServer, newest_programs
 from tests.support.postgrest import ABSENT, postgrest_binary

@@ -14,7 +14,7 @@ from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.errors import ConfigurationError
 from novelsync.notice_service import NoticeService
-from novelsync.settings import load_settings
+from novelsync.settings.loading import load_settings
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService

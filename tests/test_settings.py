@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from novelsync.errors import ConfigurationError
-from novelsync.settings import Settings, load_file_settings, load_settings
+from novelsync.settings.loading import load_file_settings, load_settings
+from novelsync.settings.model import Settings
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from novelsync.errors import ConfigurationError, ReceiverUnavailable
-from novelsync.settings import load_settings
+from novelsync.settings.loading import load_settings
 from novelsync.webhook import Webhook
 from tests.support.receiver import Receiver, receiving
 

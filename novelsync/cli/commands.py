@@ -12,7 +12,7 @@ from novelsync.cli.groups import completion, files, looking, purging, setup, syn
 from novelsync.cli.groups.options import INTERRUPTED, OK, PROBLEMS, Command, exit_code
 from novelsync.cli.output import explain
 from novelsync.errors import NovelSyncError
-from novelsync.settings import Overrides, override
+from novelsync.settings.loading import Overrides, override
 
 
 def main() -> NoReturn:

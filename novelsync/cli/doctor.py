@@ -13,7 +13,8 @@ from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import ConfigurationError, DatabaseNotReady, NovelSyncError
 from novelsync.models.report import timestamp
 from novelsync.models.status import ServerInfo
-from novelsync.settings import Settings, load_file_settings, load_settings
+from novelsync.settings.loading import load_file_settings, load_settings
+from novelsync.settings.model import Settings
 from novelsync.text.formatting import counted, size
 from novelsync.verdict import FULL
 from novelsync.wiring import open_database, open_scheduler, open_storage, postgres_url

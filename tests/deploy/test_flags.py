@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from novelsync.settings import Settings
+from novelsync.settings.model import Settings
 from tests.support.deploying import FLAGS, KEY, ROOT, Cloud, flag
 
 

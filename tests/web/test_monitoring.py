@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from novelsync.database.client import SqlClient
-from novelsync.settings import load_settings
+from novelsync.settings.loading import load_settings
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService

@@ -21,7 +21,7 @@ from novelsync.held_service import HeldService
 from novelsync.notice_service import NoticeService
 from novelsync.scheduler_service import SchedulerService
 from novelsync.schedulers.cloud import CloudScheduler
-from novelsync.settings import load_settings
+from novelsync.settings.loading import load_settings
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.takedown_service import TakedownService

@@ -21,7 +21,7 @@ from novelsync.cli.validate import validate as validate_path
 from novelsync.convert.registry import FORMATS, Result
 from novelsync.convert.registry import convert as convert_novels
 from novelsync.errors import ConfigurationError
-from novelsync.settings import load_file_settings
+from novelsync.settings.loading import load_file_settings
 
 SECTION: Final = "Files, without a database"
 

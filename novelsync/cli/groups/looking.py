@@ -50,7 +50,7 @@ from novelsync.models.desk.novels import NovelDetail, NovelQuery, NovelRow, Show
 from novelsync.models.report import NAMED_MISSING
 from novelsync.models.run import SyncOptions
 from novelsync.models.status import RunSummary, Verdict
-from novelsync.settings import load_settings
+from novelsync.settings.loading import load_settings
 from novelsync.status_service import LISTED_KINDS, MISSING
 from novelsync.wiring import connected, open_database
 

@@ -23,7 +23,8 @@ from novelsync.errors import (
 from novelsync.models.desk.novels import NovelQuery, Show
 from novelsync.models.run import Progress
 from novelsync.models.source import BOOK_FILE
-from novelsync.settings import Overrides, Settings, override
+from novelsync.settings.loading import Overrides, override
+from novelsync.settings.model import Settings
 from novelsync.text.hints import as_command_line
 from novelsync.text.logs import configure_logs
 from novelsync.text.spelling import meant
@@ -191,7 +192,7 @@ def unknown_novel(desk: Desk, slug: str) -> click.UsageError:
 
 def complete_slug(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """For a shell's completion: the folders of a storage on this machine. Any other has none to offer."""
-    from novelsync.settings import load_file_settings  # noqa: PLC0415 — only where a shell asks
+    from novelsync.settings.loading import load_file_settings  # noqa: PLC0415 — only where a shell asks
 
     try:
         override(

@@ -23,7 +23,7 @@ from novelsync.errors import WriteRejected
 from novelsync.models.desk.takedowns import Takedown, TakedownKind
 from novelsync.models.report import timestamp
 from novelsync.models.stored import Purged, PurgeSelection, Removed
-from novelsync.settings import load_settings
+from novelsync.settings.loading import load_settings
 from novelsync.takedown_service import TakedownService
 from novelsync.text.formatting import counted
 from novelsync.wiring import open_database

@@ -13,7 +13,7 @@ from novelsync.cli.output import err, notes, print_adopted, print_direction, pri
 from novelsync.database import migrations
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import ConfigurationError
-from novelsync.settings import load_settings
+from novelsync.settings.loading import load_settings
 from novelsync.web import server
 from novelsync.wiring import open_storage, postgres_url
 

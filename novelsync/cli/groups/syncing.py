@@ -32,7 +32,7 @@ from novelsync.contracts.storages import Storage
 from novelsync.models.report import Report
 from novelsync.models.results import Outcome
 from novelsync.models.run import Acceptance, SyncOptions, accepted_twice, confirmed_removals
-from novelsync.settings import load_settings
+from novelsync.settings.loading import load_settings
 from novelsync.wiring import Parts, connected
 
 

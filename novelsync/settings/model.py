@@ -1,102 +1,34 @@
-"""Every setting, with its default and what it is for. No other file reads the environment."""
+"""Every setting, with its default and what it is for."""
 
-import os
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Final, Literal
 
-from dotenv.parser import Binding, parse_stream
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from novelsync.errors import ConfigurationError
 from novelsync.planning.guards import Limits
-from novelsync.text.amounts import byte_count, seconds, share
-from novelsync.text.spelling import SAME, meant
-
-
-def _read_as(read: Callable[[str], object], words: str, least: float = 0) -> BeforeValidator:
-    """``words``: what a value has to be, where ``read`` does not understand it or it is below ``least``."""
-
-    def validate(written: object) -> object:
-        try:
-            value = read(str(written))
-        except ValueError:
-            value = None
-        if value is None or (isinstance(value, (int, float)) and value < least):
-            raise ValueError(f"it must be {words}")
-        return value
-
-    return BeforeValidator(validate)
-
-
-_DURATION: Final = "seconds, or a time like 90s, 5m, 1h30m or 2d"
-
-Positive = Annotated[int, _read_as(int, "a whole number above 0", 1)]
-Duration = Annotated[int, _read_as(seconds, f"above 0: {_DURATION}", 1)]
-Patience = Annotated[int, _read_as(seconds, _DURATION)]
-Size = Annotated[int, _read_as(byte_count, "above 0: bytes, or a size like 256MB or 1.5GiB", 1)]
-Share = Annotated[float, _read_as(share, "a share from 0 to 1, or from 0% to 100%")]
-Place = Annotated[str, _read_as(lambda written: written.strip() or None, "the name of a place, and it is blank")]
-LogFormat = Annotated[
-    Literal["json", "text"],
-    _read_as(lambda written: written if written in ("json", "text") else None, "json or text"),
-]
+from novelsync.settings.kinds import Duration, LogFormat, Patience, Place, Positive, Share, Size, by_commas, web_address
 
 DEFAULT_STORAGE: Final = "storage/novels"
 """The only folder that is ever made where there is none: see `novelsync.wiring.make_default_storage`."""
 
-_ENV_FILE: Final = ".env"
+ENV_FILE: Final = ".env"
 
-_Settings = TypeVar("_Settings", bound=BaseSettings)
-
-
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What a command line says in place of the environment; None: nothing."""
-
-    storage: str | None = None
-    database: str | None = None
-    """A connection string or, if it is a web address, that of Supabase."""
-    env_file: str | None = None
-    """Read in place of ``.env``."""
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """By the names of the environment. One database given sets the other kind aside."""
-        values: dict[str, Any] = {}
-        if self.storage is not None:
-            values["NOVELSYNC_STORAGE"] = self.storage
-        if self.database is None:
-            return values
-        if self.database.startswith(("https://", "http://")):
-            return values | {"SUPABASE_URL": self.database, "DATABASE_URL": None}
-        neither = dict.fromkeys(("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"))
-        return values | {"DATABASE_URL": self.database} | neither
-
-
-_overrides = Overrides()
-
-
-def override(overrides: Overrides) -> None:
-    """From now on, settings that are loaded in this process, or in one that it forks, are overridden by these."""
-    global _overrides  # noqa: PLW0603 — a process has one command line, as it has one environment
-    _overrides = overrides
-
-
-def _env_file() -> str:
-    return _overrides.env_file or _ENV_FILE
+NEVER_SHOWN = frozenset(
+    {
+        *("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"),
+        *("NOVELSYNC_ALERT_URL", "NOVELSYNC_NOTIFY_URL", "NOVELSYNC_NOTIFY_SECRET"),
+    }
+)
+"""Settings whose values no message shows. A wrong SUPABASE_URL may turn out to be a key."""
 
 
 class FileSettings(BaseSettings):
     """The settings that are needed where only files are looked at. Read as `Settings` are."""
 
     model_config = SettingsConfigDict(
-        env_file=_ENV_FILE,
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -274,12 +206,12 @@ class Settings(FileSettings):
     @field_validator("alert_url")
     @classmethod
     def _check_alert_url(cls, url: SecretStr | None) -> SecretStr | None:
-        return url and SecretStr(_web_address(url.get_secret_value()))
+        return url and SecretStr(web_address(url.get_secret_value()))
 
     @field_validator("notify_secret")
     @classmethod
     def _check_notify_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        for each in _by_commas(secret):
+        for each in by_commas(secret):
             try:
                 key = b64decode(each.removeprefix("whsec_"), validate=True)
             except ValueError:
@@ -295,7 +227,7 @@ class Settings(FileSettings):
             return None
         if others.data.get("notify_secret", "wrong") is None:
             raise ValueError("it is set and NOVELSYNC_NOTIFY_SECRET is not, which signs what is sent there")
-        return SecretStr(",".join(dict.fromkeys(_web_address(each) for each in _by_commas(url))))
+        return SecretStr(",".join(dict.fromkeys(web_address(each) for each in by_commas(url))))
 
     @property
     def shown(self) -> list[tuple[str, str, bool]]:
@@ -305,9 +237,9 @@ class Settings(FileSettings):
             alias = info.validation_alias
             name = str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
             value, given = getattr(self, field), field in self.model_fields_set
-            if not (name.startswith("NOVELSYNC_") or name in _NEVER_SHOWN):
+            if not (name.startswith("NOVELSYNC_") or name in NEVER_SHOWN):
                 continue
-            words = "" if value is None else "set, and not shown" if name in _NEVER_SHOWN else str(value)
+            words = "" if value is None else "set, and not shown" if name in NEVER_SHOWN else str(value)
             rows.append((name, words, given))
         return rows
 
@@ -320,11 +252,11 @@ class Settings(FileSettings):
 
     @property
     def notify_urls(self) -> list[str]:
-        return _by_commas(self.notify_url)
+        return by_commas(self.notify_url)
 
     @property
     def notify_secrets(self) -> list[str]:
-        return _by_commas(self.notify_secret)
+        return by_commas(self.notify_secret)
 
     @property
     def in_cloud(self) -> bool:
@@ -342,111 +274,3 @@ class Settings(FileSettings):
     @property
     def effective_log_format(self) -> Literal["json", "text"]:
         return self.log_format or ("json" if self.in_cloud else "text")
-
-
-def _web_address(written: str) -> str:
-    """The address of a webhook. Raises `ValueError`, which does not show it."""
-    plain = written.strip()
-    local = r"http://(localhost|127\.0\.0\.1|\[::1\])"
-    if not re.fullmatch(rf"(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|{local})(:\d{{1,5}})?([/?][!-~]*)?", plain):
-        raise ValueError("it must be https://…, or http://localhost…")
-    return plain
-
-
-def _by_commas(secret: SecretStr | None) -> list[str]:
-    return [each.strip() for each in secret.get_secret_value().split(",") if each.strip()] if secret else []
-
-
-_NEVER_SHOWN = frozenset(
-    {
-        *("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"),
-        *("NOVELSYNC_ALERT_URL", "NOVELSYNC_NOTIFY_URL", "NOVELSYNC_NOTIFY_SECRET"),
-    }
-)
-"""Settings whose values no message shows. A wrong SUPABASE_URL may turn out to be a key."""
-
-
-def load_settings() -> Settings:
-    """Raises a `ConfigurationError` that names every wrong setting and shows no secret."""
-    return _load(Settings)
-
-
-def load_file_settings() -> FileSettings:
-    """Like `load_settings`, but it does not matter whether other settings are wrong."""
-    return _load(FileSettings)
-
-
-def _load(settings: type[_Settings]) -> _Settings:
-    try:
-        loaded, wrong = _read(settings)
-    except OSError as error:
-        reason = error.strerror
-    except UnicodeDecodeError as error:
-        # The position, and not the error itself, which quotes the file.
-        reason = f"byte {error.start} is not UTF-8"
-    else:
-        if loaded and not wrong:
-            return loaded
-        hint = f"fix it in the environment or in {_env_file()}; README.md lists the settings"
-        raise ConfigurationError("; ".join(wrong), hint)
-    raise ConfigurationError(f"{_env_file()} cannot be read: {reason}", "save it as UTF-8, readable for you")
-
-
-def _read(settings: type[_Settings]) -> tuple[_Settings | None, list[str]]:
-    """The settings, and all that is wrong with them. Raises `OSError`, `UnicodeDecodeError`."""
-    wrong = [*_wrong_names(settings, _bindings())]
-    try:
-        # Filled from the environment, but for what is given here.
-        return settings(_env_file=_env_file(), **_overrides.values), wrong
-    except ValidationError as error:
-        return None, [*wrong, *(_message(details) for details in error.errors(include_url=False))]
-
-
-def _bindings() -> list[Binding]:
-    """What ``.env`` says, line by line. Raises `OSError`, `UnicodeDecodeError`."""
-    if not Path(_env_file()).is_file():
-        return []
-    with Path(_env_file()).open(encoding="utf-8") as file:
-        return list(parse_stream(file))
-
-
-def _names(settings: type[BaseSettings]) -> list[tuple[str, ...]]:
-    """The variables of the environment, those of one setting together."""
-    aliases = (field.validation_alias for field in settings.model_fields.values())
-    return [tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (str(alias),) for alias in aliases]
-
-
-def _wrong_names(settings: type[BaseSettings], bindings: list[Binding]) -> Iterator[str]:
-    """
-    Lines of ``.env`` that set nothing, and names that no setting has, but that look as if they should be one's.
-
-    Whoever needs only some settings is told of what may have been meant for one of those.
-    """
-    for line in bindings:
-        if line.error or (line.key and line.value is None):
-            # Not quoted: it may be a key.
-            yield f"line {line.original.line} of {_env_file()} has no =, and so sets nothing"
-    values = {**os.environ, **{line.key: line.value for line in bindings if line.key}}
-    given = {name.upper() for name, value in values.items() if value}
-    known = {name: names for names in _names(Settings) for name in names}
-    mine = {name for names in _names(settings) for name in names}
-    for name in sorted(given - known.keys()):
-        ours = name.startswith("NOVELSYNC_")
-        near = meant(name, known) if ours else _misspelled(name, known.keys())
-        wrong = ours or (near and given.isdisjoint(known[near]))
-        if wrong and (settings is Settings or near in mine):
-            yield f"{name} is no setting" + (f", did you mean {near}?" if near else "")
-
-
-def _misspelled(name: str, known: Iterable[str]) -> str:
-    """What a name of any program is a misspelling of. A longer name that ends or begins like ours is not."""
-    near = meant(name, set(known) - {"K_SERVICE"}, SAME)
-    return "" if name.startswith(f"{near}_") or name.endswith(f"_{near}") else near
-
-
-def _message(details: ErrorDetails) -> str:
-    name = str(details["loc"][0])
-    # Where a setting is missing, pydantic names the field and not the variable of the environment.
-    name = {"supabase_key": "SUPABASE_SECRET_KEY", "database_url": "DATABASE_URL"}.get(name, name)
-    message = details["msg"].removeprefix("Value error, ")
-    return f"{name}: {message}" if name in _NEVER_SHOWN else f"{name} is {details['input']!r}: {message}"

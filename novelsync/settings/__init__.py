@@ -1,0 +1,1 @@
+"""Every setting. No other room reads the environment."""
