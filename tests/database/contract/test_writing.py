@@ -55,6 +55,24 @@ def test_a_write_planned_on_an_older_revision_does_nothing(database: SqlClient, 
     assert tables.titles("emma") == ["First"]
 
 
+def test_revisions_are_compared_as_numbers(database: SqlClient, tables: Tables) -> None:
+    put(database, "emma", found("First", content=TWO))
+    for revision, outcome in ((9, "stale"), (10, "written")):
+        tables.connection.execute("update novelsync.files set revision = 10")
+        write = replace(plan(database, "emma", [found("Next", content=ONE)]), revision=revision)
+        assert database.write(None, [write]) == [outcome]
+
+
+def test_a_removal_planned_on_an_older_revision_does_nothing(database: SqlClient, tables: Tables) -> None:
+    put(database, "emma", found("First", content=TWO))
+    run = begin(database)
+    database.mark_missing(run, ["emma"], [], [])
+    assert database.remove(run, {"emma": 0}, accepted=True, held=None) == []
+    assert tables.titles("emma") == ["First"]
+    assert database.remove(run, {"emma": 1}, accepted=True, held=None) == ["emma"]
+    assert tables.titles("emma") == []
+
+
 def test_a_stale_novel_does_not_stop_its_neighbours(database: SqlClient, tables: Tables) -> None:
     put(database, "b", found("Old", content=ONE))
     writes = [plan(database, slug, [found("New", content=TWO)]) for slug in ("a", "b", "c")]
