@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from novelsync.errors import ConfigurationError, ReceiverUnavailable
 from novelsync.settings import load_settings
-from novelsync.webhook import Webhook
+from novelsync.webhook import Webhook, is_public
 from tests.support.receiver import Receiver, receiving
 
 
@@ -103,6 +103,24 @@ def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch: pytest.M
     with pytest.raises(ReceiverUnavailable, match="which is not a public address, and is not told"):
         Webhook(f"http://{name}:{port}/").send({})
     assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("::ffff:8.8.8.8", True),
+        *((address, False) for address in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254")),
+        *(
+            (address, False)
+            for address in ("::1", "fe80::1%eth0", "fd00::1", "::ffff:169.254.169.254", "::ffff:10.1.2.3")
+        ),
+        *((address, False) for address in ("0.0.0.0", "100.64.0.1", "224.0.0.1", "ff02::1")),  # noqa: S104
+    ],
+)
+def test_it_is_known_of_each_address_whether_it_is_public(address: str, public: bool) -> None:
+    assert is_public(address) is public
 
 
 def test_a_private_address_that_was_written_down_is_told(receiver: Receiver) -> None:
