@@ -36,6 +36,9 @@ FAST_FIRST: Final = (
 
 COLLECTING: Final = "collecting the tests"
 
+LONGEST: Final = 7200.0
+"""Seconds for everything together, should something hang outside of tests."""
+
 GIVES_UP: Final = 5.0
 """Seconds that servers have to end once they were told to."""
 
@@ -73,18 +76,19 @@ def plant(fault: Fault, tree: Path) -> None:
 
 def ask(tree: Path, tests: Sequence[str], seconds: float, *, all_of_them: bool = False) -> list[Failure]:
     """
-    Runs these tests in the copy until one fails, or all of them, for at most so many seconds.
+    Runs these tests in the copy until one fails, or all of them. A test that takes more than so many seconds hangs.
 
     Raises `RuntimeError` if there was nothing to run.
     """
     temporary = tree.parent / "tmp"
     options = ["-vv", "-rfE", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", *(() if all_of_them else ["-x"])]
+    limits = [f"--override-ini=faulthandler_timeout={seconds}", "--override-ini=faulthandler_exit_on_timeout=true"]
     deselected = [f"--deselect={test}" for test in BLIND]
     environment = {"PYTHONPATH": str(tree), "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", "COLUMNS": "400"}
     log = tree.parent / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *options, *deselected, *tests],
+            [sys.executable, "-m", "pytest", *options, *limits, *deselected, *tests],
             cwd=tree,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
@@ -93,17 +97,17 @@ def ask(tree: Path, tests: Sequence[str], seconds: float, *, all_of_them: bool =
             start_new_session=True,
         )
         try:
-            code = process.wait(seconds)
+            code = process.wait(LONGEST)
         except subprocess.TimeoutExpired:
-            code = None
+            code = None  # not even the tests were found
         finally:
             _stop(process)
             _stop_what_is_left_in(temporary)
     said = log.read_text(encoding="utf-8", errors="replace")
-    if code is None:
+    failed = [Failure(_function(test)) for test in _FAILED.findall(said)]
+    if code is None or (code == 1 and not failed):
         started = _STARTED.findall(said)
         return [Failure(_function(started[-1]) if started else COLLECTING, timed_out=True)]
-    failed = [Failure(_function(test)) for test in _FAILED.findall(said)]
     if code == 0 or (code in (1, 2) and failed):
         return failed
     raise RuntimeError(f"pytest ended with {code}: {said[-2000:]}")
