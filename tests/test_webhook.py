@@ -14,7 +14,9 @@ from pydantic import SecretStr
 
 from novelsync.errors import ConfigurationError, ReceiverUnavailable
 from novelsync.settings import load_settings
+from novelsync.text.redaction import redacted
 from novelsync.webhook import Webhook, is_public
+from novelsync.wiring import open_notice_receivers, open_receiver
 from tests.support.receiver import Receiver, receiving
 
 
@@ -42,6 +44,16 @@ def test_what_is_not_taken_is_unavailable_and_names_no_secret(receiver: Receiver
     with pytest.raises(ReceiverUnavailable, match=rf"did not take it \(status {status}\)") as refused:
         Webhook(receiver.url).send({})
     assert "canary" not in refused.value.message + refused.value.hint
+
+
+@pytest.mark.parametrize("name", ["NOVELSYNC_ALERT_URL", "NOVELSYNC_NOTIFY_URL"])
+def test_of_an_address_its_path_and_its_query_are_secrets_too(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    path, query = f"/services/{name.lower()}/one-of-a-kind", f"key={name.lower()}-another"
+    monkeypatch.setenv("NOVELSYNC_NOTIFY_SECRET", "whsec_c2VjcmV0LW9mLW1hbnktYnl0ZXMtaW4tYmFzZTY0")
+    monkeypatch.setenv(name, f"https://hooks.example.com{path}?{query}")
+    settings = load_settings()
+    assert open_receiver(settings) or open_notice_receivers(settings)
+    assert redacted(f"POST {path} HTTP/1.1, {query}") == "POST [secret] HTTP/1.1, [secret]"
 
 
 def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
