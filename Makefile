@@ -6,7 +6,7 @@ PY := .venv/bin/python
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sync status serve stop check test soak fuzz bench bench-others screenshots clean
+.PHONY: help sync status serve stop check test mutants soak fuzz bench bench-others screenshots clean
 
 help:
 	@echo "make sync    mirror the storage into the database   (ARGS='--json', see README.md)"
@@ -15,6 +15,7 @@ help:
 	@echo "make stop    stop an embedded database that was left running"
 	@echo "make check   lint and types"
 	@echo "make test    the tests"
+	@echo "make mutants  plant faults, one at a time, and tell which test notices   (ARGS='--only web --jobs 2')"
 	@echo "make soak    faults of every kind for ten minutes   (ARGS='--seconds 60 --kills 200 --pairs 50')"
 	@echo "make fuzz    random files for the reader, guided by coverage   (ARGS='--seconds 600')"
 	@echo "make bench   the measurements   (ARGS='imports hours'; make bench-others installs what they compare with)"
@@ -61,6 +62,10 @@ check: $(READY)
 # The tests start Python some hundred times, so it has to write its compiled files.
 test: $(READY) .tools/ready
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n auto --dist worksteal $(ARGS)
+
+# An hour with one job. Each fault is planted in a copy, so the tree may be worked in meanwhile.
+mutants: $(READY) .tools/ready
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m tests.mutants $(ARGS)
 
 # atheris has wheels for some machines only. It is not in .venv, because nothing else needs it.
 .tools/fuzz:

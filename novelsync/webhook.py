@@ -144,7 +144,7 @@ def _connect(host: str, port: int, seconds: float, setting: str) -> socket.socke
     # An address that was written down was meant; a name may lead anywhere, and later elsewhere.
     if not (host in LOCAL or _is_address(host)):
         for address in found:
-            if not _is_public(address):
+            if not is_public(address):
                 message = f"{host} leads to {address}, which is not a public address, and is not told"
                 raise ReceiverUnavailable(message, f"if it is meant, put that address itself into {setting}")
     for address in found[:-1]:
@@ -163,7 +163,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _is_public(address: str) -> bool:
+def is_public(address: str) -> bool:
+    """Whether it is one of the internet's, and of no network of somebody's own."""
     ip: IPv4Address | IPv6Address | None = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address):
         ip = ip.ipv4_mapped or ip

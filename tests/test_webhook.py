@@ -14,7 +14,9 @@ from pydantic import SecretStr
 
 from novelsync.errors import ConfigurationError, ReceiverUnavailable
 from novelsync.settings.loading import load_settings
-from novelsync.webhook import Webhook
+from novelsync.text.redaction import redacted
+from novelsync.webhook import Webhook, is_public
+from novelsync.wiring import open_notice_receivers, open_receiver
 from tests.support.receiver import Receiver, receiving
 
 
@@ -42,6 +44,16 @@ def test_what_is_not_taken_is_unavailable_and_names_no_secret(receiver: Receiver
     with pytest.raises(ReceiverUnavailable, match=rf"did not take it \(status {status}\)") as refused:
         Webhook(receiver.url).send({})
     assert "canary" not in refused.value.message + refused.value.hint
+
+
+@pytest.mark.parametrize("name", ["NOVELSYNC_ALERT_URL", "NOVELSYNC_NOTIFY_URL"])
+def test_of_an_address_its_path_and_its_query_are_secrets_too(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    path, query = f"/services/{name.lower()}/one-of-a-kind", f"key={name.lower()}-another"
+    monkeypatch.setenv("NOVELSYNC_NOTIFY_SECRET", "whsec_c2VjcmV0LW9mLW1hbnktYnl0ZXMtaW4tYmFzZTY0")
+    monkeypatch.setenv(name, f"https://hooks.example.com{path}?{query}")
+    settings = load_settings()
+    assert open_receiver(settings) or open_notice_receivers(settings)
+    assert redacted(f"POST {path} HTTP/1.1, {query}") == "POST [secret] HTTP/1.1, [secret]"
 
 
 def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
@@ -103,6 +115,24 @@ def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch: pytest.M
     with pytest.raises(ReceiverUnavailable, match="which is not a public address, and is not told"):
         Webhook(f"http://{name}:{port}/").send({})
     assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("::ffff:8.8.8.8", True),
+        *((address, False) for address in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254")),
+        *(
+            (address, False)
+            for address in ("::1", "fe80::1%eth0", "fd00::1", "::ffff:169.254.169.254", "::ffff:10.1.2.3")
+        ),
+        *((address, False) for address in ("0.0.0.0", "100.64.0.1", "224.0.0.1", "ff02::1")),  # noqa: S104
+    ],
+)
+def test_it_is_known_of_each_address_whether_it_is_public(address: str, public: bool) -> None:
+    assert is_public(address) is public
 
 
 def test_a_private_address_that_was_written_down_is_told(receiver: Receiver) -> None:

@@ -267,6 +267,19 @@ def test_a_link_in_the_destination_is_not_followed(source: Path, dest: Path, tmp
     assert len([*(tmp_path / "elsewhere").iterdir()]) == 2
 
 
+def test_a_record_that_names_files_elsewhere_removes_none_of_them(source: Path, dest: Path) -> None:
+    novel = a_novel(2)
+    path = write_crawler_3(source / "emma", novel)
+    convert(path, dest)
+    (dest / "precious.txt").write_text("not ours")
+    document = book(dest / "emma")
+    document["converted"]["texts"] = dict.fromkeys(document["converted"]["texts"], "../precious.txt")
+    (dest / "emma" / "book_info.json").write_text(json.dumps(document))
+    edited = novel.changed(0, "<p>Edited.</p>").changed(1, "<p>Edited as well.</p>")
+    assert convert_one(write_crawler_3(source / "emma", edited), dest).result is Result.CHANGED
+    assert (dest / "precious.txt").read_text() == "not ours"
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -66,6 +66,13 @@ def test_the_script_of_most_letters_is_told(text: str, script: str) -> None:
     assert see(text).script == script
 
 
+@pytest.mark.parametrize(
+    ("text", "tells"), [("abcd " * 49 + "abc", False), ("abcd " * 50, True), ("\u5b57" * 67, True)]
+)
+def test_a_text_of_200_letters_says_which_chapter_it_is_and_a_shorter_one_does_not(text: str, tells: bool) -> None:
+    assert see(text).tells is tells
+
+
 @pytest.mark.parametrize("times", [1, 12], ids=["short", "sampled"])
 def test_an_edited_text_is_like_what_it_was_and_another_is_not(times: int) -> None:
     one = see(" ".join(f"word{n} is followed by word{n * 7}" for n in range(40 * times)))

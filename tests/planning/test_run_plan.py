@@ -64,6 +64,8 @@ def test_both_sides_are_merged_in_the_order_of_whole_object_names() -> None:
     slugs = ["a-b", "a", "a0", "ä"]
     plan = make_plan(Listing([listed(slug) for slug in slugs]), [remembered(slug) for slug in slugs])
     assert (list(plan.to_read), plan.missing) == ([], [])
+    plan = make_plan(Listing([listed("a"), listed("ä")]), [remembered(slug) for slug in slugs])
+    assert (list(plan.to_read), [file.slug for file in plan.missing]) == ([], ["a-b", "a0"])
 
 
 def test_a_run_goes_on_where_the_last_one_stopped_and_wraps_round() -> None:

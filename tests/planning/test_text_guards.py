@@ -1,7 +1,9 @@
 """Which texts stay, and why: what a reader could not take for the chapter replaces nothing."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -35,10 +37,10 @@ def rows_of(texts: Sequence[str]) -> list[KnownChapter]:
 
 
 def held(
-    before: Sequence[str], after: Sequence[str], holders: Mapping[bytes, frozenset[str]] | None = None
+    before: Sequence[str], after: Sequence[str], holders: Mapping[bytes, frozenset[str]] | None = None, peak: int = 0
 ) -> dict[str, str]:
-    """By the number of the chapter, why its text stays."""
-    rows, chapters = rows_of(before), chapters_of(after)
+    """By the number of the chapter, why its text stays. ``peak``: letters that each showed within a day."""
+    rows, chapters = [replace(row, peak_letters=peak) for row in rows_of(before)], chapters_of(after)
     texts = Texts(rows, chapters, seen(rows_to_see(rows, chapters)), holders)
     reasons = guard_texts(rows, chapters, pair_chapters(rows, chapters, texts), texts)
     return {rows[k].id: reason for k, reason in reasons.items()}
@@ -127,6 +129,12 @@ def test_a_text_that_stood_twice_is_put_right() -> None:
 def test_a_text_of_another_novel_replaces_none() -> None:
     other = {found(content=D).content_hash: frozenset({"persuasion"})}
     assert held([A, B], [D, B], other) == {"1": 'the file has a text of another novel, "persuasion"'}
+
+
+def test_a_text_is_compared_with_the_most_that_it_showed_within_a_day() -> None:
+    assert held([A, B], [A[: len(A) * 7 // 10], B]) == {}
+    reason = held([A, B], [A[: len(A) * 7 // 10], B], peak=3 * len(A))["1"]
+    assert re.fullmatch(r"the file shows \d+ letters in place of \d,\d+, within a day", reason)
 
 
 def test_another_novels_file_is_told_by_all_that_it_lacks() -> None:

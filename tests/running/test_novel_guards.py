@@ -6,7 +6,7 @@ import pytest
 
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables
-from tests.support.hours import fill, messages, nonzero, synced
+from tests.support.hours import fill, hours_pass, messages, nonzero, synced
 from tests.support.library import Library, chapter, chapters, text_of
 
 # The novel guard ---------------------------------------------------------------------
@@ -31,6 +31,28 @@ def test_a_file_that_lost_much_takes_no_chapter_from_readers(
     positions = tables.rows("select position from chapters where removed_at is null order by 1")
     assert positions == [(n,) for n in range(1, len(after) + 1)]
     assert tables.rows("select chapter_count from novels") == [(len(after),)]
+
+
+@pytest.mark.parametrize(("hours", "outcome", "left"), [(23, "partial", 17), (25, "ok", 13)])
+def test_what_a_novel_lost_counts_towards_its_guard_for_a_day(
+    library: Library, service: SyncService, tables: Tables, hours: int, outcome: str, left: int
+) -> None:
+    for count, then in ((20, "ok"), (17, "ok"), (13, outcome)):
+        library.write("emma", chapters(count))
+        synced(service, then)
+        hours_pass(tables, hours)
+    assert len(tables.titles("emma")) == left
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(11, "partial"), (13, "ok")])
+def test_a_text_is_compared_with_the_most_that_it_showed_for_a_day_and_no_longer(
+    library: Library, service: SyncService, tables: Tables, hours: int, outcome: str
+) -> None:
+    words = [f"{a}{b}{c}d" for a in "abcdefg" for b in "abcdefg" for c in "abcdefg"]
+    for count, then in ((250, "ok"), (150, "ok"), (90, "ok"), (54, outcome)):
+        library.write("emma", [chapter(1, content=" ".join(words[-count:]))])
+        synced(service, then)
+        hours_pass(tables, hours)
 
 
 def test_held_chapters_stay_behind_what_they_stood_behind(

@@ -147,6 +147,27 @@ def test_a_message_that_comes_twice_is_carried_out_once(
     assert tables.rows("select distinct revision from novelsync.files") == [(1,)]
 
 
+def test_an_answer_in_the_very_last_moment_is_in_the_report_or_is_not_taken(
+    library: Library, service: SyncService, hands: Hands, transport: RecordingTransport, tables: Tables
+) -> None:
+    fill(library, 2)
+    late: list[NovelMessage] = []
+    hands.fate = late.append
+    hands.come_no_more = True
+
+    def at_the_end(function: str) -> None:
+        if function == "novelsync_hand_out" and transport.calls[-1][1]["close"]:
+            hands.deliver(late.pop())
+        if function == "novelsync_answers" and late:
+            hands.deliver(late.pop())
+
+    transport.before = at_the_end
+    report = service.sync_all_novels().as_dict()
+    assert late == []
+    assert (report["novels"]["created"], report["novels"]["deferred"]) == (1, 1)
+    assert len(published(tables)) == 1
+
+
 def test_who_is_killed_after_the_write_has_answered_with_it(
     library: Library, database_url: str, service: SyncService, hands: Hands, tables: Tables
 ) -> None:

@@ -15,6 +15,7 @@ from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.running.test_sync import nonzero, opened_files, synced
 from tests.support.library import Library, chapter, chapters
+from tests.support.waiting import wait_until
 
 
 def test_a_refused_file_keeps_what_is_stored_and_stops_nobody(
@@ -240,8 +241,24 @@ def test_the_lease_is_renewed_while_a_run_works(database: SqlClient, tables: Tab
     database.begin(run, "cli", "somebody", 1)
     query = "select expires_at > clock_timestamp() + interval '30 seconds' from novelsync.lease"
     with LeaseKeeper(database, run, renew_seconds=0.01):
-        while tables.rows(query) != [(True,)]:
-            pass
+        wait_until(lambda: tables.rows(query) == [(True,)])
+
+
+def test_a_lease_that_could_not_be_renewed_is_renewed_once_the_database_is_back(
+    database: SqlClient, transport: RecordingTransport, tables: Tables
+) -> None:
+    run = "00000000-0000-0000-0000-000000000001"
+    database.begin(run, "cli", "somebody", 1)
+    troubles = iter([DatabaseUnavailable("it is away", "")] * 2)
+
+    def away(function: str) -> None:
+        if trouble := next(troubles, None):
+            raise trouble
+
+    transport.before = away
+    query = "select expires_at > clock_timestamp() + interval '30 seconds' from novelsync.lease"
+    with LeaseKeeper(database, run, renew_seconds=0.01):
+        wait_until(lambda: tables.rows(query) == [(True,)])
 
 
 def test_a_missing_novel_is_counted_and_stays(library: Library, service: SyncService, tables: Tables) -> None:

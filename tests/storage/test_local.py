@@ -65,10 +65,13 @@ def test_a_rewritten_file_has_another_version_though_size_and_time_are_the_same(
     assert only(storage).version != before.version
 
 
-def test_a_file_that_changed_since_it_was_listed_is_in_flight(library: Library, storage: LocalStorage) -> None:
+@pytest.mark.parametrize("data", [b"22", b"2", b""], ids=["longer", "as long", "empty"])
+def test_a_file_that_changed_since_it_was_listed_is_in_flight(
+    library: Library, storage: LocalStorage, data: bytes
+) -> None:
     library.write_raw("emma", b"1")
     novel = only(storage)
-    library.write_raw("emma", b"22")
+    library.write_raw("emma", data)
     assert storage.read(novel) is None
 
 

@@ -27,3 +27,19 @@ def test_chapters_that_are_named_are_shown_deleted_and_emptied(
     assert tables.rows("select title, content, url from chapters where removed_at is not null") == [("", "", "")]
     assert database.removed(emptied).chapters == 0
     assert database.removed(PurgeSelection("emma")).chapters == 1
+
+
+def test_a_chapter_that_is_being_brought_in_cannot_be_named(
+    library: Library, service: SyncService, database: SqlClient, tables: Tables
+) -> None:
+    library.write("emma", chapters(1))
+    service.sync_all_novels()
+    ((staged,),) = tables.rows(
+        "insert into chapters (novel_id, position, title, removed_at) select id, 2, 'Staged', 'infinity' from novels"
+        " returning id::text"
+    )
+    selection = PurgeSelection(chapters=[staged])
+    shown = database.removed(selection)
+    assert (shown.chapters, shown.unknown) == (0, [staged])
+    assert list(database.purge(selection, shown.before, published=True)) == []
+    assert tables.rows("select title from chapters order by position") == [("Chapter 1",), ("Staged",)]

@@ -10,9 +10,9 @@ from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable, LeaseLost, PayloadTooLarge, WriteRejected
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
-from novelsync.models.source import NovelFields, SourceFile
+from novelsync.models.source import UNSET, Book, NovelFields, SourceFile
 from novelsync.models.writing import WriteOutcome
-from novelsync.planning.novel_plan import plan_refusal, plan_same_bytes
+from novelsync.planning.novel_plan import plan_novel, plan_refusal, plan_same_bytes
 from novelsync.running.novels.request_ids import request_id
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.database.contract.conftest import ONE, THREE, TWO, begin, plan, put
@@ -53,6 +53,34 @@ def test_a_write_planned_on_an_older_revision_does_nothing(database: SqlClient, 
     put(database, "emma", found("First", content=TWO))
     assert database.write(None, [late]) == [WriteOutcome.STALE]
     assert tables.titles("emma") == ["First"]
+
+
+def test_revisions_are_compared_as_numbers(database: SqlClient, tables: Tables) -> None:
+    put(database, "emma", found("First", content=TWO))
+    for revision, outcome in ((9, "stale"), (10, "written")):
+        tables.connection.execute("update novelsync.files set revision = 10")
+        write = replace(plan(database, "emma", [found("Next", content=ONE)]), revision=revision)
+        assert database.write(None, [write]) == [outcome]
+
+
+def test_a_removal_planned_on_an_older_revision_does_nothing(database: SqlClient, tables: Tables) -> None:
+    put(database, "emma", found("First", content=TWO))
+    run = begin(database)
+    database.mark_missing(run, ["emma"], [], [])
+    assert database.remove(run, {"emma": 0}, accepted=True, held=None) == []
+    assert tables.titles("emma") == ["First"]
+    assert database.remove(run, {"emma": 1}, accepted=True, held=None) == ["emma"]
+    assert tables.titles("emma") == []
+
+
+def test_a_rename_of_a_novel_that_was_written_meanwhile_does_nothing(database: SqlClient, tables: Tables) -> None:
+    put(database, "former", found("First", content=ONE))
+    former = database.known_novels({"former": "never seen"})["former"]
+    book = Book("New", UNSET, UNSET, UNSET, UNSET, [found("First", content=ONE)])
+    late = plan_novel(SourceFile("new", "1", 1), "sum", book, None, request_id=request_id(), former=former)
+    put(database, "former", found("First", content=ONE), found("Second", content=TWO), version="2")
+    assert database.write(None, [late]) == [WriteOutcome.STALE]
+    assert (tables.titles("former"), tables.titles("new")) == (["First", "Second"], [])
 
 
 def test_a_stale_novel_does_not_stop_its_neighbours(database: SqlClient, tables: Tables) -> None:
@@ -261,6 +289,14 @@ def test_absence_is_noted_and_taken_back(database: SqlClient) -> None:
     database.mark_missing(run, [], ["emma"], [])
     assert [f.missing_for for f in database.known_files()] == [None]
     assert database.open_problems().counts == {"warning": 1}
+
+
+def test_what_was_written_outside_of_a_run_since_that_began_is_not_missing(database: SqlClient) -> None:
+    put(database, "earlier")
+    run = begin(database)
+    put(database, "meanwhile")  # the listing may have passed its place before
+    database.mark_missing(run, ["earlier", "meanwhile"], [], [])
+    assert [f.slug for f in database.known_files() if f.missing_for is not None] == ["earlier"]
 
 
 def test_only_what_was_never_stored_is_forgotten(database: SqlClient) -> None:

@@ -1,0 +1,49 @@
+"""Novels are worked on several at once, as far as their files fit into memory together."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from novelsync.models.results import NovelResult, NovelStatus
+from novelsync.models.run import RunContext
+from novelsync.models.source import SourceFile
+from novelsync.planning.listing import Listing
+from novelsync.planning.run_plan import make_plan
+from novelsync.running.lease import TimeLimit
+from novelsync.running.local_executor import BYTES_IN_FLIGHT, LocalExecutor
+
+
+class Workers:
+    """What is worked on at the same time. Each batch waits for others to join it, but not for long."""
+
+    def __init__(self, patience: float) -> None:
+        self.most = 0
+        self._at_once = 0
+        self._patience = patience
+        self._changed = threading.Condition()
+
+    def sync(self, novels: Sequence[SourceFile], *_: Any) -> list[NovelResult]:
+        with self._changed:
+            self._at_once += 1
+            self.most = max(self.most, self._at_once)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.most == 3, self._patience)
+            self._at_once -= 1
+        return [NovelResult(novel.slug, NovelStatus.UNCHANGED) for novel in novels]
+
+
+def most_at_once(size: int, patience: float) -> int:
+    workers = Workers(patience)
+    plan = make_plan(Listing(SourceFile(f"novel-{n}", "1", size) for n in range(3)), [])
+    executor = LocalExecutor(workers.sync, None, workers=4)  # type: ignore[arg-type]  # nothing is remembered
+    execution = executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)
+    assert (execution.error, execution.tally.finished) == (None, 3)
+    return workers.most
+
+
+def test_files_that_fit_into_memory_together_are_worked_on_at_once() -> None:
+    assert most_at_once(BYTES_IN_FLIGHT // 3, patience=60) == 3
+
+
+def test_files_that_do_not_are_worked_on_as_many_at_once_as_fit() -> None:
+    assert most_at_once(BYTES_IN_FLIGHT // 2, patience=0.1) == 2
