@@ -1,6 +1,7 @@
 """Reads a novel from the storage: its file, and the texts that are files of their own beside it."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -8,7 +9,7 @@ from hashlib import sha256
 
 from novelsync.books.overlooked import other_files
 from novelsync.books.reader import check_size, read_book
-from novelsync.books.texts import FileText, files_of, read_text, with_texts
+from novelsync.books.texts import FileText, files_of, read_text, text_path, with_texts
 from novelsync.books.values import NOT_FETCHED, Text
 from novelsync.contracts.storages import Storage
 from novelsync.errors import BookRefused, StorageUnavailable
@@ -104,7 +105,7 @@ class NovelReader:
         there = self._storage.texts(file.novel.slug)
         novel = file.novel._replace(texts=texts_digest(there), text_bytes=sum(text.size for text in there))
         file = replace(file, novel=novel, version=novel.state)
-        by_path = _ByPath(there, set(files_of(book).values()))
+        by_path = _ByPath(there, {path for each in book.chapters if (path := text_path(each.filename))})
         remembered = {(row.file, row.file_version): row for row in (known.chapters if known else ()) if row.file}
         found: dict[str, FileText] = {}
         to_read: dict[str, TextFile] = {}
@@ -177,10 +178,10 @@ class _ByPath:
         self._files = {file.path: file for file in files}
         self._named = named
         self._composed: dict[str, TextFile] | None = None
-        self._folded: dict[str, list[TextFile]] | None = None
+        self._folded: dict[str, TextFile] | None = None
 
     def find(self, path: str) -> TextFile | None:
-        """The file of that name; or in another Unicode form; or the only one in another case that no chapter names."""
+        """The file of that name; or in another Unicode form; or in another case, if there is one name and one file."""
         return self._files.get(path) or self._in_another_form(path) or self._in_another_case(path)
 
     def _in_another_form(self, path: str) -> TextFile | None:
@@ -192,13 +193,12 @@ class _ByPath:
 
     def _in_another_case(self, path: str) -> TextFile | None:
         if self._folded is None:
-            self._folded = {}
-            for name, file in self._files.items():
-                if name not in self._named:
-                    self._folded.setdefault(_folded(name), []).append(file)
-        found = self._folded.get(_folded(path), ())
-        return found[0] if len(found) == 1 else None
+            names, files = Counter(map(_folded, self._named)), Counter(map(_folded, self._files))
+            by_folded = ((_folded(name), file) for name, file in self._files.items())
+            self._folded = {name: file for name, file in by_folded if names[name] == files[name] == 1}
+        return self._folded.get(_folded(path))
 
 
 def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", path).casefold()
+    """The same for names that only differ in case. Not ``casefold``, for which ``ß`` is ``ss``."""
+    return unicodedata.normalize("NFC", path).lower()

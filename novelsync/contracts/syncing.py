@@ -134,13 +134,21 @@ class Novels(Protocol):
         """
 
     def note_compared(
-        self, run_id: str, state: ComparingState, equal: Sequence[str], differing: Sequence[Difference], *, ended: bool
+        self,
+        run_id: str,
+        state: ComparingState,
+        equal: Sequence[str],
+        differing: Sequence[Difference],
+        *,
+        ended: bool,
+        trouble: bool = False,
     ) -> bool:
         """
         Records how far the round is (``state``), and what was found; True: the open problems may be others now.
 
         ``differing``: nothing is recorded of a novel that has another revision by now. ``ended``: the round has come to
-        its end, and the next one begins. Raises `LeaseLost`.
+        its end, and the next one begins. ``trouble``: something failed, so that not all of the round are compared.
+        Raises `LeaseLost`.
         """
 
     def open_problems(

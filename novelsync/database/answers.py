@@ -97,7 +97,7 @@ def run_state(left: Mapping[str, Any], digest: str | None) -> RunState:
         problems,
         any_texts=left["any_texts"],
         any_takedowns=left["any_takedowns"],
-        comparing=(at := left["comparing"]) and ComparingState(**at),
+        comparing=(at := left.get("comparing")) and ComparingState(**at),
         missing_longest=[MissingFile(*file) for file in left["missing_longest"]],
     )
 
@@ -120,7 +120,7 @@ def database_status(answer: Mapping[str, Any]) -> DatabaseStatus:
         titles=answer["titles"],
         killed_at=whole_seconds(datetime.fromisoformat(killed)) if (killed := answer["killed_at"]) else None,
         at=datetime.fromisoformat(answer["at"]),
-        comparing=(round_ := answer["comparing"]) and _comparing(round_),
+        comparing=(round_ := answer.get("comparing")) and _comparing(round_),
     )
 
 

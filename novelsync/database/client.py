@@ -249,14 +249,21 @@ class SqlClient:
         return answered.open_problems(self._call(OPEN_PROBLEMS, request))
 
     def note_compared(
-        self, run_id: str, state: ComparingState, equal: Sequence[str], differing: Sequence[Difference], *, ended: bool
+        self,
+        run_id: str,
+        state: ComparingState,
+        equal: Sequence[str],
+        differing: Sequence[Difference],
+        *,
+        ended: bool,
+        trouble: bool = False,
     ) -> bool:
         found = [
             {"slug": problem.slug, "revision": revision, "message": problem.message, "hint": problem.hint}
             for problem, revision in differing
         ]
         request: dict[str, Any] = {"run_id": run_id, "round": state.round, "after": state.after}
-        request |= {"compared": state.compared, "ended": ended, "equal": equal, "differing": found}
+        request |= {"compared": state.compared, "ended": ended, "trouble": trouble, "equal": equal, "differing": found}
         return bool(self._call(COMPARED, request)["told"])
 
     def status(self) -> DatabaseStatus:

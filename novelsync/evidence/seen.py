@@ -4,8 +4,10 @@ import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Sequence, Set
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from novelsync.evidence.placeholders import SHORT_BYTES, below_heading, placeholder_in
 from novelsync.evidence.visible import has_letters, has_picture, letters_in, visible
@@ -155,17 +157,24 @@ def comparable(one: Seen, other: Seen) -> tuple[Set[int], Set[int]]:
     return _sample(one.runs), _sample(other.runs)
 
 
+@lru_cache(maxsize=1 << 16)
+def _code(word: str) -> int:
+    """The same in every process, unlike ``hash``: what a dry run shows, another process has to find again."""
+    return crc32(word.encode(errors="replace"))
+
+
 def _runs(seen: str) -> tuple[frozenset[int], bool]:
-    words: Sequence[str] = tuple(seen.casefold().split())
+    words: Sequence[str] = seen.casefold().split()
     length = _RUN
     if len(seen) > _LONGEST_WORD * len(words):
         words, length = "".join(words), _RUN_OF_CHARACTERS
-    places: Sequence[int] = range(max(0, len(words) - length + 1))
-    sampled = len(words) > _ALL_KEPT
+    codes = tuple(map(_code, words))
+    places: Sequence[int] = range(max(0, len(codes) - length + 1))
+    sampled = len(codes) > _ALL_KEPT
     if sampled:
-        places = [at for at in places if not hash(words[at]) & _SAMPLED]
-    # The last bits are those of the first word's hash, so that a sample can be taken before and after.
-    runs = frozenset(hash(words[at : at + length]) & ~_SAMPLED | hash(words[at]) & _SAMPLED for at in places)
+        places = [at for at in places if not codes[at] & _SAMPLED]
+    # The last bits are those of the first word's code, so that a sample can be taken before and after.
+    runs = frozenset(hash(codes[at : at + length]) & ~_SAMPLED | codes[at] & _SAMPLED for at in places)
     return runs, sampled
 
 

@@ -155,7 +155,14 @@ class DryRunDatabase:
         pass  # the writes say it too
 
     def note_compared(
-        self, run_id: str, state: ComparingState, equal: Sequence[str], differing: Sequence[Difference], *, ended: bool
+        self,
+        run_id: str,
+        state: ComparingState,
+        equal: Sequence[str],
+        differing: Sequence[Difference],
+        *,
+        ended: bool,
+        trouble: bool = False,
     ) -> bool:
         return False
 

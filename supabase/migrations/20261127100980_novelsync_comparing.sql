@@ -8,10 +8,12 @@ create table if not exists novelsync.comparing (
   after text collate "C" not null default '',
   compared integer not null default 0,
   began_at timestamptz not null default now(),
+  trouble boolean not null default false,
   whole_since timestamptz
 );
 comment on column novelsync.comparing.after is 'the slug of the last novel that was looked at; empty: none yet';
-comment on column novelsync.comparing.whole_since is 'when the last round began that came to its end';
+comment on column novelsync.comparing.whole_since is 'when the last round began that came to its end, and in which nothing failed';
+comment on column novelsync.comparing.trouble is 'in this round the storage or the database failed with some novels';
 
 -- Novels that were found to differ. Whatever writes one ends its problem and may have mended it, or not: a file that changes
 -- elsewhere does not; so the next whole run compares it again.
@@ -58,7 +60,7 @@ end
 $$;
 
 -- Records what a run has compared. In: run_id, round, after (how far that is now), compared (how many novels it has come to),
--- ended (it has come to its end, and the next one begins), equal: slugs, differing: a list of
+-- ended (it has come to its end, and the next one begins), trouble (something failed, so not all are compared), equal: slugs, differing: a list of
 -- {slug, revision, message, hint}; a novel that has another revision by now is left alone.
 -- Out: told (the open problems may be others now).
 create or replace function public.novelsync_compared(json) returns json
@@ -69,7 +71,7 @@ declare
   v_ended integer;
 begin
   select * into v_request from json_to_record($1) as r(
-    run_id uuid, round integer, "after" text, compared integer, ended boolean, equal json, differing json);
+    run_id uuid, round integer, "after" text, compared integer, ended boolean, trouble boolean, equal json, differing json);
   v_equal := array(select json_array_elements_text(v_request.equal));
   perform novelsync.assert_lease(v_request.run_id);
   perform from novelsync.files f
@@ -81,7 +83,8 @@ begin
   set round = case when v_request.ended then round + 1 else round end,
       after = case when v_request.ended then '' else v_request."after" end,
       compared = case when v_request.ended then 0 else v_request.compared end,
-      whole_since = case when v_request.ended then began_at else whole_since end,
+      whole_since = case when v_request.ended and not (trouble or v_request.trouble) then began_at else whole_since end,
+      trouble = not v_request.ended and (trouble or v_request.trouble),
       began_at = case when v_request.ended then now() else began_at end
   where singleton and round = v_request.round;
 

@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 
 from novelsync.database.client import SqlClient
+from novelsync.errors import StorageUnavailable
 from novelsync.models.desk.takedowns import TakedownKind
 from novelsync.models.run import SyncOptions
+from novelsync.models.source import SourceFile
 from novelsync.models.status import Status, Verdict
 from novelsync.running.comparing.rounds import Pace
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
-from novelsync.sync_service import SyncService
+from novelsync.sync_service import SyncConfig, SyncService
 from novelsync.takedown_service import TakedownService
 from tests.conftest import RecordingTransport, Run, Tables, make_service
 from tests.running.test_sync import opened_files
-from tests.support.hours import fill, hours_pass, messages, synced
+from tests.support.hours import accepting, fill, hours_pass, messages, synced
 from tests.support.library import Library, chapter, chapters, text_of
 
 WEEK = 7 * 24
@@ -170,6 +172,63 @@ def test_a_file_damaged_in_place_is_found(library: Library, service: SyncService
         assert said.startswith(
             "differs the file is not what was read, though its size and time are, and would be refused:"
         )
+
+
+def test_of_a_row_that_the_file_may_not_replace_it_is_said_what_the_command_does(
+    settled: Library, service: SyncService, database: SqlClient, tables: Tables, run: Run
+) -> None:
+    settled.write("emma", chapters(3))
+    synced(service)
+    edit(tables, "emma", "content = repeat(content || ' more', 30)")
+    hours_pass(tables, WEEK)
+    (problem,) = synced(service)["problems"]
+    assert problem["message"].startswith("rows are not what the file has, and making them so would be held: ")
+    command = shlex.split(problem["hint"].split("`")[1])
+    assert run(*command[1:]).code == 1, "it is held"
+    (held,) = database.open_problems().problems
+    assert shlex.split(held.hint.split("`")[1])[:3] == ["novelsync", "sync", "--accept"]
+    done = run("sync", "--reread", "--accept", accepting(held.hint))
+    assert done.code == 0, (done.out, done.err)
+    assert run("verify").code == 0
+
+
+def test_a_hold_that_has_lost_its_reason_is_nobodys_edit(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    library.write("emma", chapters(20))
+    synced(service)
+    library.write("emma", chapters(16))
+    synced(service)
+    library.write("emma", chapters(13))
+    assert [p["kind"] for p in synced(service, "partial")["problems"]] == ["held"]
+    hours_pass(tables, WEEK)
+    assert [p["kind"] for p in synced(service, "partial")["problems"]] == ["held"]
+
+
+def test_a_round_in_which_the_storage_failed_is_no_whole_one_and_passes_over_one_novel_a_run(
+    library: Library, database: SqlClient, tables: Tables
+) -> None:
+    fill(library, 3)
+    synced(make_service(library, database))
+
+    class Failing(LocalStorage):
+        reads = 0
+
+        def read(self, novel: SourceFile) -> bytes | None:
+            self.reads += 1
+            raise StorageUnavailable(f"{novel.slug} could not be read: a cable", "try again")
+
+    storage = Failing(str(library.folder))
+    config = SyncConfig(workers=1, max_file_bytes=10**6, comparing=Pace(seconds=0))
+    service = SyncService(storage, database, config)
+    hours_pass(tables, WEEK)
+    for run_ in range(1, 4):
+        assert synced(service)["outcome"] == "ok"
+        assert storage.reads == run_
+    assert tables.rows("select round, whole_since from novelsync.comparing") == [(2, None)]
+    hours_pass(tables, WEEK)
+    synced(make_service(library, database))
+    assert tables.rows("select round, whole_since is null from novelsync.comparing") == [(3, False)]
 
 
 def test_an_hour_with_nothing_due_reads_no_file_and_makes_two_requests(

@@ -17,7 +17,7 @@ from novelsync.database.client import SqlClient
 from novelsync.storage.local import LocalStorage, other_spellings
 from tests.conftest import Tables, make_service
 from tests.support.hours import messages, nonzero, published, synced
-from tests.support.library import Library, chapters, text_of
+from tests.support.library import Library, chapter, chapters, text_of
 
 PROGRAMS = ("losetup", "mkfs.exfat", "mount.exfat-fuse", "umount")
 
@@ -125,6 +125,9 @@ def test_a_text_is_found_whatever_case_its_name_is_written_in(
         (["1.TXT"], ["1.TXT", "1.txt"], ["1.TXT", ""]),
         (["1.TXT", "1.txt"], ["1.txt", "1.TXT"], ["1.txt", "1.TXT"]),
         (["SO\u0302.txt"], ["s\u00f4.TXT"], ["SO\u0302.txt"]),
+        (["so\u0302.txt"], ["S\u00f4.txt", "s\u00f4.txt"], ["", "so\u0302.txt"]),
+        (["a.txt"], ["A.TXT", "A.txt"], ["", ""]),
+        (["stra\u00dfe.txt"], ["STRASSE.txt"], [""]),
     ],
 )
 def test_a_text_in_another_case_is_the_only_one_that_no_chapter_names_as_it_is(
@@ -141,6 +144,18 @@ def test_a_text_in_another_case_is_the_only_one_that_no_chapter_names_as_it_is(
     synced(make_service(library, database))
     contents = [content for (content,) in tables.rows("select content from chapters order by position")]
     assert contents == [name and text_of(name) for name in stored]
+
+
+def test_a_chapter_with_a_text_of_its_own_lends_its_file_to_none_in_another_case(
+    tmp_path: Path, database: SqlClient, tables: Tables
+) -> None:
+    library = Library(tmp_path / "novels")
+    if is_insensitive(tmp_path):
+        pytest.skip("here these would be one file")
+    library.write("emma", [chapter(1, filename="a.txt"), {"title": "Two", "number": 2, "filename": "A.txt"}])
+    (library.folder / "emma" / "a.txt").write_text(text_of("a"), encoding="utf-8")
+    synced(make_service(library, database))
+    assert tables.rows("select content from chapters where position = 2") == [("",)]
 
 
 def test_other_spellings_of_a_name_are_those_that_a_file_system_may_take_for_it() -> None:

@@ -98,6 +98,11 @@ def _first_after(listing: Listing, slug: str) -> int:
     return bisect_right(listing, listing_order(slug), key=lambda novel: listing_order(novel.slug)) if slug else 0
 
 
+def _after(batch: Sequence[SourceFile], at: ComparingState) -> ComparingState:
+    """How far the round is once it has come to these."""
+    return replace(at, after=batch[-1].slug, compared=at.compared + len(batch))
+
+
 class _Slice:
     """What one run compares."""
 
@@ -123,26 +128,34 @@ class _Slice:
     def compare_again(self, novels: Sequence[SourceFile], limit: TimeLimit) -> None:
         """Novels that were written since they were found to differ; the round does not move."""
         for batch in self._in_time(novels, limit):
-            self._note(self._compare(batch), self._at)
+            found = self._compare(batch, limit)
+            if not found.trouble:
+                # What cannot be compared now (it is refused, or taken down) is left to the round.
+                differing = {each.problem.slug for each in found.differing}
+                found.equal = [each.slug for each in batch[: found.come_to] if each.slug not in differing]
+            self._note(found, self._at)
 
     def go_on(self, listing: Listing, due: int, limit: TimeLimit) -> None:
         """The next novels of the round."""
-        first = _first_after(listing, self._at.after)
+        at = self._at
+        first = _first_after(listing, at.after)
         last = min(first + due, len(listing))
         if due and first == last:
             self._note(Compared(), self._at, ended=True)
         for batch in self._in_time((listing[place] for place in range(first, last)), limit):
-            first += len(batch)
-            then = replace(self._at, after=batch[-1].slug, compared=self._at.compared + len(batch))
             if batch[0].total_bytes > LARGE:
                 # Should it kill the process, the next run begins after it.
-                self._note(Compared(), then)
+                self._note(Compared(), _after(batch, self._at))
             try:
-                found = self._compare(batch)
+                found = self._compare(batch, limit)
             except NovelSyncError:
-                self._note(Compared(), then, ended=first == len(listing))
+                self._note(Compared(trouble=True), _after(batch, at), ended=first + len(batch) == len(listing))
                 raise
-            self._note(found, then, ended=first == len(listing))
+            first += found.come_to
+            self._note(found, _after(batch[: found.come_to], at), ended=first == len(listing))
+            at = self._at
+            if found.trouble or found.come_to < len(batch):
+                return
 
     def _in_time(self, novels: Iterable[SourceFile], limit: TimeLimit) -> Iterator[list[SourceFile]]:
         for batch in batches(novels, attrgetter("total_bytes")):
@@ -151,8 +164,8 @@ class _Slice:
             self._come_to += len(batch)
             yield batch
 
-    def _compare(self, batch: Sequence[SourceFile]) -> Compared:
-        found = self._comparison.compare(batch, self._context, self._budget.is_over)
+    def _compare(self, batch: Sequence[SourceFile], limit: TimeLimit) -> Compared:
+        found = self._comparison.compare(batch, self._context, lambda: self._budget.is_over() or limit.is_over())
         self._all.equal += found.equal
         self._all.differing += found.differing
         self._all.bytes_read += found.bytes_read
@@ -160,7 +173,9 @@ class _Slice:
 
     def _note(self, found: Compared, at: ComparingState, *, ended: bool = False) -> None:
         run_id = self._context.run_id or ""
-        self.told |= self._database.note_compared(run_id, at, found.equal, found.differing, ended=ended)
+        self.told |= self._database.note_compared(
+            run_id, at, found.equal, found.differing, ended=ended, trouble=found.trouble
+        )
         self._at = at
 
     def log(self) -> None:

@@ -72,7 +72,7 @@ class NovelSyncer:
         self._writer = NovelWriter(database)
         self._takedowns = TakedownList(database)
         self._large = threading.Lock()
-        # Python runs one thread at a time. Those that wait here do not keep asking it for their turn, which costs a tenth.
+        # Python runs one thread at a time. Those that wait here do not keep asking for their turn, which costs a tenth.
         self._parsing = threading.Lock()
 
     def sync_batch(
@@ -87,9 +87,9 @@ class NovelSyncer:
         Makes the tables equal to the files of these novels. One result for each, in their order.
 
         ``revisions``: of the stored novels, from before this call. A file is always read after the revision that its
-        write is based on, so that older bytes never overwrite newer ones. ``out_of_time``: from when it is true, large
-        novels are broken off. ``large``: called with the slug of a novel of more than `LARGE` bytes before it is read.
-        Raises `DatabaseUnavailable` and `LeaseLost`.
+        write is based on, so that older bytes never overwrite newer ones. ``out_of_time``: from when it is true, none
+        is begun but the first, and large novels are broken off. ``large``: called with the slug of a novel of more than
+        `LARGE` bytes before it is read. Raises `DatabaseUnavailable` and `LeaseLost`.
         """
         results: dict[str, NovelResult] = {}
         waiting: list[tuple[SourceFile, int | None]] = [(novel, revisions.get(novel.slug)) for novel in novels]
@@ -98,6 +98,9 @@ class NovelSyncer:
             takedowns = self._takedowns.current(context, again=attempt > 0)
             files: list[tuple[ReadFile, int | None]] = []
             for novel, revision in waiting:
+                if (files or results) and out_of_time():
+                    results[novel.slug] = not_begun(novel)
+                    continue
                 if novel.size > LARGE:
                     large(novel.slug)
                 read = self._read(novel)
