@@ -157,7 +157,7 @@ def print_verdict_of(status: Status) -> None:
 def _compared(at: Comparing, novels: int | None) -> str:
     """When every novel was last compared with its file, and how far that is now."""
     of = "" if novels is None else f" of {novels:,}"
-    now = f"{at.novels:,}{of} since {timestamp(at.round_began)}"
+    now = f"{at.novels:,}{of} novels with their files since {timestamp(at.round_began)}"
     return f"every novel with its file since {timestamp(at.whole_since)}; again {now}" if at.whole_since else now
 
 

@@ -422,10 +422,10 @@ def test_texts_in_files_of_their_own_are_compared_too(library: Library, service:
 def test_the_status_says_when_every_novel_was_compared(settled: Library, run: Run, tables: Tables) -> None:
     fill(settled, 3)
     run("sync")
-    assert "compared  0 of 3 since " in run("status").out
+    assert "compared  0 of 3 novels with their files since " in run("status").out
     hours_pass(tables, WEEK / 2)
     run("sync")
-    assert "compared  1 of 3 since " in run("status").out
+    assert "compared  1 of 3 novels with their files since " in run("status").out
     hours_pass(tables, WEEK)
     run("sync")
     assert "compared  every novel with its file since " in run("status").out
