@@ -13,7 +13,7 @@ from bench import floors, libraries, plain
 from bench.parts import ROOT, TRANSPORTS, database, rest, sync, transport
 from bench.results import Table, rounds
 
-ROUNDS = 3
+ROUNDS = 5
 DELAY = 0.02
 DLT = ROOT / ".tools" / "dlt" / "bin" / "python"
 PLAIN = "the plain algorithm"

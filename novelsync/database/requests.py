@@ -74,7 +74,11 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
 
 
 def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> Iterator[Mapping[str, Any]]:
-    """The texts of one large novel, in parts of about ``part_bytes`` of text each."""
+    """
+    The texts of one large novel, in parts of about ``part_bytes`` of text each.
+
+    The first part goes alone, because it opens the staging; it has but one text, so that the others need not wait long.
+    """
     novel = {
         "run_id": run_id,
         "slug": write.slug,
@@ -96,10 +100,10 @@ def halves(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any
 
 
 def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """The chapters to create and the texts to replace, in lists of about ``part_bytes`` of text each."""
+    """The chapters to create and the texts to replace, in lists of about ``part_bytes`` of text; the first has one."""
     created: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
-    size = 0
+    size, enough = 0, 0
     chapters: Iterator[PlacedChapter | ChangedChapter] = chain(
         write.chapters.created, (changed for changed in write.chapters.changed if changed.new_text)
     )
@@ -110,10 +114,10 @@ def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, 
         else:
             texts.append({"id": each.row.id, **content})
         size += each.chapter.content_bytes
-        if size >= part_bytes:
+        if size >= enough:
             yield created, texts
             # New lists, because the caller may send the old ones later, or again.
-            created, texts, size = [], [], 0
+            created, texts, size, enough = [], [], 0, part_bytes
     if created or texts:
         yield created, texts
 

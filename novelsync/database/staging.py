@@ -34,7 +34,6 @@ class Staging:
         Raises `TimeBudgetExceeded` once ``out_of_time`` says so.
         """
         requests = stage_requests(run_id, write, part_bytes)
-        # Alone, because it opens the staging.
         staged = [self._stage_part(next(requests))]
         under_way: set[Future[int]] = set()
         with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
@@ -64,11 +63,10 @@ class Staging:
             if self._out_of_time():
                 raise TimeBudgetExceeded(error.message) from error
         staged = []
-        for n, half in enumerate(smaller):
-            # Numbers of their own: had the whole part gone in after all, the write would find one part too many, and be
-            # stale. But the first part opens the staging, and must be number 1.
-            number = 1 if part["part"] == 1 and n == 0 else next(self._spare)
-            staged.append(self._stage_part({**half, "part": number}))
+        for half in smaller:
+            # With a number of its own: had the whole part gone in after all, the write would find one too many, and be
+            # stale.
+            staged.append(self._stage_part({**half, "part": next(self._spare)}))
             if not staged[-1]:
                 return 0
         return sum(staged)

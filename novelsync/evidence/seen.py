@@ -7,10 +7,11 @@ from collections.abc import Sequence, Set
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
+from unicodedata import is_normalized
 from zlib import crc32
 
 from novelsync.evidence.placeholders import SHORT_BYTES, below_heading, placeholder_in
-from novelsync.evidence.visible import has_letters, has_picture, letters_in, visible
+from novelsync.evidence.visible import has_letters, has_picture, letters_in, shows, visible
 from novelsync.text.formatting import quoted
 
 TELLING_LETTERS: Final = 200
@@ -127,6 +128,8 @@ def see(text: str, title: str = "") -> Seen:
 
 def says_something(text: str, title: str = "") -> bool:
     """The same of ``see(text, title)``, for a fraction of the time."""
+    if _plainly_says_something(text, title):
+        return True
     seen = visible(text)
     # Without markup, so long a text is no notice, unless it is all heading.
     if "<" not in text and len(seen.encode(errors="replace")) > SHORT_BYTES and has_letters(seen):
@@ -134,6 +137,15 @@ def says_something(text: str, title: str = "") -> bool:
         return len(seen) > 3 * len(title) or seen.casefold() != visible(title).casefold()
     letters = letters_in(seen) or int(has_picture(text))
     return letters > 0 and not _notice(text, seen, letters, title)
+
+
+def _plainly_says_something(text: str, title: str) -> bool:
+    """False: it has to be looked at. Each text of a new novel is asked this; `visible` takes three times as long."""
+    if "<" in text or "&" in text or not is_normalized("NFC", text):
+        return False
+    # No letter has more than four bytes, nor more than three in its place when case is folded.
+    much = max(SHORT_BYTES, 4 * 3 * len(title)) + 1
+    return shows(text.encode(errors="replace"), much) and has_letters(text)
 
 
 def likeness(one: Seen, other: Seen) -> float:

@@ -90,19 +90,25 @@ def _length(pattern: re.Pattern[str], text: str) -> int:
     return sum(map(len, pattern.findall(text)))
 
 
-_LOOKED_AT: Final = (3_000, 6_000)
+_LOOKED_AT: Final = (4_000, 8_000)
 """Bytes: nearly always the first part is enough."""
 _SHOWN: Final = 2_200
 """More bytes than any page that is no chapter shows (see `placeholders`)."""
 
 _PAGE: Final = re.compile(rb"<(?:!doctype|html|head|body|script|style|title|template|pre|a)\b", re.IGNORECASE)
 _TAG_OR_ENTITY: Final = re.compile(rb"<[^<>]*>|&#?\w{1,10};")
-_BLANKS: Final = b" \t\r\n"
-_INVISIBLE_IN_UTF8: Final = sorted(
-    {letter.encode()[:2] for letter in map(chr, range(0x80, 0xE1000)) if _INVISIBLE.match(letter)}
+_BLANKS: Final = bytes(byte for byte in range(0x80) if chr(byte).isspace())
+_ASCII: Final = bytes(range(0x80))
+_UNSEEN_BEGINS: Final = sorted(
+    {
+        letter.encode()[:2]
+        for letter in map(chr, (*range(0x80, 0xD800), *range(0xE000, 0xE1000)))
+        if letter.isspace() or _INVISIBLE.match(letter)
+    }
 )
-"""How they begin. Some that are seen begin so as well, dashes and quotes for instance."""
-_BEGINS_NO_INVISIBLE: Final = bytes(set(range(0x100)) - {begin[0] for begin in _INVISIBLE_IN_UTF8})
+"""How invisible characters and wide blanks begin in UTF-8. Some that are seen begin so as well: dashes, quotes."""
+_MAYBE_UNSEEN: Final = re.compile(b"|".join(map(re.escape, _UNSEEN_BEGINS)))
+_SEEN: Final = bytes(set(range(0x100)) - set(_BLANKS) - {begin[0] for begin in _UNSEEN_BEGINS})
 
 
 def is_plainly_prose(raw: bytes | memoryview) -> bool:
@@ -115,14 +121,23 @@ def is_plainly_prose(raw: bytes | memoryview) -> bool:
 
 
 def _shows_much(start: bytes) -> bool:
+    escapes = start.count(b"\\") if b"\\" in start else 0
     # An escaped character may be any: the few files that escape all of them are looked at.
-    if b"\\u" in start or (b"<" in start and _PAGE.search(start)):
+    if (escapes and b"\\u" in start) or (b"<" in start and _PAGE.search(start)):
         return False
     shown = _TAG_OR_ENTITY.sub(b"", start) if b"<" in start or b"&" in start else start
-    letters = len(shown.translate(None, _BLANKS)) - _SHOWN
-    if shown.isascii():
-        return letters >= 0
-    # Mostly even so many are too few to matter, and need not be counted one by one.
-    return letters >= 4 * len(shown.translate(None, _BEGINS_NO_INVISIBLE)) or letters >= 4 * sum(
-        map(shown.count, _INVISIBLE_IN_UTF8)
-    )
+    return shows(shown, _SHOWN + 2 * escapes)
+
+
+def shows(text: bytes, size: int) -> bool:
+    """
+    Whether so many bytes are surely seen of a text in UTF-8 without markup, before NFC.
+
+    A character has up to four. Mostly it is enough to know how many of them may begin as invisible ones do.
+    """
+    unseen = text.translate(None, _SEEN)
+    begins = unseen.translate(None, _BLANKS)
+    seen = len(text) - len(unseen) + len(begins)
+    if seen - 4 * len(begins) >= size:
+        return True
+    return seen >= size and seen - 4 * len(_MAYBE_UNSEEN.findall(text.translate(None, _ASCII))) >= size

@@ -15,9 +15,11 @@ from novelsync.models.run import Progress, RunContext
 from novelsync.models.source import SourceFile
 from novelsync.planning.run_plan import RunPlan
 from novelsync.running.lease import LEASE_SECONDS, TimeLimit
-from novelsync.running.novels.novel_syncer import LARGE
 
 BATCH_NOVELS: Final = 500
+
+BATCH_BYTES: Final = 2_000_000
+"""The size of files that are planned and written together: larger batches take more memory, and no less time."""
 
 BYTES_IN_FLIGHT: Final = 16_000_000
 """The size of files that are worked on at the same time; a larger file is worked on alone."""
@@ -52,7 +54,7 @@ def batches(
     batch: list[SourceFile] = []
     size = 0
     for novel in novels:
-        if batch and (size + size_of(novel) > LARGE or len(batch) == BATCH_NOVELS):
+        if batch and (size + size_of(novel) > BATCH_BYTES or len(batch) == BATCH_NOVELS):
             yield batch
             batch, size = [], 0
         batch.append(novel)

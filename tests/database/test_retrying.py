@@ -1,10 +1,12 @@
 """What is tried again, and how long."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -50,6 +52,23 @@ class Failing:
 
     def close(self) -> None:
         pass
+
+
+def test_what_was_sent_does_not_stay_in_memory_once_it_is_answered() -> None:
+    class Sent(dict[str, Any]):
+        """One that can be referred to weakly."""
+
+    transport = RetryingTransport(Failing(times=0))
+    request = Sent()
+    gone = weakref.ref(request)
+    gc.collect()
+    gc.disable()  # what refers to itself stays until Python looks for such things
+    try:
+        transport.call("novelsync_known_novels", request)
+        del request
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_waits_grow_and_are_never_the_same_twice() -> None:

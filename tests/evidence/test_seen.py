@@ -1,5 +1,7 @@
 """A text as a reader sees it: what it shows, what it says, and whether it is a chapter."""
 
+from unicodedata import normalize
+
 import pytest
 
 from novelsync.evidence.seen import likeness, says_something, see
@@ -83,7 +85,17 @@ def test_an_edited_text_is_like_what_it_was_and_another_is_not(times: int) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["\u200b" * 3_000, "<p></p>" * 900, "<title>Just a moment...</title>" + "x" * 4_000, PROSE]
+    "text",
+    [
+        "\u200b" * 3_000,
+        "*" + "\u00a0" * 3_000,
+        "*" + "\u3000" * 3_000,
+        "*" + "\\n" * 3_000,
+        "*" + "\\u200b" * 3_000,
+        "<p></p>" * 900,
+        "<title>Just a moment...</title>" + "x" * 4_000,
+        PROSE,
+    ],
 )
 def test_what_may_be_no_chapter_is_not_taken_for_prose_unseen(text: str) -> None:
     assert not is_plainly_prose(f'"{text}"'.encode())
@@ -92,13 +104,29 @@ def test_what_may_be_no_chapter_is_not_taken_for_prose_unseen(text: str) -> None
 def test_prose_is_known_without_decoding_it() -> None:
     assert is_plainly_prose(f'"{PROSE * 40}"'.encode())
     assert is_plainly_prose(memoryview(('"' + f"<p>{PROSE}</p>" * 40 + '"').encode()))
+    assert is_plainly_prose(f'"{"「字字字字字字字字」" * 150}"'.encode())
+    assert is_plainly_prose(('"' + "— abcdefgh\\n" * 400 + '"').encode())
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", PROSE, PROSE * 10, f"<p>{PROSE * 10}</p>", "Failed to download chapter body", "* * *", "<input>" + PROSE],
+    [
+        "",
+        PROSE,
+        PROSE * 10,
+        f"<p>{PROSE * 10}</p>",
+        "Failed to download chapter body",
+        "* * *",
+        "<input>" + PROSE,
+        "*" + "\u200b" * 1_000,
+        "*" + "\u3000" * 1_000,
+        "—" * 1_000,
+        # Decomposed, so that they have three times as many bytes as what is seen, and are a placeholder.
+        normalize("NFD", "본문을 불러올 수 없습니다 " * 12),
+        "字" * 201,
+    ],
 )
-@pytest.mark.parametrize("title", ["", "Chapter 1", PROSE * 10])
+@pytest.mark.parametrize("title", ["", "Chapter 1", PROSE * 10, "字" * 201])
 def test_whether_a_text_says_something_can_be_asked_alone(text: str, title: str) -> None:
     assert says_something(text, title) == see(text, title).says_something
 

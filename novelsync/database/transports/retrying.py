@@ -127,7 +127,12 @@ class RetryingTransport:
             sleep=lambda seconds: None,
             reraise=True,
         )
-        return attempts(call)
+        try:
+            return attempts(call)
+        finally:
+            # It refers to itself. The request's texts, and the file that they lie in, would stay with it until
+            # Python looks for such circles.
+            attempts.iter_state.reset()
 
 
 def _failure(state: RetryCallState) -> NovelSyncError:

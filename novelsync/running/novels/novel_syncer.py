@@ -34,9 +34,10 @@ ATTEMPTS: Final = 3
 
 LARGE: Final = 4_000_000
 """
-Bytes of files, or of texts that are files of their own, that are read and written together; a novel of more is alone.
+Bytes of a file, or of texts that are files of their own; more than that are read and written alone.
 
-The executor sees to that for files; of the texts of a new novel, a listing does not know that they are there.
+For files that are one novel's the executor sees to that; of the texts of a new novel, a listing does not know that they
+are there.
 """
 
 

@@ -135,8 +135,8 @@ def test_what_takes_too_long_is_halved_until_it_passes(
     assert (report["outcome"], report["novels"]["created"], report["problems"]) == ("ok", 2, [])
     assert tables.titles("b") == [f"Chapter {n}" for n in range(1, 5)]
     called = [function for function, _ in transport.calls]
-    # Both novels, each alone, b published; b's chapters in two parts, each of which is halved.
-    assert (called.count("novelsync_write"), called.count("novelsync_stage")) == (4, 6)
+    # Both novels, each alone, b published; b's chapters in parts of 1, 2 and 1, and that of 2 halved.
+    assert (called.count("novelsync_write"), called.count("novelsync_stage")) == (4, 5)
 
 
 def test_a_novel_for_which_its_run_waits_no_longer_is_not_written(database: SqlClient, tables: Tables) -> None:
