@@ -4,6 +4,7 @@ import contextvars
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from math import ceil
 from operator import attrgetter
 from typing import Final, Protocol
 
@@ -17,6 +18,10 @@ from novelsync.planning.run_plan import RunPlan
 from novelsync.running.lease import LEASE_SECONDS, TimeLimit
 
 BATCH_NOVELS: Final = 500
+"""The most that are planned and written together."""
+
+FEW_NOVELS: Final = 10
+"""So many are still one batch, which is fewer calls. More are spread over all threads, so that none is idle."""
 
 BATCH_BYTES: Final = 2_000_000
 """The size of files that are planned and written together: larger batches take more memory, and no less time."""
@@ -48,13 +53,15 @@ class SyncBatch(Protocol):
 
 
 def batches(
-    novels: Iterable[SourceFile], size_of: Callable[[SourceFile], int] = attrgetter("size")
+    novels: Iterable[SourceFile],
+    size_of: Callable[[SourceFile], int] = attrgetter("size"),
+    most: int = BATCH_NOVELS,
 ) -> Iterator[list[SourceFile]]:
     """Several small novels together, a large one alone."""
     batch: list[SourceFile] = []
     size = 0
     for novel in novels:
-        if batch and (size + size_of(novel) > BATCH_BYTES or len(batch) == BATCH_NOVELS):
+        if batch and (size + size_of(novel) > BATCH_BYTES or len(batch) == most):
             yield batch
             batch, size = [], 0
         batch.append(novel)
@@ -99,7 +106,7 @@ class LocalExecutor:
             self._remember(context.run_id, plan.after(slug) or "")
 
         with ThreadPoolExecutor(self._workers, thread_name_prefix="novel") as pool:
-            for batch in batches(plan.to_read):
+            for batch in batches(plan.to_read, most=self._share_of(len(plan.to_read))):
                 size = sum(novel.size for novel in batch)
                 while working and (len(working) == self._workers or sum(working.values()) + size > BYTES_IN_FLIGHT):
                     results.collect(working)
@@ -122,6 +129,10 @@ class LocalExecutor:
             while working:
                 results.collect(working)
         return first_left
+
+    def _share_of(self, novels: int) -> int:
+        """How many novels one batch may have."""
+        return min(BATCH_NOVELS, max(FEW_NOVELS, ceil(novels / self._workers)))
 
     def _remember(self, run_id: str | None, slug: str) -> None:
         """Where the next run begins, should this one be killed."""

@@ -47,3 +47,19 @@ def test_files_that_fit_into_memory_together_are_worked_on_at_once() -> None:
 
 def test_files_that_do_not_are_worked_on_as_many_at_once_as_fit() -> None:
     assert most_at_once(BYTES_IN_FLIGHT // 2, patience=0.1) == 2
+
+
+def test_novels_that_a_listing_takes_for_small_are_spread_over_all_threads() -> None:
+    # Their texts may be files of their own, which no listing tells.
+    sizes: list[int] = []
+
+    def sync(novels: Sequence[SourceFile], *_: Any) -> list[NovelResult]:
+        sizes.append(len(novels))
+        return [NovelResult(novel.slug, NovelStatus.UNCHANGED) for novel in novels]
+
+    executor = LocalExecutor(sync, None, workers=4)  # type: ignore[arg-type]  # nothing is remembered
+    for novels, batches in ((10, [10]), (60, [15] * 4), (2_100, [500] * 4 + [100])):
+        sizes.clear()
+        plan = make_plan(Listing(SourceFile(f"novel-{n:04}", "1", 100) for n in range(novels)), [])
+        executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)
+        assert sorted(sizes) == sorted(batches)
