@@ -25,11 +25,14 @@ _MOST_OF_NOTHING: Final = 1_000
 _START: Final = 200
 _PLAIN_LETTER: Final = re.compile(rb"[0-9A-Za-z]")
 
-_INVISIBLE: Final = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+_IGNORABLE: Final = (
+    *(("\u00ad", "\u00ad"), ("\u034f", "\u034f"), ("\u061c", "\u061c"), ("\u115f", "\u1160"), ("\u17b4", "\u17b5")),
+    *(("\u180b", "\u180f"), ("\u200b", "\u200f"), ("\u202a", "\u202e"), ("\u2060", "\u206f"), ("\u3164", "\u3164")),
+    *(("\ufe00", "\ufe0f"), ("\ufeff", "\ufeff"), ("\uffa0", "\uffa0")),
+    *(("\U0001d173", "\U0001d17a"), ("\U000e0000", "\U000e0fff")),
 )
-"""Unicode's Default_Ignorable_Code_Point: what sites weave into texts to find who copies them."""
+"""Unicode's Default_Ignorable_Code_Point, first and last: what sites weave into texts to find who copies them."""
+_INVISIBLE: Final = re.compile(f"[{''.join(f'{first}-{last}' for first, last in _IGNORABLE)}]")
 
 _LETTER: Final = re.compile(r"[^\W_]")
 _HAN_AND_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
@@ -99,11 +102,12 @@ _PAGE: Final = re.compile(rb"<(?:!doctype|html|head|body|script|style|title|temp
 _TAG_OR_ENTITY: Final = re.compile(rb"<[^<>]*>|&#?\w{1,10};")
 _BLANKS: Final = bytes(byte for byte in range(0x80) if chr(byte).isspace())
 _ASCII: Final = bytes(range(0x80))
+_WIDE_BLANKS: Final = [(letter, letter) for letter in map(chr, range(0x80, 0x3001)) if letter.isspace()]
 _UNSEEN_BEGINS: Final = sorted(
     {
         letter.encode()[:2]
-        for letter in map(chr, (*range(0x80, 0xD800), *range(0xE000, 0xE1000)))
-        if letter.isspace() or _INVISIBLE.match(letter)
+        for first, last in (*_IGNORABLE, *_WIDE_BLANKS)
+        for letter in map(chr, range(ord(first), ord(last) + 1))
     }
 )
 """How invisible characters and wide blanks begin in UTF-8. Some that are seen begin so as well: dashes, quotes."""

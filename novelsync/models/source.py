@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -69,6 +70,7 @@ EMPTY_HASH: Final = sha256(b"").digest()
 """The hash of a text that has not been fetched yet."""
 
 
+@lru_cache(maxsize=1 << 14)  # a chapter's is asked for several times while a file is planned
 def url_hash(url: str) -> str:
     """What the database sends in place of a url: the first 9 bytes of its SHA-256 in base64, or empty for no url."""
     return b64encode(sha256(url.encode()).digest()[:9]).decode() if url else ""

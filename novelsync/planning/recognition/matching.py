@@ -59,7 +59,7 @@ def pair_chapters(
     removed = [k for k, row in enumerate(known) if row.removed]
     text = Sign([texts.key_of_row(k) for k in range(len(known))], [texts.key_of_chapter(f) for f in range(len(found))])
     pair_untouched(known, published, found, pairs, text)
-    if None not in pairs:
+    if _nothing_is_left(known, pairs):
         return pairs
 
     def sign(of: Callable[[Chapter], Hashable]) -> Sign:
@@ -78,7 +78,7 @@ def pair_chapters(
     words = Sign(ours.words, theirs.words)
     pair_by_sign(published, pairs, together(urls, numbers, Sign(ours.names, theirs.names)))
     pair_by_sign(published, pairs, text, also=tells)
-    if None not in pairs:
+    if _nothing_is_left(known, pairs):
         return pairs
     # Of a chapter that lost its text, a url is all that is left to tell it by.
     pair_by_sign(published, pairs, together(urls, titles), also=lambda _k, f: not found[f].fetched)
@@ -114,6 +114,12 @@ def pair_chapters(
         for label in weaker:
             pair_by_sign(candidates, pairs, label, also=not_unlike)
     return pairs
+
+
+def _nothing_is_left(known: Sequence[KnownChapter], pairs: Pairs) -> bool:
+    """Whether all chapters of the file are paired, or all rows: most often some chapters were added."""
+    added = pairs.count(None)
+    return added == 0 or len(pairs) - added == len(known)
 
 
 def are_strangers(row: KnownChapter, chapter: BookChapter) -> bool:
