@@ -51,6 +51,8 @@ def _outcome(report: Report, storage: str) -> str:
         return f"[yellow]![/] done, but readers see no text at all of {counted(blank, 'novel')}"
     if report.success and (differing := report.novels.differing):
         return f"[yellow]![/] done, but rows of {counted(differing, 'novel')} are not what the files have"
+    if report.success and (in_flight := report.novels.in_flight):
+        return f"{_OUTCOMES['ok']}, but for {counted(in_flight, 'novel')} being written"
     return _OUTCOMES[report.outcome]
 
 

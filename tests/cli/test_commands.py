@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -412,3 +413,12 @@ def test_what_is_not_there_to_be_synced_or_accepted_is_wrong_usage(run: Run, set
 def test_removals_are_not_accepted_for_single_novels(run: Run, settled: Library) -> None:
     refused = run("sync", "--slug", "emma", "--accept-removals", "1")
     assert (refused.code, "only a whole run removes" in refused.err) == (2, True)
+
+
+def test_what_is_being_written_is_not_said_to_be_in(run: Run, settled: Library) -> None:
+    settled.write("emma", chapters(2))
+    just_now = time.time() + 1.9  # a file is young for two seconds, and the clock of who writes may be ahead
+    os.utime(settled.write_raw("cut", b'{"title": "Cut'), (just_now, just_now))
+    result = run("sync")
+    assert result.code == 0
+    assert "✓ everything in storage is in the tables, but for 1 novel being written: 2 novels" in result.out
