@@ -86,6 +86,10 @@ def test_what_a_late_sender_was_told_counts_and_takes_nothing_back(database: Sql
     database.notices_taken(SOMEBODY, mine, late.upto or 0, "too late")
     a_second_passes(tables)
     assert take(database, other) == after
+    database.notices_taken(SOMEBODY, other, after.upto or 0, None)
+    database.notices_taken(SOMEBODY, mine, late.upto or 0, None)
+    a_second_passes(tables)
+    assert take(database, other) == NOTHING
 
 
 def test_of_many_that_ask_at_once_one_gets_the_batch(database: SqlClient) -> None:
