@@ -27,7 +27,7 @@ TAKE_AS_MUCH = f"b'x' * {LIMIT}"
 
 def main(folder: Path) -> Iterator[Table]:
     rows = []
-    # One after the other, because what is left of a novel may still be there when the next is read.
+    # Several, because what is left of a large novel may still be there when the next is read.
     shapes = {
         "2 novels of 1 MB": (2, 20, 50_000),
         "2 novels of 10 MB": (2, 200, 50_000),

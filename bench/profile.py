@@ -19,12 +19,11 @@ from novelsync.database.transports.bodies import with_texts
 from novelsync.models.source import BOOK_FILE, SourceFile
 from novelsync.models.writing import NovelWrite
 from novelsync.planning.novel_plan import plan_novel
-from novelsync.running.local_executor import BATCH_NOVELS
 from novelsync.running.novels.request_ids import request_id
 
 ROUNDS = 5
-LIBRARIES = {"6 kB": (20, 300, 6_000, 2), "1 kB": (1_000, 5, 1_000, BATCH_NOVELS)}
-"""By the size of a text: novels, chapters of each, bytes of a text, novels in one call."""
+LIBRARIES = {"6 kB": (20, 300, 6_000, 1), "1 kB": (1_000, 5, 1_000, 250)}
+"""By the size of a text: novels, chapters of each, bytes of a text, novels in one call as `LocalExecutor` has it."""
 
 STEPS = (
     "reading the file",

@@ -75,9 +75,9 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
 
 def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> Iterator[Mapping[str, Any]]:
     """
-    The texts of one large novel, in parts of about ``part_bytes`` of text each.
+    The texts of one large novel, in parts of about ``part_bytes`` of text each; but the first part has one text.
 
-    The first part goes alone, because it opens the staging; it has but one text, so that the others need not wait long.
+    That part goes alone, because it opens the staging, and the others have to wait for it.
     """
     novel = {
         "run_id": run_id,
@@ -91,7 +91,7 @@ def stage_requests(run_id: str | None, write: NovelWrite, part_bytes: int) -> It
 
 
 def halves(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """Two requests with the texts of one, both with its part number; None if it has only one text."""
+    """Two requests with the texts of one, which need numbers of their own; None if it has only one text."""
     created, texts = part["created"], part["texts"]
     if len(created) + len(texts) < 2:
         return None
@@ -103,7 +103,7 @@ def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, 
     """The chapters to create and the texts to replace, in lists of about ``part_bytes`` of text; the first has one."""
     created: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
-    size, enough = 0, 0
+    size, enough = 0, 0  # for the first part
     chapters: Iterator[PlacedChapter | ChangedChapter] = chain(
         write.chapters.created, (changed for changed in write.chapters.changed if changed.new_text)
     )

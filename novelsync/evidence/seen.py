@@ -11,7 +11,7 @@ from unicodedata import is_normalized
 from zlib import crc32
 
 from novelsync.evidence.placeholders import SHORT_BYTES, below_heading, placeholder_in
-from novelsync.evidence.visible import has_letters, has_picture, letters_in, shows, visible
+from novelsync.evidence.visible import has_invisible, has_letters, has_picture, letters_in, shows, visible
 from novelsync.text.formatting import quoted
 
 TELLING_LETTERS: Final = 200
@@ -141,7 +141,7 @@ def says_something(text: str, title: str = "") -> bool:
 
 def _plainly_says_something(text: str, title: str) -> bool:
     """False: it has to be looked at. Each text of a new novel is asked this; `visible` takes three times as long."""
-    if "<" in text or "&" in text or not is_normalized("NFC", text):
+    if "<" in text or "&" in text or has_invisible(text) or not is_normalized("NFC", text):
         return False
     # No letter has more than four bytes, nor more than three in its place when case is folded.
     much = max(SHORT_BYTES, 4 * 3 * len(title)) + 1

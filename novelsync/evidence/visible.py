@@ -34,7 +34,7 @@ _IGNORABLE: Final = (
 """Unicode's Default_Ignorable_Code_Point, first and last: what sites weave into texts to find who copies them."""
 _INVISIBLE: Final = re.compile(f"[{''.join(f'{first}-{last}' for first, last in _IGNORABLE)}]")
 
-_LETTER: Final = re.compile(r"[^\W_]")
+_LETTER: Final = re.compile("[^\\W_\u115f\u1160\u3164\uffa0]")  # those four are letters, and invisible
 _HAN_AND_KANA: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _HANGUL: Final = re.compile("[\uac00-\ud7af]+")
 
@@ -75,6 +75,13 @@ def has_letters(seen: str) -> bool:
     return _LETTER.search(seen) is not None
 
 
+def has_invisible(text: str) -> bool:
+    """Whether `visible` leaves out a character that is no markup."""
+    if text.isascii() or not _MAYBE_UNSEEN.search(text.encode(errors="replace").translate(None, _ASCII)):
+        return False
+    return _INVISIBLE.search(text) is not None
+
+
 def letters_in(seen: str) -> int:
     """
     How much a text that is `visible` says, in letters of an alphabet; 0 if it has but punctuation.
@@ -96,10 +103,11 @@ def _length(pattern: re.Pattern[str], text: str) -> int:
 _LOOKED_AT: Final = (4_000, 8_000)
 """Bytes: nearly always the first part is enough."""
 _SHOWN: Final = 2_200
-"""More bytes than any page that is no chapter shows (see `placeholders`)."""
+"""More bytes than any page that is no chapter shows (see `placeholders`), if NFC makes three of them one too."""
 
-_PAGE: Final = re.compile(rb"<(?:!doctype|html|head|body|script|style|title|template|pre|a)\b", re.IGNORECASE)
-_TAG_OR_ENTITY: Final = re.compile(rb"<[^<>]*>|&#?\w{1,10};")
+_PAGE: Final = re.compile(rb"<(?:!--|(?:!doctype|html|head|body|script|style|title|template|pre|a)\b)", re.IGNORECASE)
+_TAG_OR_ENTITY: Final = re.compile(rb"<[^<>]*(?:>|\Z)|&#?\w{1,32};?")  # the last tag may be cut, or its text may be
+_MAYBE_LETTER: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
 _BLANKS: Final = bytes(byte for byte in range(0x80) if chr(byte).isspace())
 _ASCII: Final = bytes(range(0x80))
 _WIDE_BLANKS: Final = [(letter, letter) for letter in map(chr, range(0x80, 0x3001)) if letter.isspace()]
@@ -113,6 +121,7 @@ _UNSEEN_BEGINS: Final = sorted(
 """How invisible characters and wide blanks begin in UTF-8. Some that are seen begin so as well: dashes, quotes."""
 _MAYBE_UNSEEN: Final = re.compile(b"|".join(map(re.escape, _UNSEEN_BEGINS)))
 _SEEN: Final = bytes(set(range(0x100)) - set(_BLANKS) - {begin[0] for begin in _UNSEEN_BEGINS})
+"""Bytes that begin nothing that is unseen, or that begin no character."""
 
 
 def is_plainly_prose(raw: bytes | memoryview) -> bool:
@@ -130,12 +139,12 @@ def _shows_much(start: bytes) -> bool:
     if (escapes and b"\\u" in start) or (b"<" in start and _PAGE.search(start)):
         return False
     shown = _TAG_OR_ENTITY.sub(b"", start) if b"<" in start or b"&" in start else start
-    return shows(shown, _SHOWN + 2 * escapes)
+    return shows(shown, _SHOWN + 2 * escapes) and _MAYBE_LETTER.search(shown) is not None
 
 
 def shows(text: bytes, size: int) -> bool:
     """
-    Whether so many bytes are surely seen of a text in UTF-8 without markup, before NFC.
+    Whether so many bytes are surely seen of a text in UTF-8 without markup, before NFC. That may leave a third of them.
 
     A character has up to four. Mostly it is enough to know how many of them may begin as invisible ones do.
     """

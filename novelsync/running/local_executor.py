@@ -24,7 +24,11 @@ FEW_NOVELS: Final = 10
 """So many are still one batch, which is fewer calls. More are spread over all threads, so that none is idle."""
 
 BATCH_BYTES: Final = 2_000_000
-"""The size of files that are planned and written together: larger batches take more memory, and no less time."""
+"""
+The size of files that are planned and written together: larger batches take more memory, and no less time.
+
+It is less than `novelsync.running.novels.novel_syncer.LARGE`: such a file is alone.
+"""
 
 BYTES_IN_FLIGHT: Final = 16_000_000
 """The size of files that are worked on at the same time; a larger file is worked on alone."""
@@ -57,7 +61,7 @@ def batches(
     size_of: Callable[[SourceFile], int] = attrgetter("size"),
     most: int = BATCH_NOVELS,
 ) -> Iterator[list[SourceFile]]:
-    """Several small novels together, a large one alone."""
+    """Several small novels together, ``most`` at most; a large one alone."""
     batch: list[SourceFile] = []
     size = 0
     for novel in novels:
@@ -132,7 +136,7 @@ class LocalExecutor:
 
     def _share_of(self, novels: int) -> int:
         """How many novels one batch may have."""
-        return min(BATCH_NOVELS, max(FEW_NOVELS, ceil(novels / self._workers)))
+        return FEW_NOVELS if novels <= FEW_NOVELS else min(BATCH_NOVELS, ceil(novels / self._workers))
 
     def _remember(self, run_id: str | None, slug: str) -> None:
         """Where the next run begins, should this one be killed."""

@@ -93,6 +93,11 @@ def test_an_edited_text_is_like_what_it_was_and_another_is_not(times: int) -> No
         "*" + "\\n" * 3_000,
         "*" + "\\u200b" * 3_000,
         "<p></p>" * 900,
+        "*" * 3_000,
+        "&nbsp" * 2_000,
+        "&ZeroWidthSpace;" * 700,
+        "<!-- <b>" + "x " * 4_000 + "-->",
+        f"<div title='{'x' * 9_000}'></div>",
         "<title>Just a moment...</title>" + "x" * 4_000,
         PROSE,
     ],
@@ -124,6 +129,10 @@ def test_prose_is_known_without_decoding_it() -> None:
         # Decomposed, so that they have three times as many bytes as what is seen, and are a placeholder.
         normalize("NFD", "본문을 불러올 수 없습니다 " * 12),
         "字" * 201,
+        # Letters to Unicode, and nothing to a reader.
+        "*" * 700 + "\u3164",
+        # What is composed only once the invisible character between is gone: fewer bytes are seen than there are.
+        "본문을 불러올 수 없습니다. " + "하\u200b\u11ab" * 115,
     ],
 )
 @pytest.mark.parametrize("title", ["", "Chapter 1", PROSE * 10, "字" * 201])

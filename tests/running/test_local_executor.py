@@ -58,7 +58,7 @@ def test_novels_that_a_listing_takes_for_small_are_spread_over_all_threads() -> 
         return [NovelResult(novel.slug, NovelStatus.UNCHANGED) for novel in novels]
 
     executor = LocalExecutor(sync, None, workers=4)  # type: ignore[arg-type]  # nothing is remembered
-    for novels, batches in ((10, [10]), (60, [15] * 4), (2_100, [500] * 4 + [100])):
+    for novels, batches in ((10, [10]), (11, [3, 3, 3, 2]), (60, [15] * 4), (2_100, [500] * 4 + [100])):
         sizes.clear()
         plan = make_plan(Listing(SourceFile(f"novel-{n:04}", "1", 100) for n in range(novels)), [])
         executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)

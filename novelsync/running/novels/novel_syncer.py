@@ -36,8 +36,7 @@ LARGE: Final = 4_000_000
 """
 Bytes of a file, or of texts that are files of their own; more than that are read and written alone.
 
-For files that are one novel's the executor sees to that; of the texts of a new novel, a listing does not know that they
-are there.
+The executor has a large file alone in its batch. Of the texts of a new novel, a listing does not know that they exist.
 """
 
 
