@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from novelsync.database.client import SqlClient
 from novelsync.models.status import Alert, Verdict
+from tests.conftest import Tables
+from tests.support.waiting import wait_until
 
 
 def note(
@@ -52,3 +54,14 @@ def test_of_many_that_notice_a_change_at_once_one_notes_and_tells_it(database: S
     (told,) = (alert for alert in noted if alert)
     database.alert_told(told, str(uuid4()), told=True)
     assert note(database, Verdict.ATTENTION, str(uuid4())) is None, "it was noted once"
+
+
+def test_who_notices_a_change_waits_for_who_is_noting_one(database: SqlClient, tables: Tables) -> None:
+    waiting = "select count(*) from pg_locks where not granted and relation = 'novelsync.alerts'::regclass"
+    with ThreadPoolExecutor(2) as threads:
+        with tables.connection.transaction():
+            tables.connection.execute("lock table novelsync.alerts in row exclusive mode")
+            noting = [threads.submit(note, database, Verdict.ATTENTION, str(uuid4())) for _ in range(2)]
+            wait_until(lambda: tables.rows(waiting) == [(2,)])
+        assert [bool(each.result()) for each in noting].count(True) == 1
+    assert tables.rows("select count(*) from novelsync.alerts") == [(1,)]
