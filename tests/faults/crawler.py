@@ -41,8 +41,8 @@ class Crawler:
         self.write()
 
     def put_large(self) -> None:
-        """A novel that comes in by several parts; each call adds as much to it and edits it, until it shrinks again."""
-        self._long = self._long + 8 if self._long < 24 else 8
+        """A novel that comes in by several parts; each call adds as much to it, up to 24 chapters, and edits it."""
+        self._long = min(self._long + 8, 24)  # were it to shrink, guards would hold what is gone
         signs = [self._dice.random(), *range(1, self._long)]
         texts = [f"{n}, {sign}: " + "It went on and on. " * 30_000 for n, sign in enumerate(signs)]
         book = {"title": "A long one", "chapters": [chapter(n, content=text) for n, text in enumerate(texts)]}
