@@ -136,7 +136,7 @@ class LocalExecutor:
 
     def _share_of(self, novels: int) -> int:
         """How many novels one batch may have."""
-        return FEW_NOVELS if novels <= FEW_NOVELS else min(BATCH_NOVELS, ceil(novels / self._workers))
+        return min(BATCH_NOVELS, novels if novels <= FEW_NOVELS else ceil(novels / self._workers))
 
     def _remember(self, run_id: str | None, slug: str) -> None:
         """Where the next run begins, should this one be killed."""
