@@ -34,6 +34,7 @@ class Staging:
         Raises `TimeBudgetExceeded` once ``out_of_time`` says so.
         """
         requests = stage_requests(run_id, write, part_bytes)
+        # Alone, because it opens the staging.
         staged = [self._stage_part(next(requests))]
         under_way: set[Future[int]] = set()
         with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:

@@ -71,12 +71,12 @@ def plainly_shows_something(text: bytes) -> bool:
 
 
 def has_letters(seen: str) -> bool:
-    """Whether a text that is `visible` says more than punctuation does."""
+    """Whether a text without markup, `visible` or not yet, says more than punctuation does."""
     return _LETTER.search(seen) is not None
 
 
 def has_invisible(text: str) -> bool:
-    """Whether `visible` leaves out a character that is no markup."""
+    """Whether `visible` leaves out a character that is neither markup nor a blank."""
     if text.isascii() or not _MAYBE_UNSEEN.search(text.encode(errors="replace").translate(None, _ASCII)):
         return False
     return _INVISIBLE.search(text) is not None
