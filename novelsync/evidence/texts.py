@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from novelsync.evidence.labels import labels
-from novelsync.evidence.seen import ALIKE, NOTHING_SEEN, TELLING_LETTERS, Seen, likeness, says_something, see
+from novelsync.evidence.seen import ALIKE, NOTHING_SEEN, TELLING_LETTERS, Seen, likeness, plainly_tells, says_something, see
 from novelsync.evidence.visible import is_plainly_prose
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
@@ -118,7 +118,11 @@ class Texts:
             return False
         if not self.is_at_hand(f):
             return chapter.content_bytes >= _TELLING_BYTES
-        return is_plainly_prose(chapter.raw()) or self.of_chapter(f).tells
+        return (
+            is_plainly_prose(chapter.raw())
+            or plainly_tells(chapter.text(), chapter.title)
+            or self.of_chapter(f).tells
+        )
 
     def says_something(self, f: int) -> bool:
         """Whether a chapter of the file has a text that is one; of one that is stored already, that was asked then."""
