@@ -19,7 +19,8 @@ from msgspec.json import Decoder
 from novelsync.books.schema import ALIASES, MOST_CHAPTERS
 from novelsync.books.slices import ABSENT, in_capitals, is_crowded
 from novelsync.books.values import NOT_FETCHED
-from novelsync.evidence.visible import plainly_shows_something, shows_nothing
+from novelsync.evidence.prose import plainly_shows_something
+from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import BookChapter, unescaped
 
 _NUMBER: Final = re.compile(rb'"?(-?\d{1,30}(?:\.\d{1,30})?)"?')
@@ -58,13 +59,13 @@ class _UnusualError(Exception):
     """Something has to be said of a chapter, or may have to be."""
 
 
-def read_chapters(chapters: Raw, *, keep: bool) -> QuickChapters | None:
+def read_chapters(chapters: Raw, data: bytes, *, keep: bool) -> QuickChapters | None:
     """
-    The chapters of the list in this slice; None if the validators have to look at it.
+    The chapters of the list in this slice of a file's ``data``; None if the validators have to look at it.
 
     ``keep``: their texts are kept as they are to be stored, and not made again from the slice each time.
     """
-    if is_crowded(chapters, b"{"):
+    if is_crowded(data, b"{"):
         return None
     try:
         found = _CHAPTERS.decode(chapters)

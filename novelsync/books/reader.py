@@ -76,7 +76,7 @@ def _read(data: bytes, *, quickly: bool) -> Book:
     for key in ("title", "chapters"):
         noticed.look_for_capitals(slices, key, "the file")
     unread = _without_volumes(slices)
-    read = quick.read_chapters(slices.chapters, keep=len(data) <= _KEPT) if quickly else None  # type: ignore[attr-defined]
+    read = quick.read_chapters(slices.chapters, data, keep=len(data) <= _KEPT) if quickly else None  # type: ignore[attr-defined]
     if read is not None:
         slices.chapters = ABSENT  # type: ignore[attr-defined]
     try:

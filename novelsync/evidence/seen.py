@@ -7,15 +7,18 @@ from collections.abc import Sequence, Set
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
-from unicodedata import is_normalized
 from zlib import crc32
 
 from novelsync.evidence.placeholders import SHORT_BYTES, below_heading, placeholder_in
-from novelsync.evidence.visible import has_invisible, has_letters, has_picture, letters_in, shows, visible
+from novelsync.evidence.prose import plainly_shows
+from novelsync.evidence.visible import has_letters, has_picture, letters_in, visible
 from novelsync.text.formatting import quoted
 
 TELLING_LETTERS: Final = 200
 """A shorter text ("To be continued", a notice) says nothing about which chapter it is. See `letters_in`."""
+
+_TELLING_BYTES: Final = 4 * TELLING_LETTERS
+"""No letter has more than four."""
 
 _RUN: Final = 4
 """So many words in a row are hardly twice in a novel."""
@@ -126,16 +129,18 @@ def see(text: str, title: str = "") -> Seen:
     )
 
 
-def plainly_tells(text: str, title: str = "") -> bool:
-    """True: ``see(text, title)`` would say so too, for many times the time; False: it has to be asked."""
-    # No letter has more than four bytes.
-    return _plainly_shows(4 * TELLING_LETTERS, text, title)
+def plainly_tells(stored: bytes, title: str = "") -> bool:
+    """
+    Whether a text, in UTF-8, tells for sure. False: `see` has to be asked, which takes many times as long.
+    """
+    return plainly_shows(stored, max(_TELLING_BYTES, _more_than(title)))
 
 
-def says_something(text: str, title: str = "") -> bool:
-    """The same of ``see(text, title)``, for a fraction of the time."""
-    if _plainly_shows(SHORT_BYTES + 1, text, title):
+def says_something(stored: bytes, title: str = "") -> bool:
+    """The same of `see`, of a text in UTF-8 and for a fraction of the time."""
+    if plainly_shows(stored, max(SHORT_BYTES + 1, _more_than(title))):
         return True
+    text = stored.decode()
     seen = visible(text)
     # Without markup, so long a text is no notice, unless it is all heading.
     if "<" not in text and len(seen.encode(errors="replace")) > SHORT_BYTES and has_letters(seen):
@@ -145,17 +150,9 @@ def says_something(text: str, title: str = "") -> bool:
     return letters > 0 and not _notice(text, seen, letters, title)
 
 
-def _plainly_shows(size: int, text: str, title: str) -> bool:
-    """
-    Whether a text has letters, and surely shows ``size`` bytes and more than its title. False: it has to be looked at.
-
-    Each text of a new novel is asked this; `visible` takes three times as long.
-    """
-    if "<" in text or "&" in text or has_invisible(text) or not is_normalized("NFC", text):
-        return False
-    # No letter has more than four bytes, nor more than three in its place when case is folded.
-    much = max(size, 4 * 3 * len(title) + 1)
-    return shows(text.encode(errors="replace"), much) and has_letters(text)
+def _more_than(title: str) -> int:
+    """Bytes that no text shows which is but its title: no letter has over four, nor over three when case is folded."""
+    return 4 * 3 * len(title) + 1
 
 
 def likeness(one: Seen, other: Seen) -> float:

@@ -8,7 +8,7 @@ from typing import Final
 
 from novelsync.evidence.labels import labels
 from novelsync.evidence.seen import ALIKE, NOTHING_SEEN, TELLING_LETTERS, Seen, likeness, plainly_tells, says_something, see
-from novelsync.evidence.visible import is_plainly_prose
+from novelsync.evidence.prose import is_plainly_prose
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
 
@@ -120,7 +120,7 @@ class Texts:
             return chapter.content_bytes >= _TELLING_BYTES
         return (
             is_plainly_prose(chapter.raw())
-            or plainly_tells(chapter.text(), chapter.title)
+            or plainly_tells(bytes(chapter.stored()), chapter.title)
             or self.of_chapter(f).tells
         )
 
@@ -131,7 +131,7 @@ class Texts:
             self._saying[f] = chapter.fetched and (
                 not self.is_at_hand(f)
                 or is_plainly_prose(chapter.raw())
-                or says_something(chapter.text(), chapter.title)
+                or says_something(bytes(chapter.stored()), chapter.title)
             )
         return self._saying[f]
 

@@ -413,7 +413,8 @@ def test_memory_is_the_file_and_one_chapter() -> None:
     ],
 )
 def test_what_is_usual_is_read_in_the_quick_way(text: str, said: bytes, keep: bool) -> None:
-    read = read_chapters(Raw(b'[{"number": "1.50", "content": "%b"}, {"title": "II"}]' % text.encode()), keep=keep)
+    data = b'[{"number": "1.50", "content": "%b"}, {"title": "II"}]' % text.encode()
+    read = read_chapters(Raw(data), data, keep=keep)
     assert read is not None
     assert [bytes(chapter.stored()) for chapter in read.chapters] == [said, b""]
     assert (str(read.chapters[0].number), read.without_number) == ("1.50", [1])
@@ -424,7 +425,8 @@ def test_what_is_usual_is_read_in_the_quick_way(text: str, said: bytes, keep: bo
     [b'{"content": ["a"]}', b'{"title": "\\u0000"}', b'{"number": "x"}', b'{"Content": "a"}', b'{"file": "a"}'],
 )
 def test_one_unusual_chapter_leaves_all_to_the_validators(chapter: bytes) -> None:
-    assert read_chapters(Raw(b'[{"content": "a"}, %b]' % chapter), keep=True) is None
+    data = b'[{"content": "a"}, %b]' % chapter
+    assert read_chapters(Raw(data), data, keep=True) is None
 
 
 def test_a_text_outlives_the_callers_bytes() -> None:

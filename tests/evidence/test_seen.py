@@ -5,7 +5,8 @@ from unicodedata import normalize
 import pytest
 
 from novelsync.evidence.seen import likeness, plainly_tells, says_something, see
-from novelsync.evidence.visible import is_plainly_prose, letters_in, plainly_shows_something, shows_nothing, visible
+from novelsync.evidence.prose import is_plainly_prose, plainly_shows_something
+from novelsync.evidence.visible import letters_in, shows_nothing, visible
 
 PROSE = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals. "
 
@@ -137,12 +138,12 @@ def test_prose_is_known_without_decoding_it() -> None:
 )
 @pytest.mark.parametrize("title", ["", "Chapter 1", PROSE * 10, "字" * 201])
 def test_whether_a_text_says_something_can_be_asked_alone(text: str, title: str) -> None:
-    assert says_something(text, title) == see(text, title).says_something
-    assert see(text, title).tells or not plainly_tells(text, title)
+    assert says_something(text.encode(), title) == see(text, title).says_something
+    assert see(text, title).tells or not plainly_tells(text.encode(), title)
 
 
 def test_of_plain_prose_it_is_known_at_once_that_it_tells() -> None:
-    assert plainly_tells("Plain prose, and enough of it. " * 40, "Chapter 1")
+    assert plainly_tells(b"Plain prose, and enough of it. " * 40, "Chapter 1")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""
+What the bytes of a text say of it at once: that it is prose, as nearly every text is. Pure.
+
+Each text of a new novel is asked this. What is not plain is decoded and looked at, which takes many times as long.
+"""
+
+import re
+from typing import Final
+from unicodedata import is_normalized
+
+from novelsync.evidence.visible import IGNORABLE, MOST_OF_NOTHING, has_invisible, has_letters
+
+_FIRST_LOOK, _SECOND_LOOK = 3_000, 8_000
+"""Bytes: nearly always the first part is enough."""
+_SHOWN: Final = 2_200
+"""More bytes than any page that is no chapter shows (see `placeholders`), if NFC makes three of them one too."""
+
+_START: Final = 200
+_PLAIN_LETTER: Final = re.compile(rb"[0-9A-Za-z]")
+
+_PAGE: Final = re.compile(rb"<(?:!--|(?:!doctype|html|head|body|script|style|title|template|pre|a)\b)", re.IGNORECASE)
+_TAG_OR_ENTITY: Final = re.compile(rb"<[^<>]*(?:>|\Z)|&#?\w{1,32};?")  # the last tag may be cut, or its text may be
+_MAYBE_LETTER: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
+_BLANKS: Final = bytes(byte for byte in range(0x80) if chr(byte).isspace())
+_ASCII: Final = bytes(range(0x80))
+_WIDE_BLANKS: Final = [(letter, letter) for letter in map(chr, range(0x80, 0x3001)) if letter.isspace()]
+_UNSEEN_BEGINS: Final = sorted(
+    {
+        letter.encode()[:2]
+        for first, last in (*IGNORABLE, *_WIDE_BLANKS)
+        for letter in map(chr, range(ord(first), ord(last) + 1))
+    }
+)
+"""How invisible characters and wide blanks begin in UTF-8. Some that are seen begin so as well: dashes, quotes."""
+_MAYBE_UNSEEN: Final = re.compile(b"|".join(map(re.escape, _UNSEEN_BEGINS)))
+_SEEN: Final = bytes(set(range(0x100)) - set(_BLANKS) - {begin[0] for begin in _UNSEEN_BEGINS})
+"""Bytes that begin nothing that is unseen, or that begin no character."""
+
+
+def is_plainly_prose(raw: bytes | memoryview) -> bool:
+    """
+    Whether so much is seen of a text that it is a chapter; False: it has to be looked at.
+
+    ``raw``: in UTF-8, as a JSON string or as it is. This saves decoding nearly all texts of a novel.
+    """
+    return len(raw) >= _SHOWN and (
+        _shows_much(bytes(raw[:_FIRST_LOOK])) or (len(raw) > _FIRST_LOOK and _shows_much(bytes(raw[:_SECOND_LOOK])))
+    )
+
+
+def _shows_much(start: bytes) -> bool:
+    escapes = start.count(b"\\") if b"\\" in start else 0
+    # An escaped character may be any: the few files that escape all of them are looked at.
+    if (escapes and b"\\u" in start) or (b"<" in start and _PAGE.search(start)):
+        return False
+    shown = _TAG_OR_ENTITY.sub(b"", start) if b"<" in start or b"&" in start else start
+    return _shows(shown, _SHOWN + 2 * escapes) and _MAYBE_LETTER.search(shown) is not None
+
+
+def _shows(text: bytes, size: int) -> bool:
+    """
+    Whether so many bytes are surely seen of a text in UTF-8 without markup, before NFC. That may leave a third of them.
+
+    A character has up to four. Mostly it is enough to know how many of them may begin as invisible ones do.
+    """
+    unseen = text.translate(None, _SEEN)
+    begins = unseen.translate(None, _BLANKS)
+    seen = len(text) - len(unseen) + len(begins)
+    if seen - 4 * len(begins) >= size:
+        return True
+    return seen >= size and seen - 4 * len(_MAYBE_UNSEEN.findall(text.translate(None, _ASCII))) >= size
+
+
+def plainly_shows(text: bytes, size: int) -> bool:
+    """
+    Whether a text in UTF-8 has letters, no markup, is in NFC, and shows at least ``size`` bytes.
+
+    False: it has to be looked at.
+    """
+    if b"<" in text or b"&" in text or not _shows(text, size):
+        return False
+    if text.isascii():
+        return _PLAIN_LETTER.search(text) is not None
+    decoded = text.decode()
+    may_have_invisible = _MAYBE_UNSEEN.search(text.translate(None, _ASCII)) is not None
+    return (
+        is_normalized("NFC", decoded)
+        and not (may_have_invisible and has_invisible(decoded))
+        and has_letters(decoded)
+    )
+
+
+def plainly_shows_something(text: bytes) -> bool:
+    """Of a text in UTF-8: whether `shows_nothing` would deny it, where that can be told without decoding all of it."""
+    if len(text) > 4 * MOST_OF_NOTHING:  # bytes; as characters they are still more than is looked at for markup
+        start = text[:_START].decode(errors="ignore")
+        return bool(start) and not start.isspace()
+    return b"<" not in text and b"&" not in text and _PLAIN_LETTER.search(text) is not None
