@@ -84,9 +84,7 @@ def plainly_shows(text: bytes, size: int) -> bool:
     decoded = text.decode()
     may_have_invisible = _MAYBE_UNSEEN.search(text.translate(None, _ASCII)) is not None
     return (
-        is_normalized("NFC", decoded)
-        and not (may_have_invisible and has_invisible(decoded))
-        and has_letters(decoded)
+        is_normalized("NFC", decoded) and not (may_have_invisible and has_invisible(decoded)) and has_letters(decoded)
     )
 
 

@@ -7,8 +7,17 @@ from statistics import median
 from typing import Final
 
 from novelsync.evidence.labels import labels
-from novelsync.evidence.seen import ALIKE, NOTHING_SEEN, TELLING_LETTERS, Seen, likeness, plainly_tells, says_something, see
 from novelsync.evidence.prose import is_plainly_prose
+from novelsync.evidence.seen import (
+    ALIKE,
+    NOTHING_SEEN,
+    TELLING_LETTERS,
+    Seen,
+    likeness,
+    plainly_tells,
+    says_something,
+    see,
+)
 from novelsync.models.source import BookChapter
 from novelsync.models.stored import KnownChapter
 

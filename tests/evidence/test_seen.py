@@ -4,8 +4,8 @@ from unicodedata import normalize
 
 import pytest
 
-from novelsync.evidence.seen import likeness, plainly_tells, says_something, see
 from novelsync.evidence.prose import is_plainly_prose, plainly_shows_something
+from novelsync.evidence.seen import likeness, plainly_tells, says_something, see
 from novelsync.evidence.visible import letters_in, shows_nothing, visible
 
 PROSE = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals. "
