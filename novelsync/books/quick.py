@@ -19,7 +19,7 @@ from msgspec.json import Decoder
 from novelsync.books.schema import ALIASES, MOST_CHAPTERS
 from novelsync.books.slices import ABSENT, in_capitals, is_crowded
 from novelsync.books.values import NOT_FETCHED
-from novelsync.evidence.prose import plainly_shows_something
+from novelsync.evidence.prose import is_plain_prose, plainly_shows_something
 from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import BookChapter, unescaped
 
@@ -86,8 +86,10 @@ def _chapter(found: Any, *, keep: bool) -> BookChapter:
     if not plainly_shows_something(text) and shows_nothing(text.decode()):
         return BookChapter(title, number, url, *_NOTHING, volume, filename)
     raw = partial(bytes, text) if keep else partial(_whole, found.content)
-    digest = sha256(text).digest()
-    return BookChapter(title, number, url, digest, len(text), raw, volume, filename, escaped=not keep)
+    digest, is_prose = sha256(text).digest(), is_plain_prose(text)
+    return BookChapter(
+        title, number, url, digest, len(text), raw, volume, filename, escaped=not keep, is_prose=is_prose
+    )
 
 
 def _number(raw: Raw) -> Decimal | None:

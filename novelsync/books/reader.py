@@ -130,6 +130,7 @@ def _chapter(chapter: BookFileChapter, volume: str | None) -> BookChapter:
         volume,
         chapter.filename,
         escaped=text.escaped,
+        is_prose=text.is_prose,
     )
 
 

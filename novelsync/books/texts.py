@@ -5,10 +5,9 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from typing import Final, NamedTuple
 
-from novelsync.books.values import NOT_FETCHED, Text
+from novelsync.books.values import NOT_FETCHED, Text, text_of
 from novelsync.errors import BookRefused
 from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import Book, BookChapter
@@ -38,7 +37,7 @@ def read_text(path: str, data: bytes) -> Text:
         stored, text = stored.replace(b"\0", b""), text.replace("\0", "")
     if shows_nothing(text):
         return NOT_FETCHED
-    return Text(sha256(stored).digest(), len(stored), lambda: stored)
+    return text_of(stored, lambda: stored, escaped=False)
 
 
 def files_of(book: Book) -> Mapping[str, str]:

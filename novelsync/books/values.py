@@ -28,6 +28,7 @@ from novelsync.books.slices import (
     kind_of,
     shown,
 )
+from novelsync.evidence.prose import is_plain_prose
 from novelsync.evidence.visible import shows_nothing
 from novelsync.models.source import EMPTY_HASH, UNSET, OptionalText
 
@@ -46,9 +47,16 @@ class Text(NamedTuple):
     content_bytes: int
     raw: Callable[[], bytes | memoryview]
     escaped: bool = False
+    is_prose: bool = False
 
 
 NOT_FETCHED: Final = Text(EMPTY_HASH, 0, lambda: b"")
+
+
+def text_of(stored: bytes, raw: Callable[[], bytes | memoryview], *, escaped: bool) -> Text:
+    """Of a text as it is to be stored."""
+    return Text(sha256(stored).digest(), len(stored), raw, escaped, is_plain_prose(stored))
+
 
 # More digits than any novel counts to. Without a limit, 1e999 would become a number of a thousand digits.
 DECIMAL: Final = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})", re.ASCII)
@@ -186,7 +194,7 @@ def content(raw: Raw, info: ValidationInfo) -> Text:
     stored = text.encode()
     as_it_is = kind == "a string" and text is decoded
     as_stored = partial(memoryview if as_it_is else _as_stored, raw)
-    return Text(sha256(stored).digest(), len(stored), as_stored, escaped=as_it_is)
+    return text_of(stored, as_stored, escaped=as_it_is)
 
 
 def _decoded(raw: Raw) -> str:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
+from novelsync.evidence.prose import REPLACEMENT
 from novelsync.evidence.seen import TELLING_LETTERS
 from novelsync.evidence.texts import Texts
 from novelsync.models.source import Book, BookChapter
@@ -18,10 +19,6 @@ from novelsync.text.formatting import counted, quoted
 
 EXAMPLES = 3
 """So many places are named in a line."""
-
-_REPLACEMENT = "\ufffd".encode()
-_FIRST = _REPLACEMENT[0]  # looked for first, because one byte is found ten times as fast as three
-_ESCAPED_REPLACEMENTS = (b"\\ufffd", b"\\uFFFD")
 
 
 class Lint(NamedTuple):
@@ -68,12 +65,8 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
             continue
         if chapter.content_bytes >= TELLING_LETTERS:
             by_text[chapter.content_hash].append(f)
-        if texts.is_at_hand(f):
-            raw = bytes(chapter.raw())
-            if (_FIRST in raw and _REPLACEMENT in raw) or (
-                chapter.escaped and any(each in raw for each in _ESCAPED_REPLACEMENTS)
-            ):
-                unreadable.append(_place(f, chapter))
+        if not chapter.is_prose and texts.is_at_hand(f) and REPLACEMENT in bytes(chapter.stored()):
+            unreadable.append(_place(f, chapter))
     if blank:
         what = "neither title, number, url nor content, is a key misspelt?"
         yield f"{_chapters_have(blank)} {what} {_first(blank)}"

@@ -15,6 +15,9 @@ _FIRST_LOOK, _SECOND_LOOK = 3_000, 8_000
 _SHOWN: Final = 2_200
 """More bytes than any page that is no chapter shows (see `placeholders`), if NFC makes three of them one too."""
 
+REPLACEMENT: Final = "\ufffd".encode()
+"""What stands for letters that were lost when a page was read in another encoding."""
+
 _START: Final = 200
 _PLAIN_LETTER: Final = re.compile(rb"[0-9A-Za-z]")
 
@@ -37,24 +40,18 @@ _SEEN: Final = bytes(set(range(0x100)) - set(_BLANKS) - {begin[0] for begin in _
 """Bytes that begin nothing that is unseen, or that begin no character."""
 
 
-def is_plainly_prose(raw: bytes | memoryview) -> bool:
-    """
-    Whether so much is seen of a text that it is a chapter; False: it has to be looked at.
-
-    ``raw``: in UTF-8, as a JSON string or as it is. This saves decoding nearly all texts of a novel.
-    """
-    return len(raw) >= _SHOWN and (
-        _shows_much(bytes(raw[:_FIRST_LOOK])) or (len(raw) > _FIRST_LOOK and _shows_much(bytes(raw[:_SECOND_LOOK])))
-    )
+def is_plain_prose(text: bytes) -> bool:
+    """Whether a text in UTF-8 shows so much that it is a chapter, and lost no letter; False: it has to be looked at."""
+    if len(text) < _SHOWN or (REPLACEMENT[0] in text and REPLACEMENT in text):
+        return False
+    return _shows_much(text[:_FIRST_LOOK]) or (len(text) > _FIRST_LOOK and _shows_much(text[:_SECOND_LOOK]))
 
 
 def _shows_much(start: bytes) -> bool:
-    escapes = start.count(b"\\") if b"\\" in start else 0
-    # An escaped character may be any: the few files that escape all of them are looked at.
-    if (escapes and b"\\u" in start) or (b"<" in start and _PAGE.search(start)):
+    if b"<" in start and _PAGE.search(start):
         return False
     shown = _TAG_OR_ENTITY.sub(b"", start) if b"<" in start or b"&" in start else start
-    return _shows(shown, _SHOWN + 2 * escapes) and _MAYBE_LETTER.search(shown) is not None
+    return _shows(shown, _SHOWN) and _MAYBE_LETTER.search(shown) is not None
 
 
 def _shows(text: bytes, size: int) -> bool:

@@ -7,7 +7,6 @@ from statistics import median
 from typing import Final
 
 from novelsync.evidence.labels import labels
-from novelsync.evidence.prose import is_plainly_prose
 from novelsync.evidence.seen import (
     ALIKE,
     NOTHING_SEEN,
@@ -127,20 +126,14 @@ class Texts:
             return False
         if not self.is_at_hand(f):
             return chapter.content_bytes >= _TELLING_BYTES
-        return (
-            is_plainly_prose(chapter.raw())
-            or plainly_tells(bytes(chapter.stored()), chapter.title)
-            or self.of_chapter(f).tells
-        )
+        return chapter.is_prose or plainly_tells(bytes(chapter.stored()), chapter.title) or self.of_chapter(f).tells
 
     def says_something(self, f: int) -> bool:
         """Whether a chapter of the file has a text that is one; of one that is stored already, that was asked then."""
         if f not in self._saying:
             chapter = self._chapters[f]
             self._saying[f] = chapter.fetched and (
-                not self.is_at_hand(f)
-                or is_plainly_prose(chapter.raw())
-                or says_something(bytes(chapter.stored()), chapter.title)
+                not self.is_at_hand(f) or chapter.is_prose or says_something(bytes(chapter.stored()), chapter.title)
             )
         return self._saying[f]
 

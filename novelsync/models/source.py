@@ -127,6 +127,8 @@ class BookChapter(NamedTuple):
     """The version of that file; empty if it is not there."""
     escaped: bool = False
     """See ``raw``."""
+    is_prose: bool = False
+    """Its text was seen at once to be a chapter, when it was read. If not, it may be one all the same."""
 
     @property
     def fetched(self) -> bool:
