@@ -5,7 +5,6 @@ With ``--keep`` they also replace the older ones in docs/numbers.md, and the REA
 """
 
 import argparse
-import gc
 import logging
 import os
 import tempfile
@@ -39,6 +38,7 @@ from bench import (
 )
 from bench.parts import described
 from bench.results import keep
+from novelsync.process import set_memory_up
 
 MEASUREMENTS = {
     module.__name__.removeprefix("bench."): module.main
@@ -76,7 +76,7 @@ def main() -> None:
     if unknown := set(options.names) - set(MEASUREMENTS):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    gc.set_threshold(10_000)  # as novelsync.wiring does
+    set_memory_up()
     machine = described()
     for name in options.names or MEASUREMENTS:
         with tempfile.TemporaryDirectory(prefix="novelsync-bench-") as folder:

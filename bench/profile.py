@@ -90,7 +90,7 @@ def _planned(clock: _Clock, folder: Path, slug: str) -> NovelWrite:
 
 
 def _write(clock: _Clock, connection: psycopg.Connection[tuple[object]], writes: list[NovelWrite]) -> None:
-    request = clock.time(STEPS[4], lambda: write_request(None, writes, 0))
+    request = clock.time(STEPS[4], lambda: write_request(None, writes))
     body = clock.time(STEPS[5], lambda: with_texts(request))
     clock.time(STEPS[6], lambda: connection.execute("select novelsync_write(%b)", [body]))
 

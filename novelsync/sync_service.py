@@ -31,6 +31,7 @@ from novelsync.models.run import (
     Progress,
     RunContext,
     SyncOptions,
+    Turn,
 )
 from novelsync.models.source import SourceFile, TextFile, texts_digest
 from novelsync.models.stored import KnownNovel
@@ -132,11 +133,10 @@ class SyncService:
         novels: Sequence[SourceFile],
         revisions: Mapping[str, int],
         context: RunContext,
-        out_of_time: Callable[[], bool] = lambda: False,
-        large: Callable[[str], object] = lambda slug: None,
+        turn: Turn = Turn(),  # noqa: B008 — it cannot be changed
     ) -> list[NovelResult]:
         """Syncs the chapters of a few novels; see `NovelSyncer.sync_batch`."""
-        return self._syncer.sync_batch(novels, revisions, context, out_of_time, large)
+        return self._syncer.sync_batch(novels, revisions, context, turn)
 
     # One novel, by its slug. Without a run there is no lease; the novel's revision keeps writers apart ----
 

@@ -1,7 +1,6 @@
 """From settings to the parts of the program. Only this file names every adapter, and imports just those in use."""
 
 import atexit
-import gc
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -19,6 +18,7 @@ from novelsync.database.transports import Transport
 from novelsync.errors import ConfigurationError, StorageUnavailable
 from novelsync.held_service import HeldService
 from novelsync.notice_service import RUN_SECONDS, NoticeService
+from novelsync.process import set_memory_up
 from novelsync.running.comparing.rounds import Pace
 from novelsync.running.pubsub_executor import PubSubExecutor
 from novelsync.running.whole_run import Executor
@@ -56,9 +56,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
     Leaving the block closes the connections, and stops the embedded server if no other process uses it.
     ``serving``: this process goes on running, so it can itself be the scheduler that starts a run every hour.
     """
-    # A run makes a few tuples per chapter and next to no cycles. By default Python looks for cycles after every 700 new
-    # objects, which takes a quarter of the time of an import of small novels.
-    gc.set_threshold(10_000)
+    set_memory_up()
     storage = open_storage(settings.storage)
     stopped = threading.Event()
     with open_database(settings, stopped) as database:

@@ -92,11 +92,21 @@ class Novels(Protocol):
         would take too long.
         """
 
+    def stage(
+        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
+    ) -> NovelWrite | None:
+        """
+        Sends the texts of a large novel ahead, unseen by readers, and returns the write that publishes them.
+
+        That has no texts any more. Of a novel that is not large, the same write is returned. None: the write is stale.
+        Raises what `write` does.
+        """
+
     def write(
         self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
     ) -> Sequence[WriteOutcome]:
         """
-        Carries the writes out in one transaction, each novel whole or not at all.
+        Carries the writes out in one transaction, each novel whole or not at all. A large one is staged before.
 
         Raises `WriteRejected` if the database refuses the data, and then none of them was carried out; `LeaseLost` if
         another run has taken the lease; `TimeBudgetExceeded` if ``out_of_time`` says so between the parts of a large

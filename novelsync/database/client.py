@@ -324,28 +324,32 @@ class SqlClient:
         self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
     ) -> Sequence[WriteOutcome]:
         if len(writes) != 1:
-            return self._write(run_id, writes, 0)
-        size = writes[0].chapters.text_bytes
-        if size <= CALL_BYTES:
-            try:
-                return self._write(run_id, writes, 0)
-            except PayloadTooLarge:
-                if not size:
-                    raise
-        parts = self._stage(run_id, writes[0], out_of_time)
-        return [WriteOutcome.STALE] if parts is None else self._write(run_id, writes, parts)
+            return self._write(run_id, writes)
+        write = self.stage(run_id, writes[0], out_of_time)
+        if write is None:
+            return [WriteOutcome.STALE]
+        try:
+            return self._write(run_id, [write])
+        except PayloadTooLarge:
+            if write.staged or not write.chapters.text_bytes:
+                raise
+        staged = self._stage(run_id, write, out_of_time)
+        return self._write(run_id, [staged]) if staged else [WriteOutcome.STALE]
 
-    def _write(self, run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> list[WriteOutcome]:
-        """``staged``: in how many parts the text went ahead; 0: it is sent here."""
-        answer = self._call(WRITE, write_request(run_id, writes, staged))
+    def _write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> list[WriteOutcome]:
+        answer = self._call(WRITE, write_request(run_id, writes))
         return [WriteOutcome(outcome) for outcome in answer]
 
-    def _stage(
+    def stage(
         self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
-    ) -> int | None:
-        """Sends a large novel's text ahead. Returns and raises what `Staging.stage` does."""
+    ) -> NovelWrite | None:
+        is_small = write.staged or write.chapters.text_bytes <= CALL_BYTES
+        return write if is_small else self._stage(run_id, write, out_of_time)
+
+    def _stage(self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool]) -> NovelWrite | None:
         part_bytes = min(CALL_BYTES, write.chapters.text_bytes // 2)
-        return Staging(self._call, out_of_time).stage(run_id, write, part_bytes)
+        parts = Staging(self._call, out_of_time).stage(run_id, write, part_bytes)
+        return None if parts is None else write.staged_in(parts)
 
     def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]

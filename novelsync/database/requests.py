@@ -17,16 +17,16 @@ KEPT: Final = " kept"
 """Behind the id of what is held, if somebody decided that it stays."""
 
 
-def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int) -> Mapping[str, Any]:
-    """One write of these novels. ``staged``: in how many parts the text of the only one went ahead; 0: it is here."""
+def write_request(run_id: str | None, writes: Sequence[NovelWrite]) -> Mapping[str, Any]:
+    """One write of these novels. A text that is staged is not sent again."""
     places = list(enumerate(writes, start=1))
     request: dict[str, Any] = {
         "run_id": run_id,
-        "novels": [{"place": n, **_novel(write, staged)} for n, write in places],
+        "novels": [{"place": n, **_novel(write)} for n, write in places],
         "created": [
             {"novel": n, "position": c.position, **_labels(c.chapter), **_content(c.chapter)}
             for n, write in places
-            for c in ([] if staged else write.chapters.created)
+            for c in ([] if write.staged else write.chapters.created)
         ],
         "changed": [
             {
@@ -34,7 +34,7 @@ def write_request(run_id: str | None, writes: Sequence[NovelWrite], staged: int)
                 "id": c.row.id,
                 "position": c.position,
                 **_labels(c.chapter),
-                **(_content(c.chapter) if c.new_text and not staged else {}),
+                **(_content(c.chapter) if c.new_text and not write.staged else {}),
             }
             for n, write in places
             for c in write.chapters.changed
@@ -122,7 +122,7 @@ def _parts(write: NovelWrite, part_bytes: int) -> Iterator[tuple[list[dict[str, 
         yield created, texts
 
 
-def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
+def _novel(write: NovelWrite) -> dict[str, Any]:
     fields = write.fields and {
         "title": write.fields.title,
         "author": write.fields.author,
@@ -139,7 +139,7 @@ def _novel(write: NovelWrite, staged: int) -> dict[str, Any]:
         "visible": write.visible,
         "is_new": write.is_new,
         **_origin(write),
-        "staged": staged,
+        "staged": write.staged,
         "fields": fields,
         "chapter_count": write.chapter_count,
         "chapters_added": len(write.chapters.created),

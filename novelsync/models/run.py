@@ -112,6 +112,19 @@ class SyncOptions:
 
 DEFAULT_OPTIONS: Final = SyncOptions()
 
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a batch of novels asks and tells whoever has it synced."""
+
+    out_of_time: Callable[[], bool] = lambda: False
+    """From when it is true, none is begun but the first, and large novels are broken off."""
+    large: Callable[[str], object] = lambda slug: None
+    """Called with the slug of a large novel before it is read."""
+    sent: Callable[[], object] = lambda: None
+    """Called once the texts of a large novel that is alone are with the database, and no longer in memory."""
+
+
 Progress = Callable[[int, int], None]
 """Called with the number of novels that are done, and of all that are to be done."""
 

@@ -1,7 +1,7 @@
 """What is to change in the tables, and what came of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -152,10 +152,26 @@ class NovelWrite:
     """Readers see the novel, which is kept back as a whole."""
     result: NovelResult | None = None
     """Stored in the same transaction, for the run that asked by a message; None: no run did."""
+    staged: int = 0
+    """In how many parts the texts went ahead; 0: they are here."""
 
     @property
     def is_new(self) -> bool:
         return self.visible and self.stored is None
+
+    def staged_in(self, parts: int) -> "NovelWrite":
+        """The same once its texts went ahead in so many parts; it no longer keeps them in memory."""
+        created = [PlacedChapter(each.position, _without_text(each.chapter)) for each in self.chapters.created]
+        changed = [replace(each, chapter=_without_text(each.chapter)) for each in self.chapters.changed]
+        return replace(self, chapters=replace(self.chapters, created=created, changed=changed), staged=parts)
+
+
+def _without_text(chapter: BookChapter) -> BookChapter:
+    return chapter._replace(raw=_went_ahead)
+
+
+def _went_ahead() -> bytes:
+    raise ValueError("the text is with the database already")
 
 
 class WriteOutcome(StrEnum):

@@ -135,6 +135,11 @@ class DryRunDatabase:
     ) -> None:
         pass
 
+    def stage(
+        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
+    ) -> NovelWrite | None:
+        return write
+
     def write(
         self, run_id: str | None, writes: Sequence[NovelWrite], out_of_time: Callable[[], bool] = lambda: False
     ) -> Sequence[WriteOutcome]:

@@ -6,13 +6,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from math import ceil
 from operator import attrgetter
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from novelsync.contracts.syncing import Runs
 from novelsync.errors import NovelSyncError, StorageUnavailable, Unavailable
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import Execution, NovelResult, NovelStatus, Tally
-from novelsync.models.run import Progress, RunContext
+from novelsync.models.run import Progress, RunContext, Turn
 from novelsync.models.source import SourceFile
 from novelsync.planning.run_plan import RunPlan
 from novelsync.running.lease import LEASE_SECONDS, TimeLimit
@@ -31,7 +31,11 @@ It is less than `novelsync.running.novels.novel_syncer.LARGE`: such a file is al
 """
 
 BYTES_IN_FLIGHT: Final = 16_000_000
-"""The size of files that are worked on at the same time; a larger file is worked on alone."""
+"""
+The size of files that are in memory at the same time; a larger file is alone.
+
+When the database has all texts of a large novel, it publishes them; meanwhile the next file is read.
+"""
 
 TROUBLE_IN_A_ROW: Final = 5
 """After so many novels in a row with transient trouble the run ends, because it is no longer one novel's."""
@@ -51,8 +55,7 @@ class SyncBatch(Protocol):
         novels: Sequence[SourceFile],
         revisions: Mapping[str, int],
         context: RunContext,
-        out_of_time: Callable[[], bool],
-        large: Callable[[str], object],
+        turn: Turn,
     ) -> Sequence[NovelResult]: ...
 
 
@@ -101,7 +104,7 @@ class LocalExecutor:
 
     def _work_through(self, plan: RunPlan, context: RunContext, time: TimeLimit, results: "_Results") -> str | None:
         """Returns the slug of the first novel that was not begun, None if all were. Raises what ended it."""
-        working: dict[Future[Sequence[NovelResult]], int] = {}
+        working: dict[Future[Sequence[NovelResult]], _InMemory] = {}
         first_left = None
 
         def pass_over(slug: str) -> None:
@@ -112,24 +115,24 @@ class LocalExecutor:
         with ThreadPoolExecutor(self._workers, thread_name_prefix="novel") as pool:
             for batch in batches(plan.to_read, most=self._share_of(len(plan.to_read))):
                 size = sum(novel.size for novel in batch)
-                while working and (len(working) == self._workers or sum(working.values()) + size > BYTES_IN_FLIGHT):
+                while len(working) == self._workers or not _fits(size, working.values()):
                     results.collect(working)
                 if time.is_over():
                     first_left = batch[0].slug
                     break
                 # With the caller's context, so that a thread's log lines name the run and the request too.
                 call = contextvars.copy_context().run
+                files = _InMemory(size)
+                turn = Turn(time.is_over, pass_over, files.are_gone)
                 try:
-                    future = pool.submit(
-                        call, self._sync_batch, batch, plan.revisions, context, time.is_over, pass_over
-                    )
+                    future = pool.submit(call, self._sync_batch, batch, plan.revisions, context, turn)
                 except RuntimeError as error:
                     if "shutdown" not in str(error):
                         raise
                     # The process is ending, and nobody told the run to stop.
                     first_left = batch[0].slug
                     break
-                working[future] = size
+                working[future] = files
             while working:
                 results.collect(working)
         return first_left
@@ -145,6 +148,30 @@ class LocalExecutor:
                 self._runs.renew(run_id, LEASE_SECONDS, resume_at=slug)
 
 
+class _InMemory:
+    """The files of a batch that is worked on."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._gone: Future[None] = Future()
+
+    @property
+    def bytes(self) -> int:
+        return 0 if self._gone.done() else self._size
+
+    def are_gone(self) -> None:
+        if not self._gone.done():  # they are read again, if somebody else has written the novel
+            self._gone.set_result(None)
+
+    def waited_for(self) -> list[Future[None]]:
+        return [] if self._gone.done() else [self._gone]
+
+
+def _fits(size: int, others: Iterable[_InMemory]) -> bool:
+    in_memory = sum(each.bytes for each in others)
+    return not in_memory or in_memory + size <= BYTES_IN_FLIGHT
+
+
 class _Results:
     """Counts results as they come in, and ends the run at `TROUBLE_IN_A_ROW`."""
 
@@ -156,10 +183,17 @@ class _Results:
         self._progress = progress
         self._trouble = 0
 
-    def collect(self, working: dict[Future[Sequence[NovelResult]], int]) -> None:
-        """Waits for at least one batch. Raises what ended it, and `StorageUnavailable` at `TROUBLE_IN_A_ROW`."""
-        done, _ = wait(working, return_when=FIRST_COMPLETED)
-        for future in done:
+    def collect(self, working: dict[Future[Sequence[NovelResult]], _InMemory]) -> None:
+        """
+        Waits for a batch to end, or for its files to be no longer in memory.
+
+        Raises what ended a batch, and `StorageUnavailable` at `TROUBLE_IN_A_ROW`.
+        """
+        waited_for: list[Future[Any]] = [*working]
+        for each in working.values():
+            waited_for += each.waited_for()
+        wait(waited_for, return_when=FIRST_COMPLETED)
+        for future in [future for future in working if future.done()]:
             del working[future]
             results = future.result()
             self.tally += Tally.of(results)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from novelsync.models.results import NovelResult, NovelStatus
-from novelsync.models.run import RunContext
+from novelsync.models.run import RunContext, Turn
 from novelsync.models.source import SourceFile
 from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan
@@ -47,6 +47,23 @@ def test_files_that_fit_into_memory_together_are_worked_on_at_once() -> None:
 
 def test_files_that_do_not_are_worked_on_as_many_at_once_as_fit() -> None:
     assert most_at_once(BYTES_IN_FLIGHT // 2, patience=0.1) == 2
+
+
+def test_a_file_that_was_sent_makes_room_for_the_next_while_it_is_published() -> None:
+    published = threading.Event()
+
+    def sync(novels: Sequence[SourceFile], _revisions: Any, _context: Any, turn: Turn) -> list[NovelResult]:
+        if novels[0].slug == "novel-0":
+            turn.sent()
+            turn.sent()  # again, because somebody else had written it
+            assert published.wait(60), "the next was not begun"
+        published.set()
+        return [NovelResult(novel.slug, NovelStatus.UNCHANGED) for novel in novels]
+
+    plan = make_plan(Listing(SourceFile(f"novel-{n}", "1", 2 * BYTES_IN_FLIGHT) for n in range(3)), [])
+    executor = LocalExecutor(sync, None, workers=4)  # type: ignore[arg-type]  # nothing is remembered
+    execution = executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)
+    assert (execution.error, execution.tally.finished) == (None, 3)
 
 
 def test_novels_that_a_listing_takes_for_small_are_spread_over_all_threads() -> None:

@@ -8,7 +8,7 @@ from novelsync.contracts.storages import Storage
 from novelsync.contracts.syncing import SyncDatabase
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
-from novelsync.models.run import Difference, RunContext
+from novelsync.models.run import Difference, RunContext, Turn
 from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownNovel, state_of
 from novelsync.models.writing import NovelWrite
@@ -69,7 +69,7 @@ class Comparison:
         syncer = NovelSyncer(self._storage, database, self._max_file_bytes, self._limits)
         revisions = {novel.slug: known[novel.slug].revision for novel in settled}
         found = Compared()
-        results = syncer.sync_batch(settled, revisions, context, out_of_time) if settled else []
+        results = syncer.sync_batch(settled, revisions, context, Turn(out_of_time)) if settled else []
         not_begun = {result.slug for result in results if result.status is NovelStatus.NOT_BEGUN}
         begun = next((n for n, novel in enumerate(novels) if novel.slug in not_begun), len(novels))
         # The first is passed over even if there was no time for its texts: else no run would ever come to the next.

@@ -16,7 +16,7 @@ from novelsync.models.desk.takedowns import Withheld
 from novelsync.models.problems import Problem, ProblemKind
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext
-from novelsync.models.source import Book, BookChapter
+from novelsync.models.source import Book, BookChapter, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel, version_by
 from novelsync.models.writing import NovelWrite
 from novelsync.novel_reader import ReadFile
@@ -46,10 +46,13 @@ class Looked(NamedTuple):
 class Planned:
     """What is to be written for one file, and the result once it is written."""
 
-    file: ReadFile
+    novel: SourceFile
+    """As it was when it was read."""
     write: NovelWrite
     result: NovelResult
     known: KnownNovel | None
+    is_book: bool
+    """The file was looked into, and is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class NovelPlanner:
             result = refused(novel.slug, problem, size, settled=bool(version))
         else:
             write, result = self._plan_book(file, file.book, known, moves, stored, context, withheld)
-        return Planned(file, with_result(write, result, context), result, known)
+        return Planned(novel, with_result(write, result, context), result, known, isinstance(file.book, Book))
 
     def _plan_book(
         self,

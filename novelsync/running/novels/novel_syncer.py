@@ -5,7 +5,7 @@ One novel's trouble never stops another: it becomes that novel's result.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,7 +16,7 @@ from novelsync.errors import StorageUnavailable
 from novelsync.models.desk.takedowns import Withheld, WithheldRecord
 from novelsync.models.problems import Problem
 from novelsync.models.results import NovelResult
-from novelsync.models.run import RunContext
+from novelsync.models.run import RunContext, Turn
 from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel, version_by
 from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
@@ -38,14 +38,6 @@ Bytes of a file, or of texts that are files of their own; more than that are rea
 
 The executor has a large file alone in its batch. Of the texts of a new novel, a listing does not know that they exist.
 """
-
-
-def _never() -> bool:
-    return False
-
-
-def _say_nothing(slug: str) -> None:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +72,21 @@ class NovelSyncer:
         novels: Sequence[SourceFile],
         revisions: Mapping[str, int],
         context: RunContext,
-        out_of_time: Callable[[], bool] = _never,
-        large: Callable[[str], object] = _say_nothing,
+        turn: Turn = Turn(),  # noqa: B008 — it cannot be changed
     ) -> list[NovelResult]:
         """
         Makes the tables equal to the files of these novels. One result for each, in their order.
 
         ``revisions``: of the stored novels, from before this call. A file is always read after the revision that its
-        write is based on, so that older bytes never overwrite newer ones. ``out_of_time``: from when it is true, none
-        is begun but the first, and large novels are broken off. ``large``: called with the slug of a novel of more than
-        `LARGE` bytes before it is read. Raises `DatabaseUnavailable` and `LeaseLost`.
+        write is based on, so that older bytes never overwrite newer ones. Raises `DatabaseUnavailable` and `LeaseLost`.
         """
         results: dict[str, NovelResult] = {}
         waiting: list[tuple[SourceFile, int | None]] = [(novel, revisions.get(novel.slug)) for novel in novels]
         for attempt in range(ATTEMPTS):
             # Before the files are read, like their revisions.
             takedowns = self._takedowns.current(context, again=attempt > 0)
-            files: list[tuple[ReadFile, int | None]] = []
-            for novel, revision in waiting:
-                if (files or results) and out_of_time():
-                    results[novel.slug] = not_begun(novel)
-                    continue
-                if novel.size > LARGE:
-                    large(novel.slug)
-                read = self._read(novel)
-                if isinstance(read, NovelResult):
-                    results[novel.slug] = read
-                else:
-                    files.append((read, revision))
-            stale, done = self._attempt(files, takedowns, context, out_of_time, large)
+            files = self._read_all(waiting, results, turn)
+            stale, done = self._attempt(files, takedowns, context, turn)
             results |= {result.slug: result for result in done}
             if not stale:
                 break
@@ -116,6 +94,24 @@ class NovelSyncer:
         for novel, _revision in waiting:
             results.setdefault(novel.slug, unavailable(novel, f"others wrote it {ATTEMPTS} times meanwhile"))
         return [_with_remark(results[novel.slug], context) for novel in novels]
+
+    def _read_all(
+        self, waiting: Sequence[tuple[SourceFile, int | None]], results: dict[str, NovelResult], turn: Turn
+    ) -> list[tuple[ReadFile, int | None]]:
+        """The files of these novels, not looked into; what is none goes into ``results``."""
+        files: list[tuple[ReadFile, int | None]] = []
+        for novel, revision in waiting:
+            if (files or results) and turn.out_of_time():
+                results[novel.slug] = not_begun(novel)
+                continue
+            if novel.size > LARGE:
+                turn.large(novel.slug)
+            read = self._read(novel)
+            if isinstance(read, NovelResult):
+                results[novel.slug] = read
+            else:
+                files.append((read, revision))
+        return files
 
     def _read(self, novel: SourceFile) -> ReadFile | NovelResult:
         try:
@@ -147,27 +143,42 @@ class NovelSyncer:
         return waiting
 
     def _attempt(
-        self,
-        files: list[tuple[ReadFile, int | None]],
-        takedowns: Takedowns,
-        context: RunContext,
-        out_of_time: Callable[[], bool],
-        large: Callable[[str], object],
+        self, files: list[tuple[ReadFile, int | None]], takedowns: Takedowns, context: RunContext, turn: Turn
     ) -> tuple[list[SourceFile], list[NovelResult]]:
         """
         Plans and writes these files once; returns the novels that somebody else wrote in between, and results.
 
         ``files``: each with the revision of its novel from before it was read; None: nothing was stored of it. They are
-        taken out of the list, so that what was looked into does not stay in memory.
+        taken out of this list, and so on, so that of what is dealt with nothing stays in memory.
         """
+        waiting, stale, results = self._look_into_all(files, takedowns, context)
+        for some in _by_size(waiting):
+            if any(each.texts.to_read for each in some) and turn.out_of_time():
+                results += [not_begun(each.file.novel) for each in some]
+                continue
+            is_large = some[0].texts.bytes > LARGE
+            if is_large:
+                turn.large(some[0].file.novel.slug)
+            # One of those at a time: together they might not fit into memory.
+            with self._large if is_large else nullcontext():
+                planned, undecided = self._plan(some, takedowns, context)
+                more_stale, written = self._writer.write(planned, context, turn)
+            stale += more_stale
+            results += undecided + written
+        return stale, results
+
+    def _look_into_all(
+        self, files: list[tuple[ReadFile, int | None]], takedowns: Takedowns, context: RunContext
+    ) -> tuple[list[_Waiting], list[SourceFile], list[NovelResult]]:
+        """What is to be planned, those that are stale already, and the results of those that could not be read."""
         known = self._database.known_novels(
             {file.novel.slug: file.checksum for file, revision in files if revision is not None},
             whole=context.match_again,
             verify=context.options.reread,
         )
+        waiting: list[_Waiting] = []
         stale: list[SourceFile] = []
         results: list[NovelResult] = []
-        waiting: list[_Waiting] = []
         files.reverse()
         while files:
             file, revision = files.pop()
@@ -179,19 +190,7 @@ class NovelSyncer:
                 waiting.append(self._look_into(file, stored, takedowns, context))
             except StorageUnavailable as error:
                 results.append(unavailable(file.novel, error.message, error.hint))
-        for some in _by_size(waiting):
-            if any(each.texts.to_read for each in some) and out_of_time():
-                results += [not_begun(each.file.novel) for each in some]
-                continue
-            is_large = some[0].texts.bytes > LARGE
-            if is_large:
-                large(some[0].file.novel.slug)
-            # One of those at a time: together they might not fit into memory.
-            with self._large if is_large else nullcontext():
-                more_stale, done = self._sync(some, takedowns, context, out_of_time)
-            stale += more_stale
-            results += done
-        return stale, results
+        return waiting, stale, results
 
     def _look_into(
         self, file: ReadFile, known: KnownNovel | None, takedowns: Takedowns, context: RunContext
@@ -212,14 +211,10 @@ class NovelSyncer:
         file, texts = self._reader.look_for_texts(file, None if context.options.reread else known)
         return _Waiting(file, known, texts, for_takedowns=idle)
 
-    def _sync(
-        self,
-        waiting: Sequence[_Waiting],
-        takedowns: Takedowns,
-        context: RunContext,
-        out_of_time: Callable[[], bool],
-    ) -> tuple[list[SourceFile], list[NovelResult]]:
-        """Reads the texts, plans and writes; returns what `_attempt` does."""
+    def _plan(
+        self, waiting: list[_Waiting], takedowns: Takedowns, context: RunContext
+    ) -> tuple[list[Planned], list[NovelResult]]:
+        """Reads the texts and plans; returns what is to be written, and the results of the others."""
         results: list[NovelResult] = []
         looked: list[Looked] = []
         for each in waiting:
@@ -228,14 +223,10 @@ class NovelSyncer:
                 looked.append(self._withhold(file, each.known, takedowns, context, only=each.for_takedowns))
             except StorageUnavailable as error:
                 results.append(unavailable(each.file.novel, error.message, error.hint))
+        waiting.clear()
         planned, undecided = self._planner.plan(looked, context)
-        results += undecided
         self._record_withheld(planned, context)
-        try:
-            stale, written = self._writer.write(planned, context, out_of_time)
-        except StorageUnavailable as error:
-            return [], results + [unavailable(plan.file.novel, error.message, error.hint) for plan in planned]
-        return stale, results + written
+        return planned, results + undecided
 
     def _withhold(
         self, file: ReadFile, known: KnownNovel | None, takedowns: Takedowns, context: RunContext, *, only: bool
@@ -263,24 +254,22 @@ class NovelSyncer:
     def _record_withheld(self, planned: Sequence[Planned], context: RunContext) -> None:
         records = [
             WithheldRecord(write.slug, write.revision, write.withheld, write.withheld_rows)
-            for write, known in ((each.write, each.known) for each in planned if isinstance(each.file.book, Book))
+            for write, known in ((each.write, each.known) for each in planned if each.is_book)
             if write.withheld_rows or write.hides or write.withheld.recorded != (known.withheld if known else None)
         ]
         if records:
             self._database.withhold(context.run_id, records)
 
 
-def _by_size(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
+def _by_size(waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
     """As many together as have `LARGE` bytes of texts to be read; all of them, where texts are in the files."""
-    some: list[_Waiting] = []
-    size = 0
-    for each in waiting:
-        if some and each.texts.bytes and size + each.texts.bytes > LARGE:
-            yield some
-            some, size = [], 0
-        some.append(each)
-        size += each.texts.bytes
-    if some:
+    waiting.reverse()
+    while waiting:
+        some = [waiting.pop()]
+        size = some[0].texts.bytes
+        while waiting and (not waiting[-1].texts.bytes or size + waiting[-1].texts.bytes <= LARGE):
+            size += waiting[-1].texts.bytes
+            some.append(waiting.pop())
         yield some
 
 

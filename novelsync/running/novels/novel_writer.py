@@ -1,16 +1,16 @@
 """Writes what is planned; a novel that the database does not accept is refused, and keeps no other from coming in."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 from novelsync.contracts.syncing import Novels
-from novelsync.errors import TimeBudgetExceeded, WriteRejected
+from novelsync.errors import StorageUnavailable, TimeBudgetExceeded, WriteRejected
 from novelsync.models.results import NovelResult, NovelStatus
-from novelsync.models.run import RunContext
+from novelsync.models.run import RunContext, Turn
 from novelsync.models.source import SourceFile
 from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.novel_plan import plan_refusal
 from novelsync.running.novels.novel_planner import Planned, with_result
-from novelsync.running.novels.outcomes import problem_of, refused
+from novelsync.running.novels.outcomes import problem_of, refused, unavailable
 from novelsync.running.novels.request_ids import request_id
 
 
@@ -21,37 +21,53 @@ class NovelWriter:
         self._database = database
 
     def write(
-        self, planned: Sequence[Planned], context: RunContext, out_of_time: Callable[[], bool]
+        self, planned: list[Planned], context: RunContext, turn: Turn
     ) -> tuple[list[SourceFile], list[NovelResult]]:
-        """Writes; returns the novels that somebody else wrote in between, and results."""
+        """
+        Writes; returns the novels that somebody else wrote in between, and results.
+
+        ``planned`` is emptied, so that no text is in memory when it is with the database.
+        """
         stale: list[SourceFile] = []
         results: list[NovelResult] = []
         refusals: list[NovelWrite] = []
-        by_slug = {each.write.slug: each for each in planned}
-        for write, outcome in self._write([each.write for each in planned], context, out_of_time):
-            novel, result = by_slug[write.slug].file.novel, by_slug[write.slug].result
-            if isinstance(outcome, TimeBudgetExceeded):
-                result = NovelResult(write.slug, NovelStatus.DEFERRED, bytes_read=result.bytes_read, settled=False)
-            elif outcome is WriteOutcome.STALE:
-                stale.append(novel)
-                continue
-            elif problem := problem_of(write.slug, outcome):
-                result = refused(write.slug, problem, result.bytes_read, settled=False)
-                refusal = plan_refusal(novel, write.revision, problem, "", request_id=request_id())
-                refusals.append(with_result(refusal, result, context))
-            results.append(result)
-        for _ in self._write(refusals, context, out_of_time):
+        by_slug = {each.write.slug: (each.novel, each.result) for each in planned}
+        writes = [each.write for each in planned]
+        planned.clear()
+        try:
+            for write, outcome in self._write(writes, context, turn):
+                novel, result = by_slug.pop(write.slug)
+                if isinstance(outcome, TimeBudgetExceeded):
+                    result = NovelResult(write.slug, NovelStatus.DEFERRED, bytes_read=result.bytes_read, settled=False)
+                elif outcome is WriteOutcome.STALE:
+                    stale.append(novel)
+                    continue
+                elif problem := problem_of(write.slug, outcome):
+                    result = refused(write.slug, problem, result.bytes_read, settled=False)
+                    refusal = plan_refusal(novel, write.revision, problem, "", request_id=request_id())
+                    refusals.append(with_result(refusal, result, context))
+                results.append(result)
+        except StorageUnavailable as error:  # a text had to be read again
+            results += [unavailable(novel, error.message, error.hint) for novel, _ in by_slug.values()]
+        for _ in self._write(refusals, context, turn):
             pass
         return stale, results
 
     def _write(
-        self, writes: Sequence[NovelWrite], context: RunContext, out_of_time: Callable[[], bool]
+        self, writes: list[NovelWrite], context: RunContext, turn: Turn
     ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected | TimeBudgetExceeded]]:
-        """Writes what the database accepts: a rejected call is halved until the novel at fault is alone."""
+        """
+        Writes what the database accepts: a rejected call is halved until the novel at fault is alone.
+
+        In ``writes``, one of a large novel is replaced by what publishes it.
+        """
         if not writes:
             return
         try:
-            yield from zip(writes, self._database.write(context.run_id, writes, out_of_time), strict=True)
+            if len(writes) == 1 and not self._stage(writes, context, turn):
+                yield writes[0], WriteOutcome.STALE
+                return
+            yield from zip(writes, self._database.write(context.run_id, writes, turn.out_of_time), strict=True)
         except TimeBudgetExceeded as error:
             yield from ((write, error) for write in writes)
         except WriteRejected as error:
@@ -60,7 +76,15 @@ class NovelWriter:
                 return
             half = len(writes) // 2
             for part in (writes[:half], writes[half:]):
-                if out_of_time():
+                if turn.out_of_time():
                     yield from ((write, TimeBudgetExceeded(error.message)) for write in part)
                 else:
-                    yield from self._write(part, context, out_of_time)
+                    yield from self._write(part, context, turn)
+
+    def _stage(self, writes: list[NovelWrite], context: RunContext, turn: Turn) -> bool:
+        """Sends the texts of the only novel ahead, if it is large. False: its write is stale."""
+        staged = self._database.stage(context.run_id, writes[0], turn.out_of_time)
+        if staged is not None and staged is not writes[0]:
+            writes[0] = staged
+            turn.sent()
+        return staged is not None

@@ -46,7 +46,7 @@ def test_a_large_novel_comes_in_parts_and_whole(database: SqlClient, tables: Tab
 @pytest.mark.usefixtures("small_calls")
 def test_nothing_of_a_large_novel_is_seen_before_it_is_whole(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)])
-    database._stage(None, write)
+    database.stage(None, write)
     assert tables.rows("select count(*) from chapters where removed_at is not null") == [(3,)]
     assert tables.rows("select * from novels where removed_at is null") == []
     assert database.status().removed_novels == 0
@@ -56,7 +56,7 @@ def test_nothing_of_a_large_novel_is_seen_before_it_is_whole(database: SqlClient
 @pytest.mark.usefixtures("small_calls")
 def test_parts_that_came_already_are_passed_over(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)])
-    database._stage(None, write)
+    database.stage(None, write)
     assert database.write(None, [write]) == database.write(None, [write]) == ["written"]
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
 
@@ -64,7 +64,7 @@ def test_parts_that_came_already_are_passed_over(database: SqlClient, tables: Ta
 @pytest.mark.usefixtures("small_calls")
 def test_what_a_dead_run_left_is_discarded_by_the_next_write_of_the_novel(database: SqlClient, tables: Tables) -> None:
     file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
-    database._stage(None, plan(database, "emma", file))
+    database.stage(None, plan(database, "emma", file))
     tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 minutes'")
     put(database, "emma", found("Only", content=ONE))
     assert tables.titles("emma") == ["Only"]
@@ -80,7 +80,7 @@ def test_what_a_dead_run_left_of_another_novel_under_the_same_slug_is_discarded_
     file = [found(f"Chapter {n}", n, content=text_of(str(n))) for n in range(1, 4)]
     dead = plan(database, "emma", file)
     assert dead.afresh
-    database._stage(None, dead)
+    database.stage(None, dead)
     tables.connection.execute("update novelsync.staging set touched_at = now() - interval '2 minutes'")
     put(database, "emma", *file, version="2")
     assert tables.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3"]
@@ -109,7 +109,7 @@ def test_parts_behind_the_first_may_come_in_any_order_and_twice(database: SqlCli
     first, *others = stage_requests(None, write, functions.CALL_BYTES)
     for request in (first, *reversed(others), others[0], first):
         assert database._call(STAGE, request) == {"outcome": "staged"}
-    assert database._write(None, [write], 1 + len(others)) == [WriteOutcome.WRITTEN]
+    assert database.write(None, [write.staged_in(1 + len(others))]) == [WriteOutcome.WRITTEN]
     assert tables.titles("emma") == [f"Chapter {n}" for n in range(1, 6)]
     assert tables.rows("select * from novelsync.staged_parts") == []
 
@@ -143,22 +143,22 @@ def test_no_part_comes_in_before_the_first(database: SqlClient, tables: Tables) 
 def test_a_part_planned_on_an_older_revision_is_not_brought_in(database: SqlClient, tables: Tables) -> None:
     late = plan(database, "emma", [found(f"Late {n}", n, content=text_of(str(n))) for n in range(1, 4)])
     put(database, "emma", found("First", content="short"))
-    assert database._stage(None, late) is None
+    assert database.stage(None, late) is None
     assert tables.rows("select count(*) from chapters") == [(1,)]
 
 
 @pytest.mark.usefixtures("small_calls")
 def test_a_large_novel_is_published_only_when_all_its_parts_are_there(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
-    parts = database._stage(None, write) or 0
-    assert database._write(None, [write], parts + 1) == [WriteOutcome.STALE]
+    staged = database.stage(None, write) or write
+    assert database.write(None, [write.staged_in(staged.staged + 1)]) == [WriteOutcome.STALE]
     assert tables.rows("select from novels where removed_at is null") == []
 
 
 @pytest.mark.usefixtures("small_calls")
 def test_what_a_dead_run_left_is_discarded_by_the_next_run(database: SqlClient, tables: Tables) -> None:
     run = begin(database, seconds=0)
-    database._stage(run, plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)]))
+    database.stage(run, plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)]))
     begin(database)
     assert tables.rows("select * from chapters") == tables.rows("select * from novels") == []
 
@@ -186,7 +186,7 @@ def test_what_another_staged_into_the_same_novel_is_not_published_with_it(databa
     put(database, "emma", *file)
     ids = tables.ids("emma")
     dead = plan(database, "emma", [*file, *(found(f"Dead {n}", content=text_of(f"dead {n}")) for n in range(3))], "2")
-    assert database._stage(None, dead)
+    assert database.stage(None, dead)
     known = database.known_novels({"emma": "never seen"})["emma"]
     moved = [*file, *(found(f"New {n}", n, content=text_of(f"new {n}")) for n in range(4, 7))]
     book = Book("Emma", None, None, None, None, moved)
