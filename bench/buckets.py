@@ -43,7 +43,7 @@ def listing(novels: int, texts: int = 0) -> tuple[int, int, float]:
     client = storage.Client("a-project", AnonymousCredentials(), client_options={"api_endpoint": ours.recv()})  # type: ignore[no-untyped-call]
     busy = time.process_time()
     with_texts = {f"novel-{n:06d}" for n in range(novels)} if texts else ()
-    found = len(Listing(GcsStorage("gs://novels/library", lambda: client).listing(with_texts)))
+    found = len(Listing(GcsStorage("gs://novels/library", lambda: client).lines(with_texts)))
     busy = time.process_time() - busy
     ours.send("done")
     requests, received = ours.recv()

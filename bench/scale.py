@@ -20,7 +20,7 @@ from bench.results import Table
 from novelsync.database.client import PAGE, SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.models.results import NovelResult, NovelStatus
-from novelsync.models.source import SourceFile
+from novelsync.models.source import SourceFile, line_of
 from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan
 
@@ -120,7 +120,7 @@ def _bookkeeping(conninfo: str) -> tuple[float, float, float, float]:
             [MEASURED - 1],
         )
         connection.execute("analyze novelsync.files")
-    listing = Listing(SourceFile(f"novel-{n:06}", "1700000000000001", 1) for n in range(MEASURED))
+    listing = Listing(line_of(SourceFile(f"novel-{n:06}", "1700000000000001", 1)) for n in range(MEASURED))
     with closing(SqlClient(PostgresTransport(conninfo))) as messages:
         start = time.perf_counter()
         known = list(messages.known_files())

@@ -182,7 +182,7 @@ class StatusService:
                 or self._monotonic() >= self._look_expires
                 or any(run.finished_at > look.at for run in stored.last_runs)
             ):
-                at, listing = self._now(), Listing(self._storage.listing(self._database.with_texts()))
+                at, listing = self._now(), Listing(self._storage.lines(self._database.with_texts()))
                 plan = make_plan(listing, self._database.known_files())
                 changed = len(plan.revisions)
                 pending = Pending(len(plan.to_read) - changed, changed, len(plan.missing))

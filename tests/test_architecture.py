@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "novelsync"
 
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "text"},
+    {"errors", "text", "process"},
     {"models"},
     {"evidence"},
     {"planning", "verdict"},

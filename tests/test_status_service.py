@@ -9,7 +9,6 @@ from novelsync.errors import StorageUnavailable
 from novelsync.models.problems import OpenProblems
 from novelsync.models.report import NovelCounts
 from novelsync.models.results import Outcome
-from novelsync.models.source import SourceFile
 from novelsync.models.status import Cause, DatabaseStatus, FinishedRun, Pending, Verdict
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
@@ -134,9 +133,9 @@ def test_runs_that_keep_ending_before_they_are_done_want_attention() -> None:
 class CountingStorage(LocalStorage):
     listings = 0
 
-    def listing(self, *asked: Any) -> Iterator[SourceFile]:
+    def lines(self, *asked: Any) -> Iterator[str]:
         self.listings += 1
-        return super().listing(*asked)
+        return super().lines(*asked)
 
 
 def test_a_listing_is_kept_for_a_minute_and_a_check_makes_none(

@@ -26,6 +26,11 @@ class Storage(Protocol):
         partial one must never look complete. A file that is there but cannot be read is listed, with the reason.
         """
 
+    def lines(
+        self, with_texts: Container[str] = (), stray: Callable[[str, str], object] = lambda slug, file: None
+    ) -> Iterator[str]:
+        """The same, each novel as `novelsync.models.source.line_of` writes it."""
+
     def read(self, novel: SourceFile) -> bytes | None:
         """
         The bytes of exactly the listed version; None if that version is no longer there.

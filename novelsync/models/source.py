@@ -47,6 +47,28 @@ class SourceFile(NamedTuple):
         return f"{self.version} {self.texts}" if self.texts else self.version
 
 
+PLAIN_LINE: Final = "%s\0%s\0%d\0\0\n"
+"""What `line_of` makes of a novel of which nothing is known but slug, version and size."""
+
+
+def line_of(novel: SourceFile) -> str:
+    """
+    All that a listing says of a novel, in one line.
+
+    In an hour without changes nobody needs more of 100,000 novels, and a tuple for each takes a third of the time.
+    """
+    slug, version, size, checksum, unreadable, texts, text_bytes = novel
+    line = f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}"
+    return f"{line}\0{texts}\0{text_bytes}\n" if texts else f"{line}\n"
+
+
+def novel_of(line: str) -> SourceFile:
+    """The novel that `line_of` made the line of."""
+    slug, version, size, checksum, unreadable, *texts = line[:-1].split("\0")
+    digest, text_bytes = texts or ("", 0)
+    return SourceFile(slug, version, int(size), checksum, unreadable, digest, int(text_bytes))
+
+
 class TextFile(NamedTuple):
     """A file in a novel's folder, beside ``book_info.json``."""
 

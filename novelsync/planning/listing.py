@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 
 from novelsync.models.problems import Problem
-from novelsync.models.source import BOOK_FILE, SourceFile
+from novelsync.models.source import BOOK_FILE, SourceFile, novel_of
 from novelsync.text.formatting import counted, printable, shortened
 
 
@@ -28,15 +28,13 @@ class Listing:
     It stores one line per novel, because a library may have 100,000 of them.
     """
 
-    def __init__(self, novels: Iterable[SourceFile], *settings: object) -> None:
-        """``settings``: part of the digest, because they too decide what a run does with these novels."""
-        # What is known of texts stands at the end, if anything is: writing that there is nothing takes time.
-        self._lines = [
-            f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\0{texts}\0{text_bytes}\n"
-            if texts
-            else f"{slug}\0{version}\0{size}\0{checksum}\0{unreadable}\n"
-            for slug, version, size, checksum, unreadable, texts, text_bytes in novels
-        ]
+    def __init__(self, lines: Iterable[str], *settings: object) -> None:
+        """
+        ``lines``: see `novelsync.models.source.line_of`.
+
+        ``settings``: part of the digest, because they too decide what a run does with these novels.
+        """
+        self._lines = [*lines]
         digest = sha256(f"{settings}\n".encode())
         for start in range(0, len(self._lines), _AT_ONCE):
             digest.update("".join(self._lines[start : start + _AT_ONCE]).encode())
@@ -46,20 +44,14 @@ class Listing:
         return len(self._lines)
 
     def __iter__(self) -> Iterator[SourceFile]:
-        return map(_novel_of, self._lines)
+        return map(novel_of, self._lines)
 
     def __getitem__(self, place: int) -> SourceFile:
-        return _novel_of(self._lines[place])
+        return novel_of(self._lines[place])
 
     def beyond_ascii(self) -> Iterator[SourceFile]:
         """At least those whose slugs are; found without looking into every line."""
-        return (_novel_of(line) for line in self._lines if not line.isascii())
-
-
-def _novel_of(line: str) -> SourceFile:
-    slug, version, size, checksum, unreadable, *texts = line[:-1].split("\0")
-    digest, text_bytes = texts or ("", 0)
-    return SourceFile(slug, version, int(size), checksum, unreadable, digest, int(text_bytes))
+        return (novel_of(line) for line in self._lines if not line.isascii())
 
 
 class Selection:

@@ -113,7 +113,7 @@ class WholeRun:
         rules = self._limits.rules
         with_texts = self._database.with_texts() if state.any_texts else frozenset()
         strays: dict[str, str] = {}
-        listing = Listing(self._storage.listing(with_texts, strays.__setitem__), rules)
+        listing = Listing(self._storage.lines(with_texts, strays.__setitem__), rules)
         remarks = remarks_on(listing, strays)
         found = replace(Findings(resume_at=state.resume_at).listed(listing), remarks=remarks)
         yield found

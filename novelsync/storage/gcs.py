@@ -17,7 +17,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
 from novelsync.gcp.errors import AWAY, LOGIN_HINT, REFUSED_CREDENTIALS, credentials_needed
-from novelsync.models.source import BOOK_FILE, SourceFile, TextFile, texts_digest
+from novelsync.models.source import BOOK_FILE, SourceFile, TextFile, line_of, texts_digest
 from novelsync.text.formatting import one_line
 
 _FIELDS: Final = "items(name,generation,size,crc32c),nextPageToken"
@@ -88,6 +88,11 @@ class GcsStorage:
                 )
         # Cloud Storage lists in this order too, but planning must not depend on that.
         yield from sorted(found, key=lambda novel: f"{novel.slug}/".encode())
+
+    def lines(
+        self, with_texts: Container[str] = (), stray: Callable[[str, str], object] = lambda slug, file: None
+    ) -> Iterator[str]:
+        return map(line_of, self.listing(with_texts, stray))
 
     def _novels(
         self, blobs: Iterable[storage.Blob], with_texts: Container[str], stray: Callable[[str, str], object]

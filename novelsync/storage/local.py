@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from novelsync.errors import BookRefused, ConfigurationError, StorageUnavailable
-from novelsync.models.source import BOOK_FILE, SourceFile, TextFile, texts_digest
+from novelsync.models.source import BOOK_FILE, PLAIN_LINE, SourceFile, TextFile, line_of, novel_of, texts_digest
 from novelsync.storage import local_texts
 from novelsync.storage.local_files import OPEN_FLAGS, read_version, version_of
 
@@ -36,6 +36,11 @@ class LocalStorage:
     def listing(
         self, with_texts: Container[str] = (), stray: Callable[[str, str], object] = lambda slug, file: None
     ) -> Iterator[SourceFile]:
+        return map(novel_of, self.lines(with_texts, stray))
+
+    def lines(
+        self, with_texts: Container[str] = (), stray: Callable[[str, str], object] = lambda slug, file: None
+    ) -> Iterator[str]:
         folders, unusual = self._folders()
         folders.sort()  # by code points, whose order is that of their UTF-8
         with self._looking() as lstat:
@@ -63,23 +68,20 @@ class LocalStorage:
         lstat: Callable[[str], os.stat_result],
         with_texts: Container[str],
         stray: Callable[[str, str], object],
-    ) -> Iterator[SourceFile]:
-        is_regular, version = stat.S_ISREG, version_of  # locals are faster
-        # The same as calling it, which takes twice as long because it has defaults.
-        source_file = partial(tuple.__new__, SourceFile)
+    ) -> Iterator[str]:
+        is_regular, version, plain_line = stat.S_ISREG, version_of, PLAIN_LINE  # locals are faster
         for folder in folders:
             slug = folder[:-1]
             # Almost all of 100,000 are plain files, so these are dealt with here and not in a call for each.
             try:
                 status = lstat(folder + BOOK_FILE)
-                plain = is_regular(status.st_mode) and slug not in unusual
+                plain = is_regular(status.st_mode) and slug not in unusual and slug not in with_texts
             except OSError:
                 plain = False
             if plain:
-                novel = source_file((slug, version(status), status.st_size, "", "", "", 0))
-                yield self._with_texts(novel) if slug in with_texts else novel
+                yield plain_line % (slug, version(status), status.st_size)
             elif found := self._look_at(slug, *unusual.get(slug, (slug, False))):
-                yield self._with_texts(found) if slug in with_texts else found
+                yield line_of(self._with_texts(found) if slug in with_texts else found)
             elif file := self._any_file(slug):
                 stray(slug, file)
 

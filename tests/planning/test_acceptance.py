@@ -7,9 +7,9 @@ from novelsync.models.source import SourceFile
 from novelsync.models.stored import version_by
 from novelsync.planning.acceptance import held_id, in_place_of, removals_id
 from novelsync.planning.guards import DEFAULT_LIMITS, Limits, guard_removals
-from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan, rules_of
 from tests.planning.test_run_plan import remembered
+from tests.support.library import listing_of
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_took_the_place_of_other_removals_says_so_until_somebody_is_told() 
 def test_what_was_held_or_refused_is_read_again_by_other_rules_and_not_by_the_same() -> None:
     rules = rules_of(DEFAULT_LIMITS, 100)
     assert len({rules, rules_of(DEFAULT_LIMITS, 101), rules_of(Limits(chapter_removals=0.4), 100)}) == 3
-    listing = Listing([SourceFile("a", "1", 100)])
+    listing = listing_of([SourceFile("a", "1", 100)])
     known = [remembered("a", version_by("1", rules))]
     assert [len(make_plan(listing, known, rules=asked).to_read) for asked in (rules, None, "others")] == [0, 0, 1]
-    assert len(make_plan(Listing([SourceFile("a", "2", 100)]), known, rules=rules).to_read) == 1
+    assert len(make_plan(listing_of([SourceFile("a", "2", 100)]), known, rules=rules).to_read) == 1

@@ -7,10 +7,10 @@ from typing import Any
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext, Turn
 from novelsync.models.source import SourceFile
-from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan
 from novelsync.running.lease import TimeLimit
 from novelsync.running.local_executor import BYTES_IN_FLIGHT, LocalExecutor
+from tests.support.library import listing_of
 
 
 class Workers:
@@ -34,7 +34,7 @@ class Workers:
 
 def most_at_once(size: int, patience: float) -> int:
     workers = Workers(patience)
-    plan = make_plan(Listing(SourceFile(f"novel-{n}", "1", size) for n in range(3)), [])
+    plan = make_plan(listing_of(SourceFile(f"novel-{n}", "1", size) for n in range(3)), [])
     executor = LocalExecutor(workers.sync, None, workers=4)  # type: ignore[arg-type]  # nothing is remembered
     execution = executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)
     assert (execution.error, execution.tally.finished) == (None, 3)
@@ -60,7 +60,7 @@ def test_a_file_that_was_sent_makes_room_for_the_next_while_it_is_published() ->
         published.set()
         return [NovelResult(novel.slug, NovelStatus.UNCHANGED) for novel in novels]
 
-    plan = make_plan(Listing(SourceFile(f"novel-{n}", "1", 2 * BYTES_IN_FLIGHT) for n in range(3)), [])
+    plan = make_plan(listing_of(SourceFile(f"novel-{n}", "1", 2 * BYTES_IN_FLIGHT) for n in range(3)), [])
     executor = LocalExecutor(sync, None, workers=4)  # type: ignore[arg-type]  # nothing is remembered
     execution = executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)
     assert (execution.error, execution.tally.finished) == (None, 3)
@@ -77,6 +77,6 @@ def test_novels_that_a_listing_takes_for_small_are_spread_over_all_threads() -> 
     executor = LocalExecutor(sync, None, workers=4)  # type: ignore[arg-type]  # nothing is remembered
     for novels, batches in ((10, [10]), (11, [3, 3, 3, 2]), (60, [15] * 4), (2_100, [500] * 4 + [100])):
         sizes.clear()
-        plan = make_plan(Listing(SourceFile(f"novel-{n:04}", "1", 100) for n in range(novels)), [])
+        plan = make_plan(listing_of(SourceFile(f"novel-{n:04}", "1", 100) for n in range(novels)), [])
         executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)
         assert sorted(sizes) == sorted(batches)

@@ -280,8 +280,8 @@ def test_a_listing_that_breaks_off_ends_the_run_and_touches_nothing(
     library: Library, service: SyncService, database: SqlClient, tables: Tables
 ) -> None:
     class Broken(LocalStorage):
-        def listing(self, *asked: Any) -> Iterator[SourceFile]:
-            yield from list(super().listing(*asked))[:1]
+        def lines(self, *asked: Any) -> Iterator[str]:
+            yield from list(super().lines(*asked))[:1]
             raise StorageUnavailable("the disk is gone", "mount it")
 
     for slug in "abc":

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from novelsync.evidence.seen import Seen, see
-from novelsync.models.source import BookChapter, url_hash
+from novelsync.models.source import BookChapter, SourceFile, line_of, url_hash
 from novelsync.models.stored import KnownChapter
+from novelsync.planning.listing import Listing
 
 REAL_NOVELS = Path(__file__).parents[3] / "shared" / "novels"
 
@@ -66,6 +67,10 @@ class Library:
 
     def remove(self, slug: str) -> None:
         shutil.rmtree(self.folder / slug)
+
+
+def listing_of(novels: Iterable[SourceFile], *settings: object) -> Listing:
+    return Listing(map(line_of, novels), *settings)
 
 
 def found(title: str = "", number: int | None = None, url: str = "", content: str = "") -> BookChapter:
