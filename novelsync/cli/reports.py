@@ -7,7 +7,7 @@ import msgspec
 
 from novelsync.cli.output import escape, out
 from novelsync.cli.verification import Verification
-from novelsync.models.report import MissingNovel, Report, ReportedProblem, timestamp
+from novelsync.models.report import MissingNovel, NovelCounts, Report, ReportedProblem, timestamp
 from novelsync.models.status import Comparing, ListedProblem, Status, StatusProblem, Verdict
 from novelsync.text.formatting import counted, size
 from novelsync.text.grouping import Group, grouped
@@ -51,9 +51,20 @@ def _outcome(report: Report, storage: str) -> str:
         return f"[yellow]![/] done, but readers see no text at all of {counted(blank, 'novel')}"
     if report.success and (differing := report.novels.differing):
         return f"[yellow]![/] done, but rows of {counted(differing, 'novel')} are not what the files have"
-    if report.success and (in_flight := report.novels.in_flight):
-        return f"{_OUTCOMES['ok']}, but for {counted(in_flight, 'novel')} being written"
+    if report.success:
+        return _OUTCOMES["ok"] + _but(report.novels)
     return _OUTCOMES[report.outcome]
+
+
+def _but(novels: NovelCounts) -> str:
+    """How storage and tables differ although all is well, because that will pass; empty if they are equal."""
+    parts = []
+    if novels.in_flight:
+        parts.append(f"for {counted(novels.in_flight, 'novel')} being written")
+    if novels.missing:
+        are = "is" if novels.missing == 1 else "are"
+        parts.append(f"{counted(novels.missing, 'novel')} that {are} no longer in storage {are} still shown")
+    return f", but {', and '.join(parts)}" if parts else ""
 
 
 def _print_counts(report: Report) -> None:

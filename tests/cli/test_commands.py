@@ -422,3 +422,31 @@ def test_what_is_being_written_is_not_said_to_be_in(run: Run, settled: Library) 
     result = run("sync")
     assert result.code == 0
     assert "✓ everything in storage is in the tables, but for 1 novel being written: 2 novels" in result.out
+
+
+def test_what_is_no_longer_in_storage_and_still_shown_is_not_passed_over(run: Run, settled: Library) -> None:
+    def last_line() -> str:
+        result = run("sync")
+        assert result.code == 0
+        return result.out.splitlines()[-1]
+
+    for n in range(30):
+        settled.write(f"novel-{n}", chapters(2))
+    assert last_line().startswith("✓ everything in storage is in the tables: 30 novels")
+    settled.remove("novel-1")
+    said = (
+        "✓ everything in storage is in the tables, but 1 novel that is no longer in storage is still shown: 29 novels"
+    )
+    assert last_line().startswith(said)
+    assert last_line().startswith(said), "of a run that reads nothing, too"
+    settled.remove("novel-2")
+    assert "in the tables, but 2 novels that are no longer in storage are still shown: 28 novels" in last_line()
+    just_now = time.time() + 1.9
+    os.utime(settled.write_raw("cut", b'{"title": "Cut'), (just_now, just_now))
+    assert (
+        "in the tables, but for 1 novel being written, and 2 novels that are no longer in storage are still shown: 29"
+    ) in last_line()
+    for n in range(3, 20):
+        settled.remove(f"novel-{n}")
+    held = run("sync")
+    assert (held.code, held.out.splitlines()[-1].startswith("! done, but something waits for a person")) == (1, True)
