@@ -22,8 +22,12 @@ _START: Final = 200
 _PLAIN_LETTER: Final = re.compile(rb"[0-9A-Za-z]")
 
 _PAGE: Final = re.compile(rb"<(?:!--|(?:!doctype|html|head|body|script|style|title|template|pre|a)\b)", re.IGNORECASE)
-_TAG_OR_ENTITY: Final = re.compile(rb"<[^<>]*(?:>|\Z)|&#?\w{1,32};?")  # the last tag may be cut, or its text may be
-_MAYBE_LETTER: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
+_FORM_OR_LINK: Final = re.compile(rb"<(?:(form|input)\b|a )", re.IGNORECASE)  # the group is empty for a link
+_FEW_LINKS: Final = 4
+_HEADING: Final = re.compile(rb"\A[\s\x1c-\x1f\x80-\xff]*<h([1-6])\b.*?(?:</h\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+"""As `below_heading` finds it, or to the end of what is looked at; before it may be wide blanks."""
+_TAG: Final = re.compile(rb"<[^<>]*(?:>|\Z)")  # the last one may be cut, or its text may be
+_ENTITY: Final = re.compile(rb"&#?\w+;?")
 _BLANKS: Final = bytes(byte for byte in range(0x80) if chr(byte).isspace())
 _ASCII: Final = bytes(range(0x80))
 _WIDE_BLANKS: Final = [(letter, letter) for letter in map(chr, range(0x80, 0x3001)) if letter.isspace()]
@@ -44,14 +48,23 @@ def is_plain_prose(text: bytes) -> bool:
     """Whether a text in UTF-8 shows so much that it is a chapter, and lost no letter; False: it has to be looked at."""
     if len(text) < _SHOWN or (REPLACEMENT[0] in text and REPLACEMENT in text):
         return False
+    # Below all prose there may be so many links, or a form, that they are what the page is.
+    if b"<" in text and (len(found := _FORM_OR_LINK.findall(text)) > _FEW_LINKS or any(found)):
+        return False
     return _shows_much(text[:_FIRST_LOOK]) or (len(text) > _FIRST_LOOK and _shows_much(text[:_SECOND_LOOK]))
 
 
 def _shows_much(start: bytes) -> bool:
-    if b"<" in start and _PAGE.search(start):
-        return False
-    shown = _TAG_OR_ENTITY.sub(b"", start) if b"<" in start or b"&" in start else start
-    return _shows(shown, _SHOWN) and _MAYBE_LETTER.search(shown) is not None
+    shown = start
+    if b"<" in shown:
+        if _PAGE.search(shown):
+            return False
+        shown = _TAG.sub(b"", _HEADING.sub(b"", shown))
+        if b"<" in shown:  # what stands around a tag may be one once that is gone
+            shown = _TAG.sub(b"", shown)
+    if b"&" in shown:
+        shown = _ENTITY.sub(b"", shown)
+    return _shows(shown, _SHOWN) and has_letters(shown.decode(errors="ignore"))  # the last may be cut
 
 
 def _shows(text: bytes, size: int) -> bool:

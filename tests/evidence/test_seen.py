@@ -100,6 +100,16 @@ def test_an_edited_text_is_like_what_it_was_and_another_is_not(times: int) -> No
         "<!-- <b>" + "x " * 4_000 + "-->",
         f"<div title='{'x' * 9_000}'></div>",
         "<title>Just a moment...</title>" + "x" * 4_000,
+        "★" * 3_000,
+        f"<h1>{PROSE * 40}</h1>",
+        "<h1>Chapter 1</h1>" + "★" * 3_000,
+        PROSE * 40 + f"<a href='/2'>{PROSE}</a>" * 200,
+        # Letters of four bytes, and so few that a form below them says what the page is.
+        "a" + "😀" * 560 + "<input>",
+        # What is a tag or an entity without the tag within.
+        "a<<b>" + PROSE * 40 + ">",
+        "a" + "&<b></b>nbsp;" * 900,
+        "a&#" + "0" * 4_000 + "32;",
         PROSE,
     ],
 )
@@ -110,6 +120,8 @@ def test_what_may_be_no_chapter_is_not_taken_for_prose_unseen(text: str) -> None
 def test_prose_is_known_without_decoding_it() -> None:
     assert is_plain_prose((PROSE * 40).encode())
     assert is_plain_prose((f"<p>{PROSE}</p>" * 40).encode())
+    assert is_plain_prose((f"<h1>Chapter 1</h1><p>{PROSE}</p>" + PROSE * 40 + "<a href='/2'>Next</a>").encode())
+    assert is_plain_prose(("<<Skill: Storm>> " + PROSE * 40).encode())
     assert is_plain_prose(("「字字字字字字字字」" * 150).encode())
     assert is_plain_prose(("— abcdefgh\n" * 400).encode())
 
