@@ -49,6 +49,14 @@ def accept_hint(slug: str, held: str, held_in_a_row: int = 1, pairable: int = 0)
     return f"{hint}; if it is not: `novelsync sync --keep {quote(f'{slug}={held}')}`, and what readers have stays"
 
 
+def decided_to_stay(acceptance: Acceptance | None, known: KnownNovel | None) -> str:
+    """The id of what somebody decides to keep, or has decided to: it stays even if its reason passes. Empty: none."""
+    if known is None:
+        return ""
+    decides = acceptance is not None and acceptance.keep and acceptance.shown in ("", known.held_id)
+    return known.held_id if known.kept or decides else ""
+
+
 def why_not_accepted(acceptance: Acceptance, known: KnownNovel | None, write: NovelWrite) -> Problem | None:
     """
     Why what is held stays held although somebody accepts it; None if it is what they were shown.

@@ -49,9 +49,9 @@ class _Guarded(NamedTuple):
 
 
 def plan_chapters(
-    base: KnownNovel | None, book: Book, texts: Texts, limits: Limits, *, accepted: bool, in_order: bool
+    base: KnownNovel | None, book: Book, texts: Texts, limits: Limits, *, accepted: bool, in_order: bool, stays: bool
 ) -> ChapterPlan:
-    """What becomes of the chapters of the file and of the rows."""
+    """What becomes of the chapters of the file and of the rows. For the last three see `plan_novel`."""
     if base is None:
         return _plan_new(book.chapters, texts)
     rows, chapters = base.chapters, book.chapters
@@ -65,7 +65,10 @@ def plan_chapters(
         return ChapterPlan(changes, len(held), [reason], any_text=True, broken=True)
     # What this very file has added makes no loss smaller, only because it is judged again.
     added = {row.id for row in rows if row.fresh} if base.same else set()
-    guarded = _guard(rows, book, pairs, texts, limits.chapter_removals, added, accepted=accepted)
+    if stays and not accepted:
+        guarded = _keep(rows, book.chapters, pairs)
+    else:
+        guarded = _guard(rows, book, pairs, texts, limits.chapter_removals, added, accepted=accepted)
 
     created: list[PlacedChapter] = []
     changed: list[ChangedChapter] = []
@@ -154,6 +157,20 @@ def _guard(
         because.append(f"the novel stays as it is called, because the file's title is {quoted(book.title)}")
     broken = bool(too_many) or no_title or len(texts_stay) > limit * len(losses.of_all)
     return _Guarded(removed if too_many else [], [] if too_many else removed, texts_stay, because, broken)
+
+
+def _keep(rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], pairs: Sequence[int | None]) -> _Guarded:
+    """Holds whatever the file would take from readers. What else it has was written when that was held first."""
+    paired = {k for k in pairs if k is not None}
+    gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
+    texts_stay = dict(guard_labels(rows, chapters, pairs))
+    for f, k in enumerate(pairs):
+        if k is not None and chapters[f].fetched and chapters[f].content_hash != rows[k].content_hash:
+            texts_stay[k] = "the file has another text"
+    stay = [*gone, *(rows[k] for k in texts_stay)]
+    words = "stays as it is" if len(stay) == 1 else "stay as they are"
+    because = [f"{counted(len(stay), 'chapter')} {words}, the first: {quoted(stay[0].title)}"] if stay else []
+    return _Guarded(gone, [], texts_stay, because, broken=True)
 
 
 class _Losses:

@@ -44,6 +44,7 @@ def plan_novel(
     accepted: bool = False,
     in_order: bool = False,
     kept: bool = False,
+    stays: bool = False,
     settled: bool = True,
     rules: str = "",
     withheld: Withheld = NOTHING_WITHHELD,
@@ -56,8 +57,10 @@ def plan_novel(
     stored texts say, by the rows' ids, of those rows of `base_of` that `rows_to_see` names. ``holders``: by the hashes
     of texts, the slugs of the novels that have them. ``accepted``: somebody was shown what the guards hold, and
     confirmed it. ``in_order``: what is left over on both sides is paired in order, if it is equally many. ``kept``:
-    somebody was shown it, and decided that it stays. ``settled``: the file need not be read again until it changes, or,
-    if something is held, until the ``rules`` do. ``withheld``: what takedowns keep back of ``book``.
+    somebody was shown it, and decided that it stays. ``stays``: although the guards have no reason any more, as when
+    the losses of a day are over; it is what was shown if its id is the same. ``settled``: the file need not be read
+    again until it changes, or, if something is held, until the ``rules`` do. ``withheld``: what takedowns keep back of
+    ``book``.
     """
     if withheld.whole:
         return _plan_withheld(novel, checksum, book, known, withheld, request_id=request_id, settled=settled)
@@ -73,7 +76,7 @@ def plan_novel(
     if withheld or aside.rows:
         base, book = aside.base, aside.book
         texts = Texts(base.chapters if base else (), book.chapters, seen, others)
-    plan = plan_chapters(base, book, texts, limits, accepted=accepted, in_order=in_order)
+    plan = plan_chapters(base, book, texts, limits, accepted=accepted, in_order=in_order, stays=stays)
     gone = [row for row in aside.rows if not row.removed]
     chapters = replace(plan.changes, removed=[*plan.changes.removed, *gone]) if gone else plan.changes
     held = ""

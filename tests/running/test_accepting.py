@@ -1,5 +1,6 @@
 """What a person accepts is what they were shown, and nothing stays held once its reason is gone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -388,6 +389,65 @@ def test_what_readers_have_stays_for_good_if_that_is_decided_until_the_file_chan
     assert len(tables.titles("emma")) == 10
     library.write("emma", chapters(2))
     assert synced(service, "partial")["novels"]["held"] == 1
+
+
+def lose_chapters(library: Library, service: SyncService) -> dict[str, Any]:
+    """By and by, so that what is held is only too much together with what went within a day."""
+    library.write("emma", chapters(10))
+    synced(service)
+    library.write("emma", chapters(8))
+    synced(service)
+    library.write("emma", chapters(5))
+    return synced(service, "partial")
+
+
+def lose_text(library: Library, service: SyncService) -> dict[str, Any]:
+    """The same of a text that says less and less."""
+    for words, outcome in ((500, "ok"), (250, "ok"), (100, "partial")):
+        text = " ".join(f"word{n}of{words}" for n in range(words))
+        library.write("emma", [chapter(1), chapter(2, content=text)])
+        report = synced(service, outcome)
+    return report
+
+
+@pytest.mark.parametrize("lose", [lose_chapters, lose_text])
+def test_what_is_decided_to_stay_does_although_its_reason_passed_before_the_decision(
+    library: Library, service: SyncService, tables: Tables, lose: Callable[[Library, SyncService], dict[str, Any]]
+) -> None:
+    words = shown(lose(library, service))
+    readers_see = tables.rows("select title, content from chapters where removed_at is null order by position")
+    hours_pass(tables, 25)
+    report = synced(service, keep=frozenset([words]))
+    (remark,) = messages(report)
+    assert remark.startswith("warning what readers have stays until the file changes, as was decided: ")
+    library.write_raw("emma", library.path("emma").read_bytes())
+    for options in ({}, {"reread": True}):
+        assert messages(synced(service, **options)) == [remark]
+    assert tables.rows("select title, content from chapters where removed_at is null order by position") == readers_see
+    accept(service, words)
+    assert tables.rows("select title, content from chapters where removed_at is null order by position") != readers_see
+
+
+def test_what_was_decided_to_stay_does_when_its_reason_passes(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    synced(service, keep=frozenset([shown(lose_chapters(library, service))]))
+    hours_pass(tables, 25)
+    synced(service, reread=True)
+    assert len(tables.titles("emma")) == 8
+    library.write("emma", chapters(4))
+    assert nonzero(synced(service)["chapters"]) == {"removed": 4}
+
+
+@pytest.mark.parametrize("words", ["emma=00000000", "emma"])
+def test_what_nobody_was_shown_is_not_decided_to_stay_because_something_else_was_held(
+    library: Library, service: SyncService, tables: Tables, words: str
+) -> None:
+    lose_chapters(library, service)
+    hours_pass(tables, 25)
+    library.write("emma", chapters(6) if words == "emma" else chapters(5))
+    report = synced(service, keep=frozenset([words]))
+    assert messages(report) == ["warning nothing was held of it, so nothing was decided"]
 
 
 def test_whoever_decided_so_may_still_accept_it(service: SyncService, tables: Tables, held: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from novelsync.models.source import Book, BookChapter, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel, version_by
 from novelsync.models.writing import NovelWrite
 from novelsync.novel_reader import ReadFile
-from novelsync.planning.acceptance import why_not_accepted
+from novelsync.planning.acceptance import decided_to_stay, why_not_accepted
 from novelsync.planning.diff import result_of
 from novelsync.planning.guards import Limits
 from novelsync.planning.novel_plan import base_of, plan_novel, plan_refusal, plan_same_bytes
@@ -168,8 +168,12 @@ class NovelPlanner:
             rules=self._rules,
             withheld=withheld,
         )
+        acceptance = context.options.acceptances.get(slug)
         write, remark, nothing_held = plan(), None, False
-        if acceptance := context.options.acceptances.get(slug):
+        decided = decided_to_stay(acceptance, former or known)
+        if decided and write.held_id != decided and (staying := plan(stays=True)).held_id == decided:
+            plan, write = partial(plan, stays=True), staying
+        if acceptance:
             nothing_held = not write.held_id
             remark = why_not_accepted(acceptance, former or known, write)
             if acceptance.keep:
