@@ -258,6 +258,16 @@ def test_an_answer_to_a_button_tells_what_the_run_did() -> None:
     assert "Back to the status" in page(said)
 
 
+def test_an_answer_to_a_button_says_if_there_was_nothing_to_accept() -> None:
+    report = a_report(novels_processed=1, novels=NovelCounts(unchanged=1), duration=0.5, nothing_held=True)
+    said = notice(200, "Sync job completed", "", report, as_command_line, back="/status", again=False)
+    assert said.tone == "fair"
+    assert [piece.text for line in said.lines for piece in line] == [
+        "Nothing was held where something was to be accepted or kept.",
+        "1 novel: 1 unchanged; 0.50 s.",
+    ]
+
+
 def test_a_failed_run_says_why() -> None:
     problem = ReportedProblem(None, "unavailable", "the disk is gone", "look for it")
     report = a_report("failed", "the disk is gone", problems=[problem])

@@ -37,7 +37,7 @@ class Notice:
 def notice(status: int, message: str, hint: str, report: Report | None, say: Say, *, back: str, again: bool) -> Notice:
     """The words for an answer with this status code. ``report``: of the run that the answer is about, if any."""
     if status == 200:
-        tone = "good" if report is None or report.success else "fair"
+        tone = "good" if report is None or (report.success and not report.nothing_held) else "fair"
         return Notice(tone, message, [text(line) for line in _summary(report)], back, again)
     lines = [message, hint]
     if report is not None:
@@ -59,7 +59,8 @@ def _summary(report: Report | None) -> list[str]:
         _counts("no longer in storage: ", {"removed": novels.removed, "missing": novels.missing}),
         took(report.duration),
     ]
-    return [f"{'; '.join(part for part in parts if part)}."]
+    did_not = ["Nothing was held where something was to be accepted or kept."] if report.nothing_held else []
+    return [*did_not, f"{'; '.join(part for part in parts if part)}."]
 
 
 def _counts(before: str, counts: Mapping[str, int]) -> str:
