@@ -64,7 +64,9 @@ def _shows_much(start: bytes) -> bool:
             shown = _TAG.sub(b"", shown)
     if b"&" in shown:
         shown = _ENTITY.sub(b"", shown)
-    return _shows(shown, _SHOWN) and has_letters(shown.decode(errors="ignore"))  # the last may be cut
+    if not _shows(shown, _SHOWN):
+        return False
+    return _PLAIN_LETTER.search(shown) is not None or has_letters(shown.decode(errors="ignore"))  # the last may be cut
 
 
 def _shows(text: bytes, size: int) -> bool:

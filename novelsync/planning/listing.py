@@ -49,6 +49,18 @@ class Listing:
     def __getitem__(self, place: int) -> SourceFile:
         return novel_of(self._lines[place])
 
+    def slugs(self) -> Iterator[str]:
+        return (line[: line.index("\0")] for line in self._lines)
+
+    def has(self, place: int, slug: str, version: str) -> bool:
+        """
+        Whether at that place is a novel in this state, of which there is nothing else to say.
+
+        A tenth of the time that it takes to make the novel.
+        """
+        line = self._lines[place]
+        return line.startswith(f"{slug}\0{version}\0") and line.endswith("\0\n")
+
     def beyond_ascii(self) -> Iterator[SourceFile]:
         """At least those whose slugs are; found without looking into every line."""
         return (novel_of(line) for line in self._lines if not line.isascii())

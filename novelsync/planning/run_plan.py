@@ -11,7 +11,6 @@ from typing import Final
 
 from novelsync import __version__
 from novelsync.models.report import NAMED_MISSING
-from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownFile, MissingFile, state_of, version_by
 from novelsync.planning.guards import Limits
 from novelsync.planning.listing import Listing, Selection, listing_order
@@ -91,12 +90,12 @@ def make_plan(
     forgotten: list[str] = []
     returned: list[str] = []
     stored = removed = refused = 0
-    for place, novel, file in _merged(listing, known):
+    for place, file in _merged(listing, known):
         if file is None:
             to_read.append(place)
             continue
         stored += file.stored
-        if novel is None:
+        if place < 0:
             removed += file.removed
             if file.stored:
                 missing.append(file)
@@ -104,13 +103,14 @@ def make_plan(
                 forgotten.append(file.slug)
             continue
         if file.missing_for is not None:
-            returned.append(novel.slug)
+            returned.append(file.slug)
         dealt_with = file.stored or file.refused or file.withheld
-        if dealt_with and _is_dealt_with(novel.state, file.version, rules) and novel.slug not in read_again:
+        same = listing.has(place, file.slug, file.version) or _is_dealt_with(listing[place].state, file.version, rules)
+        if dealt_with and same and file.slug not in read_again:
             refused += file.refused
         else:
             to_read.append(place)
-            revisions[novel.slug] = file.revision
+            revisions[file.slug] = file.revision
     return RunPlan(
         listing,
         Selection(listing, to_read),
@@ -129,20 +129,19 @@ def _is_dealt_with(state: str, version: str, rules: str | None) -> bool:
     return version == state or (state_of(version) == state and (rules is None or version == version_by(state, rules)))
 
 
-def _merged(listing: Listing, known: Iterable[KnownFile]) -> Iterator[tuple[int, SourceFile | None, KnownFile | None]]:
-    """Each slug of either stream once, with its place in the listing (-1: it has none) and what both sides have."""
+def _merged(listing: Listing, known: Iterable[KnownFile]) -> Iterator[tuple[int, KnownFile | None]]:
+    """Each slug of either stream once: its place in the listing (-1: it has none), and what is known of it."""
     files = iter(known)
     file = next(files, None)
-    for place, novel in enumerate(listing):
-        order = listing_order(novel.slug)
-        while file is not None and listing_order(file.slug) < order:
-            yield -1, None, file
+    for place, slug in enumerate(listing.slugs()):
+        while file is not None and file.slug != slug and listing_order(file.slug) < listing_order(slug):
+            yield -1, file
             file = next(files, None)
-        if file is not None and file.slug == novel.slug:
-            yield place, novel, file
+        if file is not None and file.slug == slug:
+            yield place, file
             file = next(files, None)
         else:
-            yield place, novel, None
+            yield place, None
     while file is not None:
-        yield -1, None, file
+        yield -1, file
         file = next(files, None)
