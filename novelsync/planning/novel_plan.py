@@ -80,7 +80,9 @@ def plan_novel(
     gone = [row for row in aside.rows if not row.removed]
     chapters = replace(plan.changes, removed=[*plan.changes.removed, *gone]) if gone else plan.changes
     held = ""
-    if plan.held_because:
+    if plan.held_because and stays and base and base.same and not has_texts:
+        held = base.held_id  # what was decided of the same bytes holds, whatever their guards would call it today
+    elif plan.held_because:
         held = held_id(checksum, _own_files(book), [row.id for row in chapters.held], chapters.worse_texts)
     stored = base.fields if base else None
     fields = stored if plan.broken and stored else book.fields_over(stored)

@@ -35,6 +35,7 @@ BYTES_IN_FLIGHT: Final = 16_000_000
 The size of files that are in memory at the same time; a larger file is alone.
 
 When the database has all texts of a large novel, it publishes them; meanwhile the next file is read.
+One that somebody else's write makes stale just then is read once more beside it, which is rare.
 """
 
 TROUBLE_IN_A_ROW: Final = 5

@@ -1,6 +1,6 @@
 """What a run has to look at."""
 
-from novelsync.models.source import SourceFile
+from novelsync.models.source import PLAIN_LINE, SourceFile, line_of
 from novelsync.models.stored import KnownFile
 from novelsync.planning.run_plan import make_plan
 from tests.support.library import listing_of
@@ -84,6 +84,10 @@ def test_a_listing_gives_back_what_it_was_made_of() -> None:
     assert list(listing) == novels
     assert list(listing) == novels
     assert len(listing) == 2
+
+
+def test_the_line_of_a_novel_of_which_nothing_else_is_known_is_made_in_a_quick_way_too() -> None:
+    assert line_of(SourceFile("a", "1-2", 3)) == PLAIN_LINE % ("a", "1-2", 3)
 
 
 def test_any_change_of_a_listing_changes_its_digest() -> None:

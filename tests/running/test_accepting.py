@@ -401,6 +401,14 @@ def lose_chapters(library: Library, service: SyncService) -> dict[str, Any]:
     return synced(service, "partial")
 
 
+def lose_chapters_and_edit(library: Library, service: SyncService) -> dict[str, Any]:
+    """The same, and of what is left one chapter has another title and another text."""
+    lose_chapters(library, service)
+    edited = chapter(1, title="Another title", content=f"{text_of('chapter 1')} And an edit.")
+    library.write("emma", [edited, *chapters(5)[1:]])
+    return synced(service, "partial")
+
+
 def lose_text(library: Library, service: SyncService) -> dict[str, Any]:
     """The same of a text that says less and less."""
     for words, outcome in ((500, "ok"), (250, "ok"), (100, "partial")):
@@ -410,7 +418,7 @@ def lose_text(library: Library, service: SyncService) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("lose", [lose_chapters, lose_text])
+@pytest.mark.parametrize("lose", [lose_chapters, lose_chapters_and_edit, lose_text])
 def test_what_is_decided_to_stay_does_although_its_reason_passed_before_the_decision(
     library: Library, service: SyncService, tables: Tables, lose: Callable[[Library, SyncService], dict[str, Any]]
 ) -> None:

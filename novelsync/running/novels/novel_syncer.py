@@ -80,6 +80,8 @@ class NovelSyncer:
         ``revisions``: of the stored novels, from before this call. A file is always read after the revision that its
         write is based on, so that older bytes never overwrite newer ones. Raises `DatabaseUnavailable` and `LeaseLost`.
         """
+        if len(novels) > 1:  # the others' files stay in memory
+            turn = Turn(turn.out_of_time, turn.large)
         results: dict[str, NovelResult] = {}
         waiting: list[tuple[SourceFile, int | None]] = [(novel, revisions.get(novel.slug)) for novel in novels]
         for attempt in range(ATTEMPTS):
