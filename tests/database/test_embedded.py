@@ -421,7 +421,7 @@ def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing_that_cannot_be_used(
     interrupted = arrives(folder, stderr=subprocess.DEVNULL).told("stay")
     until(lambda: list(folder.glob("data/postmaster.pid")))
     interrupted.process.send_signal(signal.SIGINT)
-    interrupted.process.wait(10)
+    interrupted.process.wait(60)
     with EmbeddedPostgres(folder) as handle:
         assert answers(handle.start())
     assert server_in(folder) is None
