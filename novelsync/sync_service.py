@@ -26,6 +26,7 @@ from novelsync.models.report import Report
 from novelsync.models.results import Execution, NovelResult, NovelStatus, Tally
 from novelsync.models.run import (
     DEFAULT_OPTIONS,
+    DEFAULT_TURN,
     MessageState,
     NovelMessage,
     Progress,
@@ -133,7 +134,7 @@ class SyncService:
         novels: Sequence[SourceFile],
         revisions: Mapping[str, int],
         context: RunContext,
-        turn: Turn = Turn(),  # noqa: B008 — it cannot be changed
+        turn: Turn = DEFAULT_TURN,
     ) -> list[NovelResult]:
         """Syncs the chapters of a few novels; see `NovelSyncer.sync_batch`."""
         return self._syncer.sync_batch(novels, revisions, context, turn)

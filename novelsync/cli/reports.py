@@ -60,11 +60,15 @@ def _but(novels: NovelCounts) -> str:
     """How storage and tables differ although all is well, because that will pass; empty if they are equal."""
     parts = []
     if novels.in_flight:
-        parts.append(f"for {counted(novels.in_flight, 'novel')} being written")
+        parts.append(f"{counted(novels.in_flight, 'novel')} {_are(novels.in_flight)} being written")
     if novels.missing:
-        are = "is" if novels.missing == 1 else "are"
+        are = _are(novels.missing)
         parts.append(f"{counted(novels.missing, 'novel')} that {are} no longer in storage {are} still shown")
     return f", but {', and '.join(parts)}" if parts else ""
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _print_counts(report: Report) -> None:

@@ -130,9 +130,7 @@ def see(text: str, title: str = "") -> Seen:
 
 
 def plainly_tells(stored: bytes, title: str = "") -> bool:
-    """
-    Whether a text, in UTF-8, tells for sure. False: `see` has to be asked, which takes many times as long.
-    """
+    """Whether a text, in UTF-8, tells for sure. False: `see` has to be asked, which takes many times as long."""
     return plainly_shows(stored, max(_TELLING_BYTES, _more_than(title)))
 
 

@@ -125,6 +125,9 @@ class Turn:
     """Called once the texts of a large novel that is alone are with the database, and no longer in memory."""
 
 
+DEFAULT_TURN: Final = Turn()
+"""There is time for all, and nobody wants to know."""
+
 Progress = Callable[[int, int], None]
 """Called with the number of novels that are done, and of all that are to be done."""
 

@@ -421,7 +421,7 @@ def test_what_is_being_written_is_not_said_to_be_in(run: Run, settled: Library) 
     os.utime(settled.write_raw("cut", b'{"title": "Cut'), (just_now, just_now))
     result = run("sync")
     assert result.code == 0
-    assert "✓ everything in storage is in the tables, but for 1 novel being written: 2 novels" in result.out
+    assert "✓ everything in storage is in the tables, but 1 novel is being written: 2 novels" in result.out
 
 
 def test_what_is_no_longer_in_storage_and_still_shown_is_not_passed_over(run: Run, settled: Library) -> None:
@@ -444,7 +444,7 @@ def test_what_is_no_longer_in_storage_and_still_shown_is_not_passed_over(run: Ru
     just_now = time.time() + 1.9
     os.utime(settled.write_raw("cut", b'{"title": "Cut'), (just_now, just_now))
     assert (
-        "in the tables, but for 1 novel being written, and 2 novels that are no longer in storage are still shown: 29"
+        "in the tables, but 1 novel is being written, and 2 novels that are no longer in storage are still shown: 29"
     ) in last_line()
     for n in range(3, 20):
         settled.remove(f"novel-{n}")

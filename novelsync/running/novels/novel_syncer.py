@@ -16,7 +16,7 @@ from novelsync.errors import StorageUnavailable
 from novelsync.models.desk.takedowns import Withheld, WithheldRecord
 from novelsync.models.problems import Problem
 from novelsync.models.results import NovelResult
-from novelsync.models.run import RunContext, Turn
+from novelsync.models.run import DEFAULT_TURN, RunContext, Turn
 from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel, version_by
 from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
@@ -72,7 +72,7 @@ class NovelSyncer:
         novels: Sequence[SourceFile],
         revisions: Mapping[str, int],
         context: RunContext,
-        turn: Turn = Turn(),  # noqa: B008 — it cannot be changed
+        turn: Turn = DEFAULT_TURN,
     ) -> list[NovelResult]:
         """
         Makes the tables equal to the files of these novels. One result for each, in their order.
