@@ -12,7 +12,7 @@ from novelsync.models.run import RunContext, SyncOptions
 from novelsync.models.stored import KnownChapter
 from novelsync.models.writing import ChangedChapter, NovelWrite
 from novelsync.planning.diff import CHANGED, MOVED, diff_of
-from novelsync.planning.guards import DEFAULT_LIMITS, Limits
+from novelsync.planning.guards.limits import DEFAULT_LIMITS, Limits
 from novelsync.running.dry_run import DryRunDatabase
 from novelsync.running.novels.novel_syncer import NovelSyncer
 

@@ -23,7 +23,7 @@ from novelsync.models.status import (
     StatusProblem,
     StorageLook,
 )
-from novelsync.planning.guards import DEFAULT_LIMITS
+from novelsync.planning.guards.limits import DEFAULT_LIMITS
 from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan, missing_longest
 from novelsync.scheduler_service import SchedulerService

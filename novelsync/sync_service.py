@@ -36,7 +36,7 @@ from novelsync.models.run import (
 )
 from novelsync.models.source import SourceFile, TextFile, texts_digest
 from novelsync.models.stored import KnownNovel
-from novelsync.planning.guards import DEFAULT_LIMITS, Limits
+from novelsync.planning.guards.limits import DEFAULT_LIMITS, Limits
 from novelsync.running.comparing.comparison import Comparison
 from novelsync.running.comparing.rounds import DEFAULT_PACE, ComparingRounds, Pace
 from novelsync.running.dry_run import DryRunDatabase

@@ -21,7 +21,7 @@ from novelsync.database.embedded.shared import EmbeddedPostgres
 from novelsync.database.migrations import migrate
 from novelsync.database.transports import Transport
 from novelsync.database.transports.postgres import PostgresTransport
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.support.library import Library

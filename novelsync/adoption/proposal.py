@@ -22,7 +22,7 @@ from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel
 from novelsync.models.writing import NovelWrite
 from novelsync.novel_reader import NovelReader
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.planning.novel_plan import plan_novel
 from novelsync.text.formatting import counted
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -38,18 +38,21 @@ class MissingFile(NamedTuple):
     """Since the first complete listing that did not have it."""
 
 
+_BY: Final = " by "
+
+
 def version_by(state: str, rules: str) -> str:
     """
     What is remembered of a file that was held or refused: it is read again when it changes, or when the rules do.
 
     ``state``: see `novelsync.models.source.SourceFile`. ``rules``: see `novelsync.planning.run_plan.rules_of`.
     """
-    return f"{state} by {rules}"
+    return f"{state}{_BY}{rules}"
 
 
 def state_of(version: str) -> str:
     """The file's own part of what is remembered of it."""
-    return version.partition(" by ")[0]
+    return version.partition(_BY)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,11 @@ class KnownNovel:
     def state(self) -> str:
         """The file's own part of ``version``."""
         return state_of(self.version)
+
+    @property
+    def rules(self) -> str:
+        """That the file was held or refused by; empty: none, or it is to be read again in any case."""
+        return self.version.partition(_BY)[2]
 
 
 @dataclass(frozen=True, slots=True)

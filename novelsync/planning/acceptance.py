@@ -49,12 +49,17 @@ def accept_hint(slug: str, held: str, held_in_a_row: int = 1, pairable: int = 0)
     return f"{hint}; if it is not: `novelsync sync --keep {quote(f'{slug}={held}')}`, and what readers have stays"
 
 
-def decided_to_stay(acceptance: Acceptance | None, known: KnownNovel | None) -> str:
-    """The id of what somebody decides to keep, or has decided to: it stays even if its reason passes. Empty: none."""
+def stays_held(known: KnownNovel | None, acceptance: Acceptance | None, rules: str) -> str:
+    """
+    The id of what stays held while the file is the same, even if its reason passes; empty: nothing.
+
+    What a guard held once is not let go by ``rules`` that are the same: the rest of the file was taken then, and so
+    says less for what was not; and a day passes. What somebody decides to keep, or has decided to, stays by all rules.
+    """
     if known is None:
         return ""
     decides = acceptance is not None and acceptance.keep and acceptance.shown in ("", known.held_id)
-    return known.held_id if known.kept or decides else ""
+    return known.held_id if known.kept or decides or known.rules in ("", rules) else ""
 
 
 def why_not_accepted(acceptance: Acceptance, known: KnownNovel | None, write: NovelWrite) -> Problem | None:

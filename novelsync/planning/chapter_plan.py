@@ -1,11 +1,9 @@
 """What becomes of a novel's chapters: those of the file meet the rows, and guards hold back what is doubtful. Pure."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from novelsync.evidence.labels import labels
-from novelsync.evidence.placeholders import title_is_placeholder
 from novelsync.evidence.texts import Texts
 from novelsync.models.source import Book, BookChapter
 from novelsync.models.stored import KnownChapter, KnownNovel
@@ -17,10 +15,10 @@ from novelsync.models.writing import (
     RememberedText,
     ShrunkText,
 )
-from novelsync.planning.guards import FEWEST_CHAPTERS, Limits, guard_chapters
+from novelsync.planning.guards.chapters import Guarded, guard_file, keep_all
+from novelsync.planning.guards.limits import FEWEST_CHAPTERS, Limits, guard_chapters
+from novelsync.planning.guards.texts import guard_novel
 from novelsync.planning.recognition.matching import are_strangers, pair_chapters
-from novelsync.planning.text_guards import guard_labels, guard_novel, guard_texts
-from novelsync.text.formatting import counted, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +35,6 @@ class ChapterPlan:
     """So much of the file is held that what it says of the novel itself is not taken either."""
 
 
-class _Guarded(NamedTuple):
-    """What the guards say of a file."""
-
-    held: Sequence[KnownChapter]
-    removed: Sequence[KnownChapter]
-    texts: Mapping[int, str]
-    """By row, why its text stays."""
-    because: Sequence[str]
-    broken: bool
-
-
 def plan_chapters(
     base: KnownNovel | None, book: Book, texts: Texts, limits: Limits, *, accepted: bool, in_order: bool, stays: bool
 ) -> ChapterPlan:
@@ -55,7 +42,8 @@ def plan_chapters(
     if base is None:
         return _plan_new(book.chapters, texts)
     rows, chapters = base.chapters, book.chapters
-    pairs = _pair_cautiously(rows, chapters, texts, limits.chapter_removals, held=base.held_in_a_row > 0)
+    held_before = base.held_in_a_row > (1 if base.same else 0)
+    pairs = _pair_cautiously(rows, chapters, texts, limits.chapter_removals, held=held_before)
     newcomers = [f for f, k in enumerate(pairs) if k is None or rows[k].fresh]
     if in_order:
         pairs = _paired_in_order(rows, pairs, newcomers)
@@ -63,12 +51,11 @@ def plan_chapters(
         held = [row for row in rows if not row.removed]
         changes = ChapterChanges(held=held, newcomers=len(newcomers))
         return ChapterPlan(changes, len(held), [reason], any_text=True, broken=True)
-    # What this very file has added makes no loss smaller, only because it is judged again.
     added = {row.id for row in rows if row.fresh} if base.same else set()
     if stays and not accepted:
-        guarded = _keep(rows, book.chapters, pairs)
+        guarded = keep_all(rows, chapters, pairs)
     else:
-        guarded = _guard(rows, book, pairs, texts, limits.chapter_removals, added, accepted=accepted)
+        guarded = guard_file(rows, book, pairs, texts, limits.chapter_removals, added, accepted=accepted)
 
     created: list[PlacedChapter] = []
     changed: list[ChangedChapter] = []
@@ -126,81 +113,7 @@ def _plan_new(chapters: Sequence[BookChapter], texts: Texts) -> ChapterPlan:
     return ChapterPlan(changes, len(chapters), [], any_text, broken=False)
 
 
-def _guard(
-    rows: Sequence[KnownChapter],
-    book: Book,
-    pairs: Sequence[int | None],
-    texts: Texts,
-    limit: float,
-    added: Collection[str],
-    *,
-    accepted: bool,
-) -> _Guarded:
-    paired = {k for k in pairs if k is not None}
-    gone = [k for k, row in enumerate(rows) if k not in paired and not row.removed]
-    removed = [rows[k] for k in gone]
-    if accepted:
-        return _Guarded([], removed, {}, [], broken=False)
-    published = [row for row in rows if not row.removed and row.id not in added]
-    losses = _Losses(published, {row.content_hash for k, row in enumerate(rows) if k in paired})
-    lately = losses.of(row for row in rows if row.removed_lately)
-    too_many = guard_chapters(len(losses.of_all), losses.of(removed), len(lately), limit)
-    texts_stay = {**guard_labels(rows, book.chapters, pairs), **guard_texts(rows, book.chapters, pairs, texts)}
-    no_title = bool(rows) and title_is_placeholder(book.title)
-    because = [too_many] if too_many else []
-    if texts_stay:
-        first, reason = next(iter(texts_stay.items()))
-        stay = "stays as it was" if len(texts_stay) == 1 else "stay as they were"
-        stay = f"{counted(len(texts_stay), 'chapter')} {stay}"
-        because.append(f"{stay}; the first, {quoted(rows[first].title)}: {reason}")
-    if no_title:
-        because.append(f"the novel stays as it is called, because the file's title is {quoted(book.title)}")
-    broken = bool(too_many) or no_title or len(texts_stay) > limit * len(losses.of_all)
-    return _Guarded(removed if too_many else [], [] if too_many else removed, texts_stay, because, broken)
-
-
-def _keep(rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], pairs: Sequence[int | None]) -> _Guarded:
-    """Holds whatever the file would take from readers. What else it has was written when that was held first."""
-    paired = {k for k in pairs if k is not None}
-    gone = [row for k, row in enumerate(rows) if k not in paired and not row.removed]
-    texts_stay = dict(guard_labels(rows, chapters, pairs))
-    for f, k in enumerate(pairs):
-        if k is not None and chapters[f].fetched and chapters[f].content_hash != rows[k].content_hash:
-            texts_stay[k] = "the file has another text"
-    stay = [*gone, *(rows[k] for k in texts_stay)]
-    words = "stays as it is" if len(stay) == 1 else "stay as they are"
-    because = [f"{counted(len(stay), 'chapter')} {words}, the first: {quoted(stay[0].title)}"] if stay else []
-    return _Guarded(gone, [], texts_stay, because, broken=True)
-
-
-class _Losses:
-    """
-    What it means to lose chapters: of those with the same text one counts, and none if the text is still there.
-
-    So pages of a site, or a list that was doubled, may go. Nor do chapters count that never had a text, if others have:
-    links were taken for chapters.
-    """
-
-    def __init__(self, published: Sequence[KnownChapter], kept: Collection[bytes]) -> None:
-        """``kept``: hashes of the texts that stay."""
-        self._kept = kept
-        self._texts = any(row.content_bytes for row in published)
-        self.of_all = self._distinct(published)
-
-    def of(self, rows: Iterable[KnownChapter]) -> Sequence[KnownChapter]:
-        return [row for row in self._distinct(rows) if not (self._texts and row.content_hash in self._kept)]
-
-    def _distinct(self, rows: Iterable[KnownChapter]) -> Sequence[KnownChapter]:
-        if not self._texts:
-            return list(rows)
-        firsts: dict[bytes, KnownChapter] = {}
-        for row in rows:
-            if row.content_bytes:
-                firsts.setdefault(row.content_hash, row)
-        return list(firsts.values())
-
-
-def _changes_anything(row: KnownChapter, chapter: BookChapter, guarded: _Guarded, k: int, *, new_text: bool) -> bool:
+def _changes_anything(row: KnownChapter, chapter: BookChapter, guarded: Guarded, k: int, *, new_text: bool) -> bool:
     if row.removed:
         return True
     if k in guarded.texts:
@@ -223,8 +136,9 @@ def _pair_cautiously(
     """
     What `pair_chapters` returns, without the pairs of strangers (see `are_strangers`) that are no edit.
 
-    They are no edit where more would be overwritten or gone than the guard allows, or where it holds rows of this novel
-    already (``held``). A stranger without a text never is one: readers would see the row's text under its labels.
+    They are no edit where more would be overwritten or gone than the guard allows, or where it held rows of this novel
+    before this file (``held``). A stranger without a text never is one: readers would see the row's text under its
+    labels.
     """
     pairs = pair_chapters(rows, chapters, texts)
     strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}

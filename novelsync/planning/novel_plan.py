@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
 
 from novelsync.evidence.lint import lint_book
 from novelsync.evidence.seen import Seen
@@ -17,7 +18,7 @@ from novelsync.models.writing import (
 from novelsync.planning.acceptance import accept_hint, held_id
 from novelsync.planning.chapter_plan import plan_chapters
 from novelsync.planning.diff import turned_round
-from novelsync.planning.guards import DEFAULT_LIMITS, Limits
+from novelsync.planning.guards.limits import DEFAULT_LIMITS, Limits
 from novelsync.planning.recognition.renames import is_another
 from novelsync.planning.takedowns.rows import set_aside
 
@@ -57,8 +58,8 @@ def plan_novel(
     stored texts say, by the rows' ids, of those rows of `base_of` that `rows_to_see` names. ``holders``: by the hashes
     of texts, the slugs of the novels that have them. ``accepted``: somebody was shown what the guards hold, and
     confirmed it. ``in_order``: what is left over on both sides is paired in order, if it is equally many. ``kept``:
-    somebody was shown it, and decided that it stays. ``stays``: although the guards have no reason any more, as when
-    the losses of a day are over; it is what was shown if its id is the same. ``settled``: the file need not be read
+    somebody was shown it, and decided that it stays. ``stays``: although the guards may have no reason any more (see
+    `stays_held`); it is what was held if its id is the same. ``settled``: the file need not be read
     again until it changes, or, if something is held, until the ``rules`` do. ``withheld``: what takedowns keep back of
     ``book``.
     """
@@ -83,7 +84,9 @@ def plan_novel(
     if plan.held_because and stays and base and base.same and not has_texts:
         held = base.held_id  # what was decided of the same bytes holds, whatever their guards would call it today
     elif plan.held_because:
-        held = held_id(checksum, _own_files(book), [row.id for row in chapters.held], chapters.worse_texts)
+        # Sorted, because the rows of readers change places when the rest of the file is written.
+        rows = sorted(row.id for row in chapters.held)
+        held = held_id(checksum, _own_files(book), rows, chapters.worse_texts)
     stored = base.fields if base else None
     fields = stored if plan.broken and stored else book.fields_over(stored)
     restored = base is not None and base.removed
@@ -126,6 +129,12 @@ def plan_novel(
             kept=kept,
         ),
     )
+
+
+def as_held(plan: partial[NovelWrite], held: str) -> partial[NovelWrite]:
+    """`plan_novel` with arguments, so that it holds what has the id ``held``, if it can; empty: nothing has to be."""
+    stays = held and plan().held_id != held and plan(stays=True).held_id == held
+    return partial(plan, stays=True) if stays else plan
 
 
 def _own_files(book: Book) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Final
 from novelsync import __version__
 from novelsync.models.report import NAMED_MISSING
 from novelsync.models.stored import KnownFile, MissingFile, state_of, version_by
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.planning.listing import Listing, Selection, listing_order
 
 RULES: Final = 1

@@ -14,7 +14,7 @@ from novelsync.models.problems import Problem
 from novelsync.models.results import Execution, NovelStatus, Removal
 from novelsync.models.run import RunState, SyncOptions
 from novelsync.planning.acceptance import in_place_of, why_no_removal
-from novelsync.planning.guards import Limits, guard_removals
+from novelsync.planning.guards.limits import Limits, guard_removals
 from novelsync.planning.run_plan import RunPlan, missing_longest
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ from novelsync.models.problems import SHOWN_PROBLEMS, OpenProblems, Problem, Pro
 from novelsync.models.report import MissingNovel, NovelCounts, Report, ReportedChapters, ReportedProblem, whole_seconds
 from novelsync.models.results import CHANGED, Execution, NovelStatus, Outcome, Removal
 from novelsync.models.run import RunState
-from novelsync.planning.guards import DEFAULT_LIMITS
+from novelsync.planning.guards.limits import DEFAULT_LIMITS
 from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import RunPlan, missing_longest
 

@@ -15,7 +15,7 @@ from novelsync.models.problems import Problem
 from novelsync.models.report import Report
 from novelsync.models.results import Execution, Outcome
 from novelsync.models.run import Progress, RunContext, RunState, SyncOptions
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.planning.listing import Listing, remarks_on
 from novelsync.planning.run_plan import RunPlan, make_plan, rules_of
 from novelsync.running.comparing.rounds import ComparingRounds

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.settings.kinds import Duration, LogFormat, Patience, Place, Positive, Share, Size, by_commas, web_address
 
 DEFAULT_STORAGE: Final = "storage/novels"

@@ -18,7 +18,7 @@ from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.database.transports.supabase import SupabaseTransport
 from novelsync.errors import DatabaseUnavailable, PayloadTooLarge, RunInProgress
 from novelsync.models.stored import PurgeSelection
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.running import local_executor
 from tests.conftest import RecordingTransport, Tables, databases, make_service
 from tests.support.library import Library, chapter, chapters, text_of

@@ -7,7 +7,7 @@ import time
 from itertools import combinations_with_replacement, count
 from typing import Final
 
-from novelsync.planning.guards import DEFAULT_LIMITS
+from novelsync.planning.guards.limits import DEFAULT_LIMITS
 from tests.faults.crawler import Crawler
 from tests.faults.network import ROADS, Strikes
 from tests.faults.world import UNGUARDED, Ended, World

@@ -19,7 +19,7 @@ from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.models.report import Report
 from novelsync.models.run import SyncOptions
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables, make_service
 from tests.faults.network import Network

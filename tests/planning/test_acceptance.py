@@ -6,7 +6,7 @@ from novelsync.models.run import Acceptance, accepted_twice, confirmed_removals
 from novelsync.models.source import SourceFile
 from novelsync.models.stored import version_by
 from novelsync.planning.acceptance import held_id, in_place_of, removals_id
-from novelsync.planning.guards import DEFAULT_LIMITS, Limits, guard_removals
+from novelsync.planning.guards.limits import DEFAULT_LIMITS, Limits, guard_removals
 from novelsync.planning.run_plan import make_plan, rules_of
 from tests.planning.test_run_plan import remembered
 from tests.support.library import listing_of

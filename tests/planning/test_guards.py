@@ -2,7 +2,7 @@
 
 import pytest
 
-from novelsync.planning.guards import guard_chapters, guard_removals
+from novelsync.planning.guards.limits import guard_chapters, guard_removals
 from tests.support.library import known
 
 

@@ -10,8 +10,8 @@ import pytest
 from novelsync.evidence.texts import Texts, rows_to_see
 from novelsync.models.source import UNSET, Book, BookChapter, NovelFields
 from novelsync.models.stored import KnownChapter, KnownNovel
+from novelsync.planning.guards.texts import guard_novel, guard_texts
 from novelsync.planning.recognition.matching import pair_chapters
-from novelsync.planning.text_guards import guard_novel, guard_texts
 from tests.support.library import found, known, seen
 
 WORDS = "the keeper of an old lamp walked slowly under a bridge and said nothing about rain or winter ships".split()

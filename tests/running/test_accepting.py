@@ -11,7 +11,7 @@ from novelsync.held_service import HeldService
 from novelsync.models.desk.held import HeldChange
 from novelsync.models.run import SyncOptions
 from novelsync.planning import run_plan
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
@@ -453,9 +453,32 @@ def test_what_nobody_was_shown_is_not_decided_to_stay_because_something_else_was
 ) -> None:
     lose_chapters(library, service)
     hours_pass(tables, 25)
-    library.write("emma", chapters(6) if words == "emma" else chapters(5))
+    library.write("emma", chapters(6))
     report = synced(service, keep=frozenset([words]))
     assert messages(report) == ["warning nothing was held of it, so nothing was decided"]
+
+
+@pytest.mark.parametrize("lose", [lose_chapters, lose_chapters_and_edit, lose_text])
+def test_what_is_held_stays_when_its_reason_passes_until_the_file_changes(
+    library: Library, service: SyncService, tables: Tables, lose: Callable[[Library, SyncService], dict[str, Any]]
+) -> None:
+    words = shown(lose(library, service))
+    readers_see = tables.rows("select title, content from chapters where removed_at is null order by position")
+    hours_pass(tables, 25)
+    for options in ({}, {"reread": True}):
+        library.write_raw("emma", library.path("emma").read_bytes())
+        assert shown(synced(service, "partial", **options)) == words
+    assert tables.rows("select title, content from chapters where removed_at is null order by position") == readers_see
+    accept(service, words)
+    assert tables.rows("select title, content from chapters where removed_at is null order by position") != readers_see
+
+
+def test_other_rules_may_let_go_what_was_held(
+    library: Library, service: SyncService, database: SqlClient, tables: Tables
+) -> None:
+    lose_chapters(library, service)
+    generous = make_service(library, database, limits=Limits(chapter_removals=0.9))
+    assert synced(generous)["chapters"]["removed"] == 3
 
 
 def test_whoever_decided_so_may_still_accept_it(service: SyncService, tables: Tables, held: dict[str, Any]) -> None:

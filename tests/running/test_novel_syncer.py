@@ -8,7 +8,7 @@ from novelsync.database import client
 from novelsync.database.client import SqlClient
 from novelsync.models.run import RunContext, Turn
 from novelsync.models.source import SourceFile
-from novelsync.planning.guards import DEFAULT_LIMITS
+from novelsync.planning.guards.limits import DEFAULT_LIMITS
 from novelsync.running.novels.novel_syncer import NovelSyncer
 from novelsync.running.novels.request_ids import request_id
 from novelsync.storage.local import LocalStorage

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from novelsync.database.client import SqlClient
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService

@@ -8,7 +8,7 @@ import pytest
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.errors import StorageUnavailable
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.storage.gcs import GcsStorage
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService

@@ -10,7 +10,7 @@ from typing import Any
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.models.run import SyncOptions
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from tests.conftest import Tables, make_service
 from tests.support.editing import Chapter, Edit, Shelf
 from tests.support.hours import accepting

@@ -4,7 +4,7 @@ import shlex
 from typing import Any
 
 from novelsync.models.run import SyncOptions
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.sync_service import SyncService
 from tests.conftest import Tables
 from tests.support.library import Library, chapter

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import count
 
@@ -12,7 +12,8 @@ from novelsync.evidence.texts import rows_to_see
 from novelsync.models.source import UNSET, Book, BookChapter, NovelFields, SourceFile, url_hash
 from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.models.writing import NovelWrite
-from novelsync.planning.novel_plan import plan_novel
+from novelsync.planning.acceptance import stays_held
+from novelsync.planning.novel_plan import as_held, plan_novel
 from tests.support.editing import Chapter, Number
 from tests.support.ledger import Row
 
@@ -21,20 +22,34 @@ _FIELDS = NovelFields("A novel")
 
 
 class Table:
-    def __init__(self) -> None:
+    def __init__(self, *, within_a_day: bool = False) -> None:
+        """``within_a_day``: all of it happens; else a day passes each time."""
+        self._within_a_day = within_a_day
         self.rows: list[Row] = []
         """In the order of their positions."""
         self._known: KnownNovel | None = None
+        self._checksum = ""
+        self._held_after: int | None = None
+        """The last id that there was before something was held; None: nothing is."""
+        self._removed_lately: set[str] = set()
         self._ids = count(1)
 
-    def sync(self, chapters: Sequence[Chapter], accepted: bool = False) -> None:
+    def sync(self, chapters: Sequence[Chapter], accepted: bool = False, rules: str = "rules") -> NovelWrite:
+        """What was written."""
+        checksum = sha256(repr(chapters).encode()).hexdigest()
+        known = replace(self._known, same=checksum == self._checksum) if self._known else None
         book = Book("A novel", UNSET, UNSET, UNSET, UNSET, [_in_book(chapter) for chapter in chapters])
-        rows = rows_to_see(self._known.chapters if self._known else (), book.chapters)
+        rows = rows_to_see(known.chapters if known else (), book.chapters)
         texts = {str(row.id): row.text for row in self.rows}
         seen = {row.id: _seen(texts[row.id], row.title) for row in rows}
-        self._apply(plan_novel(_FILE, "checksum", book, self._known, request_id="", seen=seen, accepted=accepted))
+        plan = partial(plan_novel, _FILE, checksum, book, known, request_id="", seen=seen, rules=rules)
+        write = as_held(plan, stays_held(known, None, rules))(accepted=accepted)
+        self._apply(write, accepted)
+        self._checksum = checksum
+        return write
 
-    def _apply(self, write: NovelWrite) -> None:
+    def _apply(self, write: NovelWrite, accepted: bool) -> None:
+        last_id = max((row.id for row in self.rows), default=0)
         rows = {str(row.id): row for row in self.rows}
         for new in write.chapters.created:
             row = Row(next(self._ids), new.position, "", None, "", "", removed=False)
@@ -46,7 +61,13 @@ class Table:
         for gone in write.chapters.removed:
             rows[gone.id] = replace(rows[gone.id], removed=True)
         self.rows = sorted(rows.values(), key=lambda row: (row.position, row.id))
-        known = [_known(row) for row in sorted(self.rows, key=lambda row: row.removed)]
+        gone = {row.id for row in write.chapters.removed}
+        self._removed_lately = self._removed_lately | gone if self._within_a_day and not accepted else set()
+        if not write.held_id:
+            self._held_after = None
+        elif self._held_after is None:
+            self._held_after = last_id
+        known = [self._row(row) for row in sorted(self.rows, key=lambda row: row.removed)]
         held_in_a_row = write.held_in_a_row or 0
         self._known = KnownNovel(
             "a-novel",
@@ -57,7 +78,13 @@ class Table:
             write.chapter_count,
             held_id=write.held_id or "",
             held_in_a_row=held_in_a_row,
+            version=write.version or "",
         )
+
+    def _row(self, row: Row) -> KnownChapter:
+        fresh = self._held_after is not None and row.id > self._held_after
+        lately = row.removed and str(row.id) in self._removed_lately
+        return replace(_known(row), fresh=fresh, removed_lately=lately)
 
 
 def _with(row: Row, position: int, chapter: BookChapter, *, new_text: bool) -> Row:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from novelsync.planning.acceptance import accept_hint, removals_id
-from novelsync.planning.guards import guard_removals
+from novelsync.planning.guards.limits import guard_removals
 from novelsync.text.hints import as_command_line, as_request, said
 
 ID = "4f1c2a0b"

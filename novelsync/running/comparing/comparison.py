@@ -13,7 +13,7 @@ from novelsync.models.source import SourceFile
 from novelsync.models.stored import KnownNovel, state_of
 from novelsync.models.writing import NovelWrite
 from novelsync.planning.diff import HELD, diff_of, difference_said
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.running.dry_run import DryRunDatabase
 from novelsync.running.novels.novel_syncer import NovelSyncer
 

@@ -20,10 +20,10 @@ from novelsync.models.source import Book, BookChapter, SourceFile
 from novelsync.models.stored import KnownChapter, KnownNovel, version_by
 from novelsync.models.writing import NovelWrite
 from novelsync.novel_reader import ReadFile
-from novelsync.planning.acceptance import decided_to_stay, why_not_accepted
+from novelsync.planning.acceptance import stays_held, why_not_accepted
 from novelsync.planning.diff import result_of
-from novelsync.planning.guards import Limits
-from novelsync.planning.novel_plan import base_of, plan_novel, plan_refusal, plan_same_bytes
+from novelsync.planning.guards.limits import Limits
+from novelsync.planning.novel_plan import as_held, base_of, plan_novel, plan_refusal, plan_same_bytes
 from novelsync.running.novels.outcomes import in_flight, refused, unavailable
 from novelsync.running.novels.renames import Moves, Renames
 from novelsync.running.novels.request_ids import request_id
@@ -169,10 +169,8 @@ class NovelPlanner:
             withheld=withheld,
         )
         acceptance = context.options.acceptances.get(slug)
+        plan = as_held(plan, stays_held(former or known, acceptance, self._rules))
         write, remark, nothing_held = plan(), None, False
-        decided = decided_to_stay(acceptance, former or known)
-        if decided and write.held_id != decided and (staying := plan(stays=True)).held_id == decided:
-            plan, write = partial(plan, stays=True), staying
         if acceptance:
             nothing_held = not write.held_id
             remark = why_not_accepted(acceptance, former or known, write)

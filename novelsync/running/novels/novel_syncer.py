@@ -20,7 +20,7 @@ from novelsync.models.run import DEFAULT_TURN, RunContext, Turn
 from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel, version_by
 from novelsync.novel_reader import NovelReader, ReadFile, TextFiles
-from novelsync.planning.guards import Limits
+from novelsync.planning.guards.limits import Limits
 from novelsync.planning.run_plan import rules_of
 from novelsync.planning.takedowns.withholding import Takedowns
 from novelsync.running.novels.novel_planner import Looked, NovelPlanner, Planned

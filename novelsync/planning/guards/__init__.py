@@ -1,0 +1,1 @@
+"""What holds back changes that are doubtful."""
