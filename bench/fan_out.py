@@ -77,12 +77,12 @@ def given_out(library: Path, workers: int, delay: float) -> Rounds:
             with (
                 served("novel_changed", library.parent / "log", folder=ROOT, **settings) as function,
                 Pushing(str(function.base_url), workers * PER_WORKER) as topic,
-                closing(SqlClient(PostgresTransport(conninfo))) as messages,
+                closing(SqlClient(PostgresTransport(conninfo))) as client,
                 Busy(conninfo) as busy,
             ):
-                executor = PubSubExecutor(topic, messages, poll_seconds=0.1)
+                executor = PubSubExecutor(topic, client.messages, poll_seconds=0.1)
                 service = SyncService(
-                    LocalStorage(str(library)), messages, SyncConfig(workers=4, max_file_bytes=2**30), executor=executor
+                    LocalStorage(str(library)), client, SyncConfig(workers=4, max_file_bytes=2**30), executor=executor
                 )
                 start = time.perf_counter()
                 report = service.sync_all_novels("bench")

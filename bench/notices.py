@@ -110,7 +110,7 @@ def _table(made: list[int], calls: list[dict[str, Any]], killed: int, restarts: 
 
 
 def _service(conninfo: str, url: str) -> NoticeService:
-    return NoticeService(SqlClient(PostgresTransport(conninfo)), [SignedWebhook(url, [SECRET])])
+    return NoticeService(SqlClient(PostgresTransport(conninfo)).notices, [SignedWebhook(url, [SECRET])])
 
 
 def _behind(connection: psycopg.Connection[Any]) -> bool:
@@ -156,7 +156,7 @@ def _send(conninfo: str, url: str) -> None:
     """A process as one that syncs: it tells what there is to tell, again and again, until it is killed."""
     structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
     with closing(SqlClient(PostgresTransport(conninfo))) as client:
-        service = NoticeService(client, [SignedWebhook(url, [SECRET])])
+        service = NoticeService(client.notices, [SignedWebhook(url, [SECRET])])
         while True:
             service.send(20)
             time.sleep(0.1)

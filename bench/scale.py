@@ -121,23 +121,23 @@ def _bookkeeping(conninfo: str) -> tuple[float, float, float, float]:
         )
         connection.execute("analyze novelsync.files")
     listing = Listing(line_of(SourceFile(f"novel-{n:06}", "1700000000000001", 1)) for n in range(MEASURED))
-    with closing(SqlClient(PostgresTransport(conninfo))) as messages:
+    with closing(SqlClient(PostgresTransport(conninfo))) as client:
         start = time.perf_counter()
-        known = list(messages.known_files())
+        known = list(client.known_files())
         knowing = time.perf_counter() - start
         start = time.perf_counter()
         plan = make_plan(listing, iter(known))
         planning = time.perf_counter() - start
         run_id = str(uuid.uuid4())
-        messages.begin(run_id, "bench", "bench", 600)
+        client.begin(run_id, "bench", "bench", 600)
         slugs = [novel.slug for _, novel in zip(range(1_000), plan.to_read, strict=False)]
         start = time.perf_counter()
-        messages.hand_out(run_id, slugs)
+        client.messages.hand_out(run_id, slugs)
         asking = time.perf_counter() - start
         for slug in slugs:
-            messages.answer(run_id, NovelResult(slug, NovelStatus.UPDATED))
+            client.messages.answer(run_id, NovelResult(slug, NovelStatus.UPDATED))
         start = time.perf_counter()
-        answered = len(list(messages.answers(run_id)))
+        answered = len(list(client.messages.answers(run_id)))
         answering = time.perf_counter() - start
     if answered != len(slugs):
         raise SystemExit(f"{answered} of {len(slugs)} answers came back")

@@ -120,8 +120,8 @@ def _evaded(
                 takedowns.take_down(TakedownKind.CHAPTER, id_)
         service.sync_all_novels("bench")
         if name == PURGED:
-            removed = client.removed(PurgeSelection())
-            for _ in client.purge(PurgeSelection(), removed.before):
+            removed = client.removed_rows.count(PurgeSelection())
+            for _ in client.removed_rows.purge(PurgeSelection(), removed.before):
                 pass
         files: dict[str, list[Piece]] = {}
         for novel in novels:

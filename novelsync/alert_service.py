@@ -73,7 +73,7 @@ class AlertService:
             status = self._status.status(look_at_storage=False, stored=stored)
             reasons = [shortened(printable(reason), REASON) for reason in status.reasons[:MOST_REASONS]]
             while stored.at and self._monotonic() < ends:
-                alert = self._database.note_verdict(status.verdict, reasons, stored.at, claim, CLAIM_SECONDS)
+                alert = self._database.verdicts.note(status.verdict, reasons, stored.at, claim, CLAIM_SECONDS)
                 if alert is None or not self._tell(alert, claim, self._receiver):
                     break
                 told += 1
@@ -86,9 +86,9 @@ class AlertService:
             receiver.send(document(alert, self._database.name, self._storage))
         except NovelSyncError as error:
             log.warning("alert_not_told", verdict=alert.verdict, reason=error.message, hint=error.hint)
-            self._database.alert_told(alert, claim, told=False, pause=PAUSE_SECONDS)
+            self._database.verdicts.told(alert, claim, told=False, pause=PAUSE_SECONDS)
             return False
-        self._database.alert_told(alert, claim, told=True)
+        self._database.verdicts.told(alert, claim, told=True)
         log.info("alert_told", verdict=alert.verdict, former=alert.former, alert=alert.id)
         return True
 

@@ -41,14 +41,14 @@ class NoticeService:
 
     def __init__(
         self,
-        database: NoticeRecord,
+        record: NoticeRecord,
         receivers: Sequence[NoticeReceiver],
         *,
         stopped: threading.Event | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``stopped``: setting it ends all waiting."""
-        self._database = database
+        self._record = record
         self._receivers = receivers
         self._stopped = stopped or threading.Event()
         self._monotonic = monotonic
@@ -74,7 +74,7 @@ class NoticeService:
         claim, taken = str(uuid4()), 0
         try:
             while self._monotonic() < ends and not self._stopped.is_set():
-                batch = self._database.take_notices(
+                batch = self._record.take(
                     receiver,
                     claim,
                     known_for=self._monotonic() - self._since,
@@ -97,9 +97,9 @@ class NoticeService:
             receiver.deliver(f"changes-{changes[0]['id']}-{upto}", document(changes))
         except NovelSyncError as error:
             log.warning("notices_not_taken", receiver=receiver.name, reason=error.message, hint=error.hint)
-            self._database.notices_taken(receiver, claim, upto, shortened(error.message, REASON))
+            self._record.taken(receiver, claim, upto, shortened(error.message, REASON))
             return 0
-        self._database.notices_taken(receiver, claim, upto, None)
+        self._record.taken(receiver, claim, upto, None)
         log.info("notices_taken", receiver=receiver.name, changes=len(changes), upto=upto)
         return len(changes)
 

@@ -185,7 +185,7 @@ class SyncService:
         over. Raises `DatabaseUnavailable`, `StorageUnavailable`, and then the message has to be delivered again.
         """
         run_id = message.context.run_id or ""
-        if messages.message_state(run_id, message.slug) is not MessageState.OPEN:
+        if messages.state(run_id, message.slug) is not MessageState.OPEN:
             return None
         try:
             result = self._sync_one(message.slug, self._known(message.slug), message.context)

@@ -60,7 +60,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
     storage = open_storage(settings.storage)
     stopped = threading.Event()
     with open_database(settings, stopped) as database:
-        notices = NoticeService(database, open_notice_receivers(settings), stopped=stopped)
+        notices = NoticeService(database.notices, open_notice_receivers(settings), stopped=stopped)
 
         def after_run() -> None:
             alerts.look()
@@ -76,7 +76,7 @@ def connected(settings: Settings, *, serving: bool = False) -> Iterator[Parts]:
                 settings.effective_time_budget,
                 comparing=Pace(settings.check_every),
             ),
-            executor=open_executor(settings, database),
+            executor=open_executor(settings, database.messages),
             stopped=stopped,
             after_run=after_run,
         )

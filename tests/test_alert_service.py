@@ -42,7 +42,7 @@ class Instance:
         stored = self.database.status()
         verdict = self.status.status(look_at_storage=False, stored=stored).verdict
         assert stored.at
-        self.database.note_verdict(verdict, [], stored.at, "00000000-0000-0000-0000-00000000dead", 60)
+        self.database.verdicts.note(verdict, [], stored.at, "00000000-0000-0000-0000-00000000dead", 60)
 
 
 @pytest.fixture
@@ -142,12 +142,12 @@ def test_a_verdict_from_before_the_last_change_changes_nothing(
 def test_who_cannot_ask_the_scheduler_does_not_take_stopped_back(database: SqlClient) -> None:
     at = database.status().at
     assert at
-    told = database.note_verdict(Verdict.STOPPED, [], at, "00000000-0000-0000-0000-000000000001", 60)
+    told = database.verdicts.note(Verdict.STOPPED, [], at, "00000000-0000-0000-0000-000000000001", 60)
     assert told
-    database.alert_told(told, "00000000-0000-0000-0000-000000000001", told=True)
+    database.verdicts.told(told, "00000000-0000-0000-0000-000000000001", told=True)
     later = database.status().at
     assert later
-    assert database.note_verdict(Verdict.STALE, [], later, "00000000-0000-0000-0000-000000000002", 60) is None
+    assert database.verdicts.note(Verdict.STALE, [], later, "00000000-0000-0000-0000-000000000002", 60) is None
 
 
 def test_yesterdays_changes_are_not_told_any_more_but_the_last_one_is(

@@ -50,7 +50,7 @@ class Instance:
     def __init__(self, url: str, library: Library, *receivers: Receiver, seconds: float = 5.0) -> None:
         self.database = SqlClient(PostgresTransport(url, "the test's database"))
         self.webhooks = [SignedWebhook(each.url, [SECRET], seconds=seconds) for each in receivers]
-        self.notices = NoticeService(self.database, self.webhooks)
+        self.notices = NoticeService(self.database.notices, self.webhooks)
         self.service: SyncService = make_service(
             library, self.database, after_run=lambda: self.notices.send(1.5), limits=AT_ONCE
         )
@@ -210,7 +210,7 @@ def test_while_somebody_sends_nobody_else_does_and_who_is_killed_is_replaced(
 ) -> None:
     library.write("emma", chapters(2))
     make_service(library, instance.database).sync_all_novels()
-    killed = instance.database.take_notices(
+    killed = instance.database.notices.take(
         instance.webhooks[0], "00000000-0000-0000-0000-00000000dead", known_for=60, seconds=15, most=500
     )
     assert killed.changes
@@ -370,7 +370,7 @@ def test_the_database_away_is_logged_and_no_more(
     library: Library, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     away = SqlClient(PostgresTransport("postgresql://nobody@127.0.0.1:1/nothing"))
-    assert NoticeService(away, [SignedWebhook(receiver.url, [SECRET])]).send(5) == 0
+    assert NoticeService(away.notices, [SignedWebhook(receiver.url, [SECRET])]).send(5) == 0
     assert "notices_not_looked_at" in capsys.readouterr().out
 
 

@@ -21,7 +21,7 @@ class Messages(Protocol):
         ``close``: withdraws those without an answer, so that nothing more is written for them.
         """
 
-    def message_state(self, run_id: str, slug: str) -> MessageState:
+    def state(self, run_id: str, slug: str) -> MessageState:
         """What has become of one message."""
 
     def answer(self, run_id: str, result: NovelResult) -> None:

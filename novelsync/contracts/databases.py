@@ -11,11 +11,11 @@ from novelsync.models.status import (
 )
 
 
-class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, NoticeRecord, Messages, Protocol):
+class Database(SyncDatabase, StatusSource, Protocol):
     """
     The site's tables and NovelSync's bookkeeping, for every purpose.
 
-    Every method, those of the Protocols above included, raises `DatabaseUnavailable` if the database cannot be asked,
+    Every method, those of its parts included, raises `DatabaseUnavailable` if the database cannot be asked,
     `DatabaseNotReady` if it has not been migrated, and `ConfigurationError` if it refuses our credentials. Methods may
     be called from several threads at once.
     """
@@ -27,6 +27,22 @@ class Database(SyncDatabase, RemovedRows, StatusSource, VerdictRecord, NoticeRec
     @property
     def desk(self) -> Desk:
         """What an operator looks up."""
+
+    @property
+    def removed_rows(self) -> RemovedRows:
+        """What readers no longer see."""
+
+    @property
+    def messages(self) -> Messages:
+        """What a run gives to other processes."""
+
+    @property
+    def verdicts(self) -> VerdictRecord:
+        """Who has been told how things are."""
+
+    @property
+    def notices(self) -> NoticeRecord:
+        """Who has been told what changed."""
 
     def server_info(self) -> ServerInfo:
         """

@@ -23,12 +23,12 @@ from novelsync.models.stored import KnownFile, Purged, PurgeSelection, Removed
 class RemovedRows(Protocol):
     """Novels and chapters that readers no longer see, until somebody purges them."""
 
-    def removed(self, selection: PurgeSelection) -> Removed:
+    def count(self, selection: PurgeSelection) -> Removed:
         """What purging these rows would come to."""
 
     def purge(self, selection: PurgeSelection, before: str, *, published: bool = False) -> Iterator[Purged]:
         """
-        Deletes (or empties) for good what `removed` counted, piece by piece; yields what each piece was.
+        Deletes (or empties) for good what `count` counted, piece by piece; yields what each piece was.
 
         ``before``: `Removed.before`. ``published``: chapters that are named go even if readers see them. Raises
         `WriteRejected`; earlier pieces stay deleted.

@@ -14,16 +14,14 @@ from novelsync.models.status import (
 class VerdictRecord(Protocol):
     """The changes of the verdict, as the database remembers them: each is told once, whoever looks."""
 
-    def note_verdict(
-        self, verdict: Verdict, reasons: Sequence[str], at: datetime, claim: str, seconds: int
-    ) -> Alert | None:
+    def note(self, verdict: Verdict, reasons: Sequence[str], at: datetime, claim: str, seconds: int) -> Alert | None:
         """
         Notes the verdict if it has changed, and claims the oldest change that has not been told; None: there is none.
 
         ``at``: `DatabaseStatus.at`. ``claim``: a UUID of this attempt; for so many ``seconds`` no other one gets it.
         """
 
-    def alert_told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
+    def told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
         """Records that it was told; or else that it may be claimed again after ``pause`` seconds."""
 
 
@@ -56,14 +54,12 @@ class NoticeReceiver(Protocol):
 class NoticeRecord(Protocol):
     """How far the change feed has been delivered, as the database remembers it, to each receiver."""
 
-    def take_notices(
-        self, receiver: NoticeReceiver, claim: str, *, known_for: float, seconds: float, most: int
-    ) -> NoticeBatch:
+    def take(self, receiver: NoticeReceiver, claim: str, *, known_for: float, seconds: float, most: int) -> NoticeBatch:
         """
         Claims the next changes that this receiver has not taken, in order; for so many ``seconds`` nobody else does.
 
         ``known_for``: seconds; a receiver that is new begins with what changed since then. ``most``: changes.
         """
 
-    def notices_taken(self, receiver: NoticeReceiver, claim: str, upto: int, failure: str | None) -> None:
+    def taken(self, receiver: NoticeReceiver, claim: str, upto: int, failure: str | None) -> None:
         """Records that the batch was taken; or else (``failure``) why not, and then it is claimed again, but later."""

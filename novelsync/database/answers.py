@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from novelsync.database.desk import run_summary
+from novelsync.database.clients.desk import run_summary
 from novelsync.database.requests import KEPT
 from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind
 from novelsync.models.report import Report, whole_seconds

@@ -13,35 +13,29 @@ from typing import Any, Final
 
 import msgspec
 
-from novelsync.contracts.notices import NoticeReceiver
 from novelsync.database import answers as answered
-from novelsync.database.desk import DeskClient
+from novelsync.database.clients.desk import DeskClient
+from novelsync.database.clients.messages import MessageClient
+from novelsync.database.clients.notices import NoticeClient, VerdictClient
+from novelsync.database.clients.removed_rows import RemovedRowsClient
+from novelsync.database.clients.takedowns import TakedownClient
 from novelsync.database.functions import (
-    ALERT_TOLD,
-    ANSWER,
-    ANSWERS,
     BEGIN,
     COMPARED,
     FIND_RENAMES,
     FINISH,
-    HAND_OUT,
     KNOWN_FILES,
     KNOWN_NOVELS,
     MARK_MISSING,
-    NOTE_VERDICT,
-    NOTICES_TAKEN,
     NOVELS_WITH,
     NOVELS_WITH_TEXTS,
     OPEN_PROBLEMS,
     PEEK,
     PROBLEMS,
-    PURGE,
     REMOVE,
-    REMOVED,
     RENEW,
     SERVER_INFO,
     STATUS,
-    TAKE_NOTICES,
     TAKEDOWNS,
     TEXTS,
     WITHHOLD,
@@ -50,7 +44,6 @@ from novelsync.database.functions import (
 )
 from novelsync.database.requests import write_request
 from novelsync.database.staging import Staging
-from novelsync.database.takedowns import TakedownClient
 from novelsync.database.transports import Transport
 from novelsync.database.transports.retrying import Patience, RetryingTransport
 from novelsync.database.transports.sqlstates import NOT_READY_HINT
@@ -63,18 +56,14 @@ from novelsync.errors import (
 from novelsync.models.desk.takedowns import Takedown, WithheldRecord
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report, timestamp
-from novelsync.models.results import NovelResult
-from novelsync.models.run import ComparingState, Difference, MessageState, RunState
+from novelsync.models.run import ComparingState, Difference, RunState
 from novelsync.models.source import Fingerprint
 from novelsync.models.status import (
-    Alert,
     DatabaseStatus,
-    NoticeBatch,
     ProblemPage,
     ServerInfo,
-    Verdict,
 )
-from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel, Purged, PurgeSelection, Removed
+from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 
 SCHEMA: Final = "20261127101000"
@@ -86,17 +75,11 @@ CALL_BYTES: Final = 3_000_000
 TEXT_BYTES_PER_PAGE: Final = 4_000_000
 """Bytes of stored texts per call."""
 
-PURGED_CHAPTERS: Final = 2_000
-"""Chapters per call: deleting a text takes about a tenth of a millisecond per page."""
-
 PAGE: Final = 20_000
 """Rows of the bookkeeping per call: about 1.5 MB."""
 
 ASKED_NOVELS: Final = 100
 """Novels per search for renames: within the second that each may take, all of them are looked for."""
-
-ANSWERS_PER_PAGE: Final = 5_000
-"""Answers to a run's messages per call: about 1.5 MB."""
 
 
 class SqlClient:
@@ -108,7 +91,11 @@ class SqlClient:
         self._patience = patience or Patience()
         self.name = transport.name
         self.desk = DeskClient(self._call)
+        self.messages = MessageClient(self._call)
+        self.notices = NoticeClient(self._call)
+        self.removed_rows = RemovedRowsClient(self._call)
         self.takedowns = TakedownClient(self._call)
+        self.verdicts = VerdictClient(self._call)
         self.close = transport.close
         self._schema_checked = False
 
@@ -276,29 +263,6 @@ class SqlClient:
     def server_info(self) -> ServerInfo:
         return answered.server_info(self._call(SERVER_INFO, {}))
 
-    # Alerts -----------------------------------------------------------------------
-
-    def note_verdict(
-        self, verdict: Verdict, reasons: Sequence[str], at: datetime, claim: str, seconds: int
-    ) -> Alert | None:
-        request = {"verdict": verdict, "reasons": reasons, "at": at, "claim": claim, "seconds": seconds}
-        return msgspec.convert(self._call(NOTE_VERDICT, request)["alert"], Alert | None)
-
-    def alert_told(self, alert: Alert, claim: str, *, told: bool, pause: int = 0) -> None:
-        self._call(ALERT_TOLD, {"id": alert.id, "claim": claim, "told": told, "pause": pause})
-
-    # Notices ----------------------------------------------------------------------
-
-    def take_notices(
-        self, receiver: NoticeReceiver, claim: str, *, known_for: float, seconds: float, most: int
-    ) -> NoticeBatch:
-        request: dict[str, Any] = {"receiver": receiver.id, "name": receiver.name, "claim": claim}
-        request |= {"known_for": known_for, "seconds": seconds, "most": most}
-        return msgspec.convert(self._call(TAKE_NOTICES, request), NoticeBatch)
-
-    def notices_taken(self, receiver: NoticeReceiver, claim: str, upto: int, failure: str | None) -> None:
-        self._call(NOTICES_TAKEN, {"receiver": receiver.id, "claim": claim, "upto": upto, "failure": failure})
-
     # Takedowns --------------------------------------------------------------------
 
     def takedowns_in_force(self) -> Sequence[Takedown]:
@@ -364,32 +328,6 @@ class SqlClient:
         request = {"run_id": run_id, "slugs": list(novels), "revisions": list(novels.values())}
         answer = self._call(REMOVE, request | {"accepted": accepted, "held_removals": held_removals})
         return [str(slug) for slug in answer["removed"]]
-
-    def removed(self, selection: PurgeSelection) -> Removed:
-        return msgspec.convert(self._call(REMOVED, asdict(selection)), Removed)
-
-    def purge(self, selection: PurgeSelection, before: str, *, published: bool = False) -> Iterator[Purged]:
-        request = asdict(selection) | {"before": before, "published": published, "limit": PURGED_CHAPTERS}
-        while any(piece := Purged(**self._call(PURGE, request))):
-            yield piece
-
-    # Messages ---------------------------------------------------------------------
-
-    def hand_out(self, run_id: str, slugs: Sequence[str], *, formers: Sequence[str] = (), close: bool = False) -> int:
-        request = {"run_id": run_id, "slugs": slugs, "formers": formers, "close": close}
-        return int(self._call(HAND_OUT, request)["open"])
-
-    def message_state(self, run_id: str, slug: str) -> MessageState:
-        return MessageState(self._call(ANSWER, {"run_id": run_id, "slug": slug})["state"])
-
-    def answer(self, run_id: str, result: NovelResult) -> None:
-        self._call(ANSWER, {"run_id": run_id, "slug": result.slug, "result": result})
-
-    def answers(self, run_id: str) -> Iterator[NovelResult]:
-        after = ""
-        while page := self._call(ANSWERS, {"run_id": run_id, "after": after, "limit": ANSWERS_PER_PAGE}):
-            yield from (msgspec.convert(entry["result"], NovelResult) for entry in page)
-            after = page[-1]["slug"]
 
 
 def _pages(chapters: Iterable[KnownChapter]) -> Iterator[list[str]]:

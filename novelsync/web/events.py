@@ -133,7 +133,7 @@ def receive(event: CloudEvent, find_parts: Callable[..., Parts] = parts_of_this_
 def _carry_out(parts: Parts, wanted: Asked) -> None:
     if isinstance(wanted, NovelMessage):
         with structlog.contextvars.bound_contextvars(run_id=wanted.context.run_id):
-            _log(wanted.slug, parts.sync_service.answer_message(wanted, parts.database))
+            _log(wanted.slug, parts.sync_service.answer_message(wanted, parts.database.messages))
         return
     book, folder = (of(wanted.bucket, wanted.name) for of in (parts.storage.slug_of, parts.storage.folder_of))
     slug = book or folder

@@ -222,11 +222,11 @@ def test_a_purge_is_not_repeated_because_it_says_what_it_deleted(
     library.write("emma", chapters(3))
     make_service(library, database).sync_all_novels()
     tables.connection.execute("update chapters set removed_at = now() - interval '1 day'")
-    before = database.removed(PurgeSelection()).before
+    before = database.removed_rows.count(PurgeSelection()).before
     loss.functions = {"novelsync_purge"}
     with pytest.raises(DatabaseUnavailable):
-        list(database.purge(PurgeSelection(), before))
-    assert list(database.purge(PurgeSelection(), before)) == []
+        list(database.removed_rows.purge(PurgeSelection(), before))
+    assert list(database.removed_rows.purge(PurgeSelection(), before)) == []
     assert tables.rows("select from chapters") == []
 
 

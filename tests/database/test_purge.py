@@ -6,7 +6,8 @@ import threading
 import psycopg
 import pytest
 
-from novelsync.database import client as functions
+from novelsync.database.client import SqlClient
+from novelsync.database.clients import removed_rows
 from novelsync.models.stored import PurgeSelection
 from novelsync.sync_service import SyncService
 from tests.conftest import Run, Tables, make_service
@@ -17,7 +18,7 @@ from tests.support.library import Library, chapter, chapters
 def removed(
     library: Library,
     database_url: str,
-    database: functions.SqlClient,
+    database: SqlClient,
     tables: Tables,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Tables:
@@ -118,7 +119,7 @@ def test_a_slug_that_nobody_knows_is_wrong_usage_and_the_nearest_is_named(run: R
 
 
 def test_much_is_deleted_in_pieces(run: Run, removed: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functions, "PURGED_CHAPTERS", 2)
+    monkeypatch.setattr(removed_rows, "PURGED_CHAPTERS", 2)
     assert "deleted: 1 novel, 6 chapters" in run("purge", "--yes").out
     assert left(removed) == {"emma": 3, "evelina": 2}
 
@@ -137,15 +138,15 @@ def test_any_key_that_points_there_is_understood(run: Run, removed: Tables) -> N
     assert "chapters.next_id: 0 referencing rows" in purged.out
 
 
-def test_what_comes_back_while_it_is_purged_stays(
-    removed: Tables, database: functions.SqlClient, database_url: str
-) -> None:
-    answer = database.removed(PurgeSelection("emma"))
+def test_what_comes_back_while_it_is_purged_stays(removed: Tables, database: SqlClient, database_url: str) -> None:
+    answer = database.removed_rows.count(PurgeSelection("emma"))
     writer = psycopg.connect(database_url)
     writer.execute("select from novelsync.files where slug = 'emma' for update")
     writer.execute("update chapters set removed_at = null, position = position + 10 where removed_at is not null")
     purged: list[object] = []
-    purging = threading.Thread(target=lambda: purged.extend(database.purge(PurgeSelection("emma"), answer.before)))
+    purging = threading.Thread(
+        target=lambda: purged.extend(database.removed_rows.purge(PurgeSelection("emma"), answer.before))
+    )
     purging.start()
     waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like $$%novelsync_purge%$$"
     while not removed.connection.execute(waiting).fetchone():
@@ -157,10 +158,10 @@ def test_what_comes_back_while_it_is_purged_stays(
     assert left(removed)["emma"] == 5
 
 
-def test_what_is_removed_after_it_was_shown_is_not_deleted(removed: Tables, database: functions.SqlClient) -> None:
-    shown = database.removed(PurgeSelection())
+def test_what_is_removed_after_it_was_shown_is_not_deleted(removed: Tables, database: SqlClient) -> None:
+    shown = database.removed_rows.count(PurgeSelection())
     removed.connection.execute("update chapters set removed_at = now() where position = 1")
-    pieces = list(database.purge(PurgeSelection(), shown.before))
+    pieces = list(database.removed_rows.purge(PurgeSelection(), shown.before))
     assert sum(piece.chapters for piece in pieces) == shown.chapters
 
 

@@ -47,13 +47,13 @@ class Hands:
 
     name = TOPIC
 
-    def __init__(self, other: SyncService, messages: SqlClient) -> None:
+    def __init__(self, other: SyncService, database: SqlClient) -> None:
         self.published: list[NovelMessage] = []
         self.fate: Callable[[NovelMessage], None] = self.deliver
         self.come_no_more = False
         self._now = 0.0
         self._other = other
-        self._messages = messages
+        self._messages = database.messages
         self._pool = ThreadPoolExecutor(4)
 
     def publish(self, messages: Iterable[NovelMessage]) -> None:
@@ -82,7 +82,9 @@ def hands(library: Library, other_database: SqlClient) -> Iterator[Hands]:
 @pytest.fixture
 def service(library: Library, database: SqlClient, hands: Hands) -> SyncService:
     return make_service(
-        library, database, executor=PubSubExecutor(hands, database, monotonic=hands.monotonic, poll_seconds=0.02)
+        library,
+        database,
+        executor=PubSubExecutor(hands, database.messages, monotonic=hands.monotonic, poll_seconds=0.02),
     )
 
 
@@ -186,7 +188,7 @@ def test_who_is_killed_after_the_write_has_answered_with_it(
 
         def killed_once(message: NovelMessage) -> None:
             with pytest.raises(Killed):
-                make_service(library, dying).answer_message(message, dying)
+                make_service(library, dying).answer_message(message, dying.messages)
             assert hands.deliver(message) is None
 
         hands.fate = killed_once
@@ -253,7 +255,7 @@ def test_one_novels_trouble_is_reported_as_a_run_by_itself_does_and_keeps_no_rem
             library,
             database,
             limits=AT_ONCE,
-            executor=PubSubExecutor(hands, database, monotonic=hands.monotonic, poll_seconds=0.02),
+            executor=PubSubExecutor(hands, database.messages, monotonic=hands.monotonic, poll_seconds=0.02),
         )
         synced(service, "partial")
         library.remove("novel-007")
@@ -310,7 +312,7 @@ def test_what_lost_its_runs_lease_in_the_middle_writes_nothing(
     with closing(SqlClient(Transport(PostgresTransport(database_url)))) as slow:
         other = make_service(library, slow)
         answers: list[Any] = []
-        hands.fate = lambda message: answers.append(other.answer_message(message, slow))
+        hands.fate = lambda message: answers.append(other.answer_message(message, slow.messages))
         report = service.sync_all_novels()
         hands.close()
     assert isinstance(report.error, LeaseLost)
@@ -369,7 +371,7 @@ def test_status_tells_how_many_are_open(
     fill(library, 3)
     goes_on = threading.Event()
     hands.fate = lambda message: goes_on.wait(60) and hands.deliver(message)
-    patient = make_service(library, other_database, executor=PubSubExecutor(hands, other_database))
+    patient = make_service(library, other_database, executor=PubSubExecutor(hands, other_database.messages))
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(patient.sync_all_novels)
         wait_until(lambda: (run_ := other_database.status().running) and run_.open_messages == 3)
@@ -382,7 +384,7 @@ def test_who_is_told_to_stop_waits_no_longer(library: Library, hands: Hands, oth
     fill(library, 3)
     stopped = threading.Event()
     hands.fate = lambda message: stopped.set()
-    executor = PubSubExecutor(hands, other_database)
+    executor = PubSubExecutor(hands, other_database.messages)
     report = make_service(library, other_database, executor=executor, stopped=stopped).sync_all_novels()
     assert (report.outcome, report.novels.deferred, report.problems) == ("partial", 3, [])
 
@@ -395,7 +397,7 @@ def test_nothing_is_handed_out_beyond_the_time_budget(
     service = make_service(
         library,
         other_database,
-        executor=PubSubExecutor(hands, other_database, poll_seconds=0),
+        executor=PubSubExecutor(hands, other_database.messages, poll_seconds=0),
         time_budget=150,
         monotonic=lambda: next(clock),
     )
@@ -419,7 +421,7 @@ def test_a_passing_trouble_of_one_novel_makes_its_message_come_again(
 
         def again(message: NovelMessage) -> None:
             with pytest.raises(DatabaseUnavailable):
-                make_service(library, broken).answer_message(message, broken)
+                make_service(library, broken).answer_message(message, broken.messages)
             hands.deliver(message)
 
         hands.fate = again
@@ -443,7 +445,7 @@ def over_pubsub(
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
 
     def make(topic: str, folder: Path = library.folder) -> SyncService:
-        executor = PubSubExecutor(PubSubPublisher(topic), database)
+        executor = PubSubExecutor(PubSubPublisher(topic), database.messages)
         return SyncService(
             LocalStorage(str(folder)), database, SyncConfig(workers=1, max_file_bytes=10**8), executor=executor
         )

@@ -202,8 +202,8 @@ def test_what_is_purged_or_comes_back_with_a_backup_stays_hidden(
     synced(service)
     assert published(tables) == ["lady-susan", "persuasion"]
     assert tables.titles("persuasion") == [f"Chapter {n}" for n in (1, 2, 4, 5, 6)]
-    removed = database.removed(PurgeSelection())
-    assert [tuple(piece) for piece in database.purge(PurgeSelection(), removed.before)] == [(0, 7), (1, 0)]
+    removed = database.removed_rows.count(PurgeSelection())
+    assert [tuple(piece) for piece in database.removed_rows.purge(PurgeSelection(), removed.before)] == [(0, 7), (1, 0)]
     shelf.write("emma", chapters("emma"), description="again")
     shelf.write("persuasion", chapters("persuasion"), description="again")
     synced(service)

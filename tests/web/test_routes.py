@@ -312,7 +312,7 @@ def in_cloud(jobs: CloudJobs, library: Library, database: SqlClient) -> Callable
         alerts,
         held,
         TakedownService(database),
-        NoticeService(database, []),
+        NoticeService(database.notices, []),
     )
 
     def ask(method: str, path: str) -> Answered:

@@ -72,7 +72,7 @@ def purge(
     start_logs(settings)
     with open_database(settings) as database:
         print_direction("purge", database.name)
-        removed = database.removed(selection)
+        removed = database.removed_rows.count(selection)
         if removed.unknown:
             raise click.UsageError(f"Nothing was done: there is no chapter {', '.join(removed.unknown)}.")
         if slug is not None and not (removed.novels or removed.chapters):
@@ -88,7 +88,7 @@ def purge(
                 if not yes and not click.confirm(f"{'Empty' if blank else 'Delete'} them for good?", err=True):
                     return OK
                 done = Purged(0, 0)
-                for piece in database.purge(selection, removed.before, published=yes):
+                for piece in database.removed_rows.purge(selection, removed.before, published=yes):
                     done = Purged(done.novels + piece.novels, done.chapters + piece.chapters)
         finally:
             # Also what was done before an error.
@@ -103,7 +103,7 @@ def purge(
 def _check_slug(database: Database, slug: str) -> None:
     """Raises `click.UsageError` if nothing is known of it. One that was emptied has rows, though no folder has it."""
     if database.desk.novel(slug) is None:
-        every = database.removed(PurgeSelection(slug))
+        every = database.removed_rows.count(PurgeSelection(slug))
         if not (every.novels or every.chapters):
             raise unknown_novel(database.desk, slug)
 

@@ -16,7 +16,7 @@ def note(
 ) -> Alert | None:
     at = database.status().at
     assert at
-    return database.note_verdict(verdict, list(reasons), at, claim, seconds)
+    return database.verdicts.note(verdict, list(reasons), at, claim, seconds)
 
 
 def test_a_change_goes_to_one_claim_with_all_that_is_known_of_it(database: SqlClient) -> None:
@@ -28,8 +28,8 @@ def test_a_change_goes_to_one_claim_with_all_that_is_known_of_it(database: SqlCl
     assert abs(noted.changed_at - datetime.now(UTC)) < timedelta(minutes=1)
     assert note(database, Verdict.FAILING, other) is None
     assert note(database, Verdict.FAILING, mine) == noted, "an answer may have been lost"
-    database.alert_told(noted, mine, told=True)
-    database.alert_told(noted, mine, told=True)
+    database.verdicts.told(noted, mine, told=True)
+    database.verdicts.told(noted, mine, told=True)
     assert note(database, Verdict.FAILING, other) is None
     back = note(database, Verdict.OK, other)
     assert back
@@ -40,11 +40,11 @@ def test_what_was_not_told_can_be_claimed_again_after_its_pause(database: SqlCli
     mine, other = str(uuid4()), str(uuid4())
     noted = note(database, Verdict.STALE, mine)
     assert noted
-    database.alert_told(noted, other, told=False, pause=0)
+    database.verdicts.told(noted, other, told=False, pause=0)
     assert note(database, Verdict.STALE, other) is None, "only who has the claim gives it back"
-    database.alert_told(noted, mine, told=False, pause=60)
+    database.verdicts.told(noted, mine, told=False, pause=60)
     assert note(database, Verdict.STALE, other) is None
-    database.alert_told(noted, mine, told=False, pause=0)
+    database.verdicts.told(noted, mine, told=False, pause=0)
     assert note(database, Verdict.STALE, other) == noted
 
 
@@ -52,7 +52,7 @@ def test_of_many_that_notice_a_change_at_once_one_notes_and_tells_it(database: S
     with ThreadPoolExecutor(6) as threads:
         noted = list(threads.map(lambda _: note(database, Verdict.ATTENTION, str(uuid4())), range(12)))
     (told,) = (alert for alert in noted if alert)
-    database.alert_told(told, str(uuid4()), told=True)
+    database.verdicts.told(told, str(uuid4()), told=True)
     assert note(database, Verdict.ATTENTION, str(uuid4())) is None, "it was noted once"
 
 

@@ -24,7 +24,7 @@ NOTHING = NoticeBatch(None, None, None)
 
 
 def take(database: SqlClient, claim: str, receiver: Somebody = SOMEBODY, most: int = 500) -> NoticeBatch:
-    return database.take_notices(receiver, claim, known_for=3600, seconds=15, most=most)
+    return database.notices.take(receiver, claim, known_for=3600, seconds=15, most=most)
 
 
 def a_second_passes(tables: Tables) -> None:
@@ -47,8 +47,8 @@ def test_a_batch_goes_to_one_claim_and_stays_the_same_until_it_is_taken(database
     assert 0 < again.wait <= 1
     a_second_passes(tables)
     assert take(database, mine) == batch, "an answer may have been lost"
-    database.notices_taken(SOMEBODY, mine, batch.upto or 0, None)
-    database.notices_taken(SOMEBODY, mine, batch.upto or 0, None)
+    database.notices.taken(SOMEBODY, mine, batch.upto or 0, None)
+    database.notices.taken(SOMEBODY, mine, batch.upto or 0, None)
     a_second_passes(tables)
     rest = take(database, other)
     assert rest.changes
@@ -60,14 +60,14 @@ def test_what_failed_is_claimed_again_after_a_pause(database: SqlClient, tables:
     take(database, mine)
     put(database, "emma", found("One", content=ONE))
     batch = take(database, mine)
-    database.notices_taken(SOMEBODY, other, batch.upto or 0, "not by who has no claim")
+    database.notices.taken(SOMEBODY, other, batch.upto or 0, "not by who has no claim")
     assert take(database, other) == NOTHING
-    database.notices_taken(SOMEBODY, mine, batch.upto or 0, "it is away")
+    database.notices.taken(SOMEBODY, mine, batch.upto or 0, "it is away")
     assert (take(database, other).wait or 0) > 0
     a_second_passes(tables)
     assert take(database, other) == batch
     assert tables.rows("select failures, failure from novelsync.receivers") == [(1, "it is away")]
-    database.notices_taken(SOMEBODY, other, batch.upto or 0, None)
+    database.notices.taken(SOMEBODY, other, batch.upto or 0, None)
     assert tables.rows("select failures, failing_since, failure from novelsync.receivers") == [(0, None, None)]
 
 
@@ -78,16 +78,16 @@ def test_what_a_late_sender_was_told_counts_and_takes_nothing_back(database: Sql
     late = take(database, mine)
     tables.connection.execute("update novelsync.receivers set claimed_until = now(), not_before = now()")
     assert take(database, other) == late
-    database.notices_taken(SOMEBODY, other, late.upto or 0, None)
+    database.notices.taken(SOMEBODY, other, late.upto or 0, None)
     put(database, "emma", found("One", content=ONE), found("Three", content=THREE), version="2")
     a_second_passes(tables)
     after = take(database, other)
-    database.notices_taken(SOMEBODY, mine, late.upto or 0, None)
-    database.notices_taken(SOMEBODY, mine, late.upto or 0, "too late")
+    database.notices.taken(SOMEBODY, mine, late.upto or 0, None)
+    database.notices.taken(SOMEBODY, mine, late.upto or 0, "too late")
     a_second_passes(tables)
     assert take(database, other) == after
-    database.notices_taken(SOMEBODY, other, after.upto or 0, None)
-    database.notices_taken(SOMEBODY, mine, late.upto or 0, None)
+    database.notices.taken(SOMEBODY, other, after.upto or 0, None)
+    database.notices.taken(SOMEBODY, mine, late.upto or 0, None)
     a_second_passes(tables)
     assert take(database, other) == NOTHING
 

@@ -141,15 +141,15 @@ def test_what_takes_too_long_is_halved_until_it_passes(
 
 def test_a_novel_for_which_its_run_waits_no_longer_is_not_written(database: SqlClient, tables: Tables) -> None:
     run_id = begin(database)
-    assert database.hand_out(run_id, ["emma", "anne"]) == 2
+    assert database.messages.hand_out(run_id, ["emma", "anne"]) == 2
     results = {slug: NovelResult(slug, NovelStatus.CREATED) for slug in ("emma", "anne")}
     answered = {slug: replace(plan(database, slug, [found("One")]), result=result) for slug, result in results.items()}
     assert database.write(run_id, [answered["emma"]]) == [WriteOutcome.WRITTEN]
-    assert database.hand_out(run_id, [], close=True) == 0
+    assert database.messages.hand_out(run_id, [], close=True) == 0
     with pytest.raises(LeaseLost):
         database.write(run_id, [answered["anne"]])
-    assert list(database.answers(run_id)) == [results["emma"]]
-    assert [database.message_state(run_id, slug) for slug in ("emma", "anne")] == ["answered", "over"]
+    assert list(database.messages.answers(run_id)) == [results["emma"]]
+    assert [database.messages.state(run_id, slug) for slug in ("emma", "anne")] == ["answered", "over"]
     assert tables.rows("select slug from novels") == [("emma",)]
 
 
