@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
+from shlex import quote
 
 from novelsync.books.overlooked import other_files
 from novelsync.books.reader import check_size, read_book
@@ -158,7 +159,8 @@ class NovelReader:
         for _, data in self._storage.read_texts(slug, [file]):
             if isinstance(data, bytes) and (text := read_text(file.path, data)).content_hash == content_hash:
                 return text.raw()
-        raise StorageUnavailable(f"{slug}/{file.path} changed while it was read", "the next run tries again")
+        hint = f"if the next run says so too: `novelsync sync --slug {quote(slug)} --reread`"
+        raise StorageUnavailable(f"{slug}/{file.path} has another text than when it was read last", hint)
 
 
 def _text_of(file: TextFile, data: bytes | str) -> FileText:

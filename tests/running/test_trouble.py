@@ -1,5 +1,6 @@
 """Trouble stays with the novel that has it, and what goes missing stays until it is due."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ import pytest
 
 from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable, StorageUnavailable
+from novelsync.models.run import SyncOptions
 from novelsync.models.source import SourceFile
 from novelsync.running.lease import LeaseKeeper
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.running.test_sync import nonzero, opened_files, synced
-from tests.support.library import Library, chapter, chapters
+from tests.support.library import Library, chapter, chapters, text_of
 from tests.support.waiting import wait_until
 
 
@@ -315,3 +317,27 @@ def test_five_novels_in_a_row_that_cannot_be_read_end_the_run(library: Library, 
     assert "5 novels in a row could not be synced, the last, novel-7" in report["problems"][0]["message"]
     failing.clear()
     synced(service)
+
+
+def test_a_text_that_changed_behind_its_version_keeps_no_other_novel_from_coming_in(
+    library: Library, service: SyncService, tables: Tables
+) -> None:
+    text = library.path("emma").with_name("1.txt")
+    text.parent.mkdir(parents=True)
+    text.write_text(text_of("one"))
+    library.write("emma", [chapter(1, content=None, filename="1.txt")])
+    synced(service)
+    before = text.stat()
+    text.write_text(text_of("two"))
+    os.utime(text, ns=(before.st_atime_ns, before.st_mtime_ns))
+    library.write("emma", [chapter(number, content=None, filename="1.txt") for number in (1, 2)])
+    for n in range(7):
+        library.write(f"novel-{n}", chapters(1))
+    report = synced(service, "partial").as_dict()
+    assert nonzero(report["novels"]) == {"created": 7, "unavailable": 1}
+    (problem,) = report["problems"]
+    assert problem["message"] == "emma/1.txt has another text than when it was read last"
+    assert problem["hint"].endswith("`novelsync sync --slug emma --reread`")
+    assert [*tables.titles("emma")] == ["Chapter 1"]
+    service.sync_some_novels(["emma"], "cli", options=SyncOptions(reread=True))
+    assert [*tables.titles("emma")] == ["Chapter 1", "Chapter 2"]

@@ -34,32 +34,32 @@ class NovelWriter:
         by_slug = {each.write.slug: (each.novel, each.result) for each in planned}
         writes = [each.write for each in planned]
         planned.clear()
-        try:
-            for write, outcome in self._write(writes, context, turn):
-                novel, result = by_slug.pop(write.slug)
-                if isinstance(outcome, TimeBudgetExceeded):
-                    result = NovelResult(write.slug, NovelStatus.DEFERRED, bytes_read=result.bytes_read, settled=False)
-                elif outcome is WriteOutcome.STALE:
-                    stale.append(novel)
-                    continue
-                elif problem := problem_of(write.slug, outcome):
-                    result = refused(write.slug, problem, result.bytes_read, settled=False)
-                    refusal = plan_refusal(novel, write.revision, problem, "", request_id=request_id())
-                    refusals.append(with_result(refusal, result, context))
-                results.append(result)
-        except StorageUnavailable as error:  # a text had to be read again
-            results += [unavailable(novel, error.message, error.hint) for novel, _ in by_slug.values()]
+        for write, outcome in self._write(writes, context, turn):
+            novel, result = by_slug[write.slug]
+            if isinstance(outcome, TimeBudgetExceeded):
+                result = NovelResult(write.slug, NovelStatus.DEFERRED, bytes_read=result.bytes_read, settled=False)
+            elif isinstance(outcome, StorageUnavailable):
+                result = unavailable(novel, outcome.message, outcome.hint)
+            elif outcome is WriteOutcome.STALE:
+                stale.append(novel)
+                continue
+            elif problem := problem_of(write.slug, outcome):
+                result = refused(write.slug, problem, result.bytes_read, settled=False)
+                refusal = plan_refusal(novel, write.revision, problem, "", request_id=request_id())
+                refusals.append(with_result(refusal, result, context))
+            results.append(result)
         for _ in self._write(refusals, context, turn):
             pass
         return stale, results
 
     def _write(
         self, writes: list[NovelWrite], context: RunContext, turn: Turn
-    ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected | TimeBudgetExceeded]]:
+    ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected | TimeBudgetExceeded | StorageUnavailable]]:
         """
         Writes what the database accepts: a rejected call is halved until the novel at fault is alone.
 
-        In ``writes``, one of a large novel is replaced by what publishes it.
+        So is a call for which a text has to be read again and cannot be. In ``writes``, one of a large novel is
+        replaced by what publishes it.
         """
         if not writes:
             return
@@ -70,7 +70,7 @@ class NovelWriter:
             yield from zip(writes, self._database.write(context.run_id, writes, turn.out_of_time), strict=True)
         except TimeBudgetExceeded as error:
             yield from ((write, error) for write in writes)
-        except WriteRejected as error:
+        except (WriteRejected, StorageUnavailable) as error:
             if len(writes) == 1:
                 yield writes[0], error
                 return
