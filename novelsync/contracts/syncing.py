@@ -94,12 +94,12 @@ class Novels(Protocol):
 
     def stage(
         self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
-    ) -> NovelWrite | None:
+    ) -> NovelWrite | WriteOutcome:
         """
         Sends the texts of a large novel ahead, unseen by readers, and returns the write that publishes them.
 
-        That has no texts any more. Of a novel that is not large, the same write is returned. None: the write is stale.
-        Raises what `write` does.
+        That has no texts any more. Of a novel that is not large, the same write is returned. An outcome: they
+        are not wanted, because the write would have that outcome. Raises what `write` does.
         """
 
     def write(

@@ -290,15 +290,15 @@ class SqlClient:
         if len(writes) != 1:
             return self._write(run_id, writes)
         write = self.stage(run_id, writes[0], out_of_time)
-        if write is None:
-            return [WriteOutcome.STALE]
+        if isinstance(write, WriteOutcome):
+            return [write]
         try:
             return self._write(run_id, [write])
         except PayloadTooLarge:
             if write.staged or not write.chapters.text_bytes:
                 raise
         staged = self._stage(run_id, write, out_of_time)
-        return self._write(run_id, [staged]) if staged else [WriteOutcome.STALE]
+        return [staged] if isinstance(staged, WriteOutcome) else self._write(run_id, [staged])
 
     def _write(self, run_id: str | None, writes: Sequence[NovelWrite]) -> list[WriteOutcome]:
         answer = self._call(WRITE, write_request(run_id, writes))
@@ -306,14 +306,16 @@ class SqlClient:
 
     def stage(
         self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
-    ) -> NovelWrite | None:
+    ) -> NovelWrite | WriteOutcome:
         is_small = write.staged or write.chapters.text_bytes <= CALL_BYTES
         return write if is_small else self._stage(run_id, write, out_of_time)
 
-    def _stage(self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool]) -> NovelWrite | None:
+    def _stage(
+        self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool]
+    ) -> NovelWrite | WriteOutcome:
         part_bytes = min(CALL_BYTES, write.chapters.text_bytes // 2)
         parts = Staging(self._call, out_of_time).stage(run_id, write, part_bytes)
-        return None if parts is None else write.staged_in(parts)
+        return parts if isinstance(parts, WriteOutcome) else write.staged_in(parts)
 
     def mark_missing(
         self, run_id: str, missing: Sequence[str], returned: Sequence[str], forgotten: Sequence[str]

@@ -1,6 +1,6 @@
 """Sends the texts of one large novel ahead, by parts and unseen by readers, until a write publishes them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import count
 from typing import Any, Final
@@ -8,7 +8,7 @@ from typing import Any, Final
 from novelsync.database.functions import STAGE, SqlFunction
 from novelsync.database.requests import halves, stage_requests
 from novelsync.errors import PayloadTooLarge, TimeBudgetExceeded
-from novelsync.models.writing import NovelWrite
+from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.text.formatting import counted
 
 PARTS_AT_ONCE: Final = 2
@@ -16,6 +16,14 @@ PARTS_AT_ONCE: Final = 2
 
 SPARE_PARTS: Final = 1_000_000
 """The first number for the halves of a part that was too large: no novel has so many parts."""
+
+
+class _NotStagedError(Exception):
+    """The database wants no more parts of this write."""
+
+    def __init__(self, outcome: WriteOutcome) -> None:
+        super().__init__()
+        self.outcome = outcome
 
 
 class Staging:
@@ -27,47 +35,47 @@ class Staging:
         self._out_of_time = out_of_time
         self._spare = count(SPARE_PARTS)
 
-    def stage(self, run_id: str | None, write: NovelWrite, part_bytes: int) -> int | None:
+    def stage(self, run_id: str | None, write: NovelWrite, part_bytes: int) -> int | WriteOutcome:
         """
-        Returns in how many parts the novel's text went ahead, each of about ``part_bytes``; None if the write is stale.
+        Returns in how many parts the novel's text went ahead, each of about ``part_bytes``; or why they are not wanted.
 
         Raises `TimeBudgetExceeded` once ``out_of_time`` says so.
         """
-        requests = stage_requests(run_id, write, part_bytes)
+        try:
+            return self._stage(write.slug, stage_requests(run_id, write, part_bytes))
+        except _NotStagedError as answer:
+            return answer.outcome
+
+    def _stage(self, slug: str, requests: Iterator[Mapping[str, Any]]) -> int:
         # Alone, because it opens the staging.
-        staged = [self._stage_part(next(requests))]
+        staged = self._stage_part(next(requests))
         under_way: set[Future[int]] = set()
         with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part") as pool:
-            for request in requests if all(staged) else ():
+            for request in requests:
                 if self._out_of_time():
-                    raise TimeBudgetExceeded(f"{write.slug} was broken off after {counted(sum(staged), 'part')}")
+                    raise TimeBudgetExceeded(f"{slug} was broken off after {counted(staged, 'part')}")
                 try:
                     under_way.add(pool.submit(self._stage_part, request))
                 except RuntimeError:
                     # A process that is ending starts no more threads, but finishes this novel.
-                    staged.append(self._stage_part(request))
+                    staged += self._stage_part(request)
                 if len(under_way) == PARTS_AT_ONCE:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    staged += [future.result() for future in done]
-                if not all(staged):
-                    break
-        staged += [future.result() for future in under_way]
-        return sum(staged) if all(staged) else None
+                    staged += sum(future.result() for future in done)
+        return staged + sum(future.result() for future in under_way)
 
     def _stage_part(self, part: Mapping[str, Any]) -> int:
-        """Sends one part, halved until it passes. Returns in how many parts it went; 0 if the write is stale."""
+        """Sends one part, halved until it passes. Returns in how many parts it went. Raises `_NotStagedError`."""
         try:
-            return int(self._call(STAGE, part)["outcome"] == "staged")
+            outcome = self._call(STAGE, part)["outcome"]
         except PayloadTooLarge as error:
             if not (smaller := halves(part)):
                 raise
             if self._out_of_time():
                 raise TimeBudgetExceeded(error.message) from error
-        staged = []
-        for half in smaller:
-            # With a number of its own: had the whole part gone in after all, the write would find one too many, and be
+            # With numbers of their own: had the whole part gone in after all, the write would find one too many, and be
             # stale.
-            staged.append(self._stage_part({**half, "part": next(self._spare)}))
-            if not staged[-1]:
-                return 0
-        return sum(staged)
+            return sum(self._stage_part({**half, "part": next(self._spare)}) for half in smaller)
+        if outcome != "staged":
+            raise _NotStagedError(WriteOutcome(outcome))
+        return 1

@@ -102,6 +102,8 @@ class Tally:
     """Transient failures and remarks. Refusals are not here: the database records them as open problems."""
     renamed_from: frozenset[str] = frozenset()
     """The slugs that renamed novels had before."""
+    unread: frozenset[str] = frozenset()
+    """Novels that are there and could not be read."""
 
     @classmethod
     def of(cls, results: Iterable[NovelResult]) -> "Tally":
@@ -110,6 +112,7 @@ class Tally:
         chapters: Counter[str] = Counter()
         problems: list[Problem] = []
         renamed_from: set[str] = set()
+        unread: set[str] = set()
         bytes_read, settled, nothing_held = 0, True, False
         for result in results:
             novels[result.status] += 1
@@ -124,7 +127,10 @@ class Tally:
                 problems.append(result.remark)
             if result.former:
                 renamed_from.add(result.former)
-        return cls(novels, chapters, bytes_read, settled, nothing_held, problems, frozenset(renamed_from))
+            if result.status in (NovelStatus.UNAVAILABLE, NovelStatus.IN_FLIGHT):
+                unread.add(result.slug)
+        counts = novels, chapters, bytes_read
+        return cls(*counts, settled, nothing_held, problems, frozenset(renamed_from), frozenset(unread))
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -135,6 +141,7 @@ class Tally:
             self.nothing_held or other.nothing_held,
             [*self.problems, *other.problems],
             self.renamed_from | other.renamed_from,
+            self.unread | other.unread,
         )
 
     @property

@@ -137,7 +137,7 @@ class DryRunDatabase:
 
     def stage(
         self, run_id: str | None, write: NovelWrite, out_of_time: Callable[[], bool] = lambda: False
-    ) -> NovelWrite | None:
+    ) -> NovelWrite | WriteOutcome:
         return write
 
     def write(

@@ -61,9 +61,10 @@ class Removals:
         """
         missing = [file for file in plan.missing if file.slug not in execution.tally.renamed_from]
         asked = options.accept_removals is not None
-        if execution.tally.finished < len(plan.to_read):
+        new_ones_unread = execution.tally.unread - plan.revisions.keys()
+        if execution.tally.finished < len(plan.to_read) or new_ones_unread:
             # A novel that was not read may be a missing one under another slug.
-            message = "some novels were deferred, so no removal was accepted; run it again"
+            message = "some novels were not read, so no removal was accepted; run it again"
             remarks = [Problem.remark("", message)] if asked else []
             return Removal(missing=len(missing), longest=missing_longest(missing), remarks=remarks)
         slugs = [file.slug for file in missing]

@@ -49,6 +49,17 @@ begin
 end
 $$;
 
+-- Whether a row that is not NovelSync's has this slug, so that no novel can be shown under it.
+create or replace function novelsync.is_taken(p_slug text) returns boolean
+language plpgsql stable security invoker set search_path = '' set enable_seqscan = off as $$
+begin
+  return exists (
+    select from public.novels t
+    where t.slug = p_slug and t.removed_at is null
+      and not exists (select from novelsync.files f where f.novel_id = t.id));
+end
+$$;
+
 -- Opens the staging of a large novel. Its parts go to the novel that is stored under the former slug or under this one,
 -- or else to a new row. Returns null if the novel under the former slug was written since, or is gone.
 create or replace function novelsync.open_staging(
@@ -80,9 +91,10 @@ end
 $$;
 
 -- Stages one part of a large novel. The first part must come alone; a part that came already changes nothing.
--- In: what request_of reads. Its json: run_id, slug, request_id, revision, former, former_revision, afresh (see novelsync_write), part (from 1), created
--- (new chapters), texts (text for stored chapters).
--- Out: outcome "staged", or "stale": somebody else has written the novel since, or is just staging it.
+-- In: what request_of reads. Its json: run_id, slug, request_id, revision, former, former_revision, afresh (see
+-- novelsync_write), part (from 1), created (new chapters), texts (text for stored chapters).
+-- Out: outcome "staged", or "stale": somebody else has written the novel since, or is just staging it; or "taken": a row
+-- of the site's own has the slug.
 create or replace function public.novelsync_stage(bytea) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare
@@ -119,6 +131,9 @@ begin
       return json_build_object('outcome', 'stale');
     end if;
     perform novelsync.discard_staging(array[v_request.slug]);
+    if novelsync.is_taken(v_request.slug) then
+      return json_build_object('outcome', 'taken');
+    end if;
     v_staging := novelsync.open_staging(v_request.run_id, v_request.request_id, v_file, v_request.former,
                                         v_request.former_revision, v_request.afresh);
     if v_staging.novel_id is null then

@@ -62,8 +62,8 @@ begin
 end
 $$;
 
--- By place: "written" if this very request was carried out before, "stale" if what it was planned on has changed,
--- null if the novel is to be written.
+-- By place: "written" if this very request was carried out before, "stale" if what it was planned on has changed, "taken"
+-- if a row of the site's own has the slug, null if the novel is to be written. Of a new novel, create_novels says that.
 create or replace function novelsync.check_revisions(p_novels novelsync.novel_write[]) returns text[]
 language plpgsql stable security invoker set search_path = '' as $$
 begin
@@ -77,6 +77,7 @@ begin
                   select from novelsync.staging s
                   where s.slug = n.slug and s.request_id = n.request_id
                     and n.staged = (select count(*) from novelsync.staged_parts p where p.slug = s.slug)) then 'stale'
+                when n.visible and (n.staged > 0 or not n.is_new) and novelsync.is_taken(n.slug) then 'taken'
            end
     from unnest(p_novels) n join novelsync.files f on f.slug = n.slug
     order by n.place);
@@ -325,11 +326,11 @@ begin
   perform novelsync.lock_files(v_novels);
   perform novelsync.lock_messages(v_request.run_id, v_novels);
   v_outcomes := novelsync.check_revisions(v_novels);
-  -- What was staged for a write that went stale is of no use to anybody.
-  if 'stale' = any (v_outcomes) then
+  -- What was staged for a write that is not carried out is of no use to anybody.
+  if v_outcomes && array['stale', 'taken'] then
     perform novelsync.discard_staging(array(
       select s.slug from unnest(v_novels) n join novelsync.staging s on s.slug = n.slug and s.request_id = n.request_id
-      where n.staged > 0 and v_outcomes[n.place] = 'stale'));
+      where n.staged > 0 and v_outcomes[n.place] in ('stale', 'taken')));
   end if;
 
   v_due := array(select n from unnest(v_novels) n where v_outcomes[n.place] is null);

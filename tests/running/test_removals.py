@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from novelsync.database.client import SqlClient
+from novelsync.errors import StorageUnavailable
+from novelsync.models.source import SourceFile
 from novelsync.planning.guards.limits import Limits
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
@@ -118,6 +120,47 @@ def test_what_turns_up_at_the_last_look_stays(library: Library, database: SqlCli
     late = SyncService(Late(str(library.folder)), database, SyncConfig(workers=1, max_file_bytes=10**6, limits=AT_ONCE))
     assert nonzero(synced(late)["novels"]) == {"unchanged": 19, "missing": 1}
     assert tables.places() == before
+
+
+def test_a_renamed_novel_stays_with_readers_until_its_new_folder_can_be_read(
+    library: Library, database: SqlClient, tables: Tables
+) -> None:
+    class Failing(LocalStorage):
+        def read(self, novel: SourceFile) -> bytes | None:
+            if novel.slug in failing:
+                raise StorageUnavailable(f"{novel.slug} is on a bad block")
+            return super().read(novel)
+
+    failing: set[str] = set()
+    storage = Failing(str(library.folder))
+    prompt = SyncService(storage, database, SyncConfig(workers=1, max_file_bytes=10**6, limits=AT_ONCE))
+    fill(library, 20)
+    synced(prompt)
+    ids = tables.ids("novel-007")
+    (library.folder / "novel-007").rename(library.folder / "renamed")
+    failing.add("renamed")
+    assert nonzero(synced(prompt, "partial")["novels"]) == {"unchanged": 19, "missing": 1, "unavailable": 1}
+    assert tables.ids("novel-007") == ids
+    failing.clear()
+    assert nonzero(synced(prompt)["novels"]) == {"unchanged": 19, "renamed": 1}
+    assert tables.ids("renamed") == ids
+
+
+def test_a_renamed_novel_stays_with_readers_while_the_site_has_a_row_of_its_own_under_the_new_slug(
+    library: Library, prompt: SyncService, tables: Tables
+) -> None:
+    fill(library, 20)
+    synced(prompt)
+    ids = tables.ids("novel-007")
+    tables.connection.execute("insert into novels (slug, title) values ('renamed', 'Mine')")
+    (library.folder / "novel-007").rename(library.folder / "renamed")
+    for _ in range(2):
+        report = synced(prompt, "partial")
+        assert [problem["kind"] for problem in report["problems"]] == ["refused"]
+        assert tables.ids("novel-007") == ids
+    tables.connection.execute("delete from novels where title = 'Mine'")
+    synced(prompt)
+    assert tables.ids("renamed") == ids
 
 
 def test_a_removed_novel_that_comes_back_has_its_old_ids(library: Library, prompt: SyncService, tables: Tables) -> None:
@@ -399,7 +442,7 @@ def test_where_novels_are_left_over_no_removal_is_accepted_and_the_hold_stands(
     library.write("new", chapters(1))
     report = synced(make_service(library, database, time_budget=0), "partial", accept_removals=10)
     assert (report["novels"]["removed"], report["novels"]["held"]) == (0, 10)
-    assert any("some novels were deferred, so no removal was accepted" in message for message in messages(report))
+    assert any("some novels were not read, so no removal was accepted" in message for message in messages(report))
 
 
 def test_a_removal_whose_answer_was_lost_is_reported_when_asked_again(

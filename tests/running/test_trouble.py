@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from novelsync.database import client
 from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable, StorageUnavailable
 from novelsync.models.run import SyncOptions
@@ -175,6 +176,31 @@ def test_rows_of_the_sites_own_are_reported_and_stop_nobody(
     assert "that NovelSync did not create" in report["problems"][0]["message"]
     tables.connection.execute("delete from novels where title = 'Mine'")
     assert nonzero(synced(service).as_dict()["novels"]) == {"created": 6, "unchanged": 1}
+
+
+def test_a_row_of_the_sites_own_is_reported_where_a_novel_comes_back_or_is_large(
+    library: Library, service: SyncService, prompt: SyncService, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "CALL_BYTES", 2_000)
+    for slug in ("back", *(f"other-{n}" for n in range(10))):
+        library.write(slug, chapters(1))
+    synced(prompt)
+    ids = tables.ids("back")
+    library.remove("back")
+    prompt.sync_all_novels("cli")
+    for slug in ("back", "large"):
+        tables.connection.execute("insert into novels (slug, title) values (%s, 'Mine')", [slug])
+    library.write("back", chapters(2))
+    library.write("large", chapters(20))
+    for _ in range(2):
+        report = synced(service, "partial").as_dict()
+        kinds = {problem["slug"]: problem["kind"] for problem in report["problems"]}
+        assert kinds == {"back": "refused", "large": "refused"}
+        assert all("that NovelSync did not create" in problem["message"] for problem in report["problems"])
+        assert tables.rows("select count(*) from novelsync.staging") == [(0,)]
+    tables.connection.execute("delete from novels where title = 'Mine'")
+    assert nonzero(synced(service).as_dict()["novels"]) == {"created": 1, "restored": 1, "unchanged": 10}
+    assert tables.ids("back").items() >= ids.items()
 
 
 def test_a_trigger_that_fails_on_one_novel_stops_nobody_and_is_not_called_a_missing_migration(

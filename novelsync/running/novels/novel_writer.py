@@ -44,7 +44,7 @@ class NovelWriter:
                 stale.append(novel)
                 continue
             elif problem := problem_of(write.slug, outcome):
-                result = refused(write.slug, problem, result.bytes_read, settled=False)
+                result = refused(write.slug, problem, result.bytes_read, settled=False, former=result.former)
                 refusal = plan_refusal(novel, write.revision, problem, "", request_id=request_id())
                 refusals.append(with_result(refusal, result, context))
             results.append(result)
@@ -64,8 +64,8 @@ class NovelWriter:
         if not writes:
             return
         try:
-            if len(writes) == 1 and not self._stage(writes, context, turn):
-                yield writes[0], WriteOutcome.STALE
+            if len(writes) == 1 and (outcome := self._stage(writes, context, turn)):
+                yield writes[0], outcome
                 return
             yield from zip(writes, self._database.write(context.run_id, writes, turn.out_of_time), strict=True)
         except TimeBudgetExceeded as error:
@@ -81,10 +81,12 @@ class NovelWriter:
                 else:
                     yield from self._write(part, context, turn)
 
-    def _stage(self, writes: list[NovelWrite], context: RunContext, turn: Turn) -> bool:
-        """Sends the texts of the only novel ahead, if it is large. False: its write is stale."""
+    def _stage(self, writes: list[NovelWrite], context: RunContext, turn: Turn) -> WriteOutcome | None:
+        """Sends the texts of the only novel ahead, if it is large; or returns why they are not wanted."""
         staged = self._database.stage(context.run_id, writes[0], turn.out_of_time)
-        if staged is not None and staged is not writes[0]:
+        if isinstance(staged, WriteOutcome):
+            return staged
+        if staged is not writes[0]:
             writes[0] = staged
             turn.sent()
-        return staged is not None
+        return None

@@ -17,8 +17,11 @@ def problem_of(slug: str, outcome: WriteOutcome | WriteRejected) -> Problem | No
     return None
 
 
-def refused(slug: str, problem: Problem, bytes_read: int, *, settled: bool) -> NovelResult:
-    return NovelResult(slug, NovelStatus.REFUSED, bytes_read=bytes_read, problem=problem, settled=settled)
+def refused(slug: str, problem: Problem, bytes_read: int, *, settled: bool, former: str = "") -> NovelResult:
+    """``former``: the slug under which readers see it still."""
+    return NovelResult(
+        slug, NovelStatus.REFUSED, bytes_read=bytes_read, problem=problem, settled=settled, former=former
+    )
 
 
 def not_begun(novel: SourceFile) -> NovelResult:

@@ -8,7 +8,7 @@ from novelsync.database.functions import STAGE
 from novelsync.database.requests import stage_requests
 from novelsync.errors import LeaseLost
 from novelsync.models.source import Book, SourceFile
-from novelsync.models.writing import WriteOutcome
+from novelsync.models.writing import NovelWrite, WriteOutcome
 from novelsync.planning.novel_plan import plan_novel
 from novelsync.running.novels.request_ids import request_id
 from tests.conftest import Tables
@@ -143,14 +143,15 @@ def test_no_part_comes_in_before_the_first(database: SqlClient, tables: Tables) 
 def test_a_part_planned_on_an_older_revision_is_not_brought_in(database: SqlClient, tables: Tables) -> None:
     late = plan(database, "emma", [found(f"Late {n}", n, content=text_of(str(n))) for n in range(1, 4)])
     put(database, "emma", found("First", content="short"))
-    assert database.stage(None, late) is None
+    assert database.stage(None, late) is WriteOutcome.STALE
     assert tables.rows("select count(*) from chapters") == [(1,)]
 
 
 @pytest.mark.usefixtures("small_calls")
 def test_a_large_novel_is_published_only_when_all_its_parts_are_there(database: SqlClient, tables: Tables) -> None:
     write = plan(database, "emma", [found(f"{n}", n, content=text_of(str(n))) for n in range(1, 4)])
-    staged = database.stage(None, write) or write
+    staged = database.stage(None, write)
+    assert isinstance(staged, NovelWrite)
     assert database.write(None, [write.staged_in(staged.staged + 1)]) == [WriteOutcome.STALE]
     assert tables.rows("select from novels where removed_at is null") == []
 
@@ -186,7 +187,7 @@ def test_what_another_staged_into_the_same_novel_is_not_published_with_it(databa
     put(database, "emma", *file)
     ids = tables.ids("emma")
     dead = plan(database, "emma", [*file, *(found(f"Dead {n}", content=text_of(f"dead {n}")) for n in range(3))], "2")
-    assert database.stage(None, dead)
+    assert isinstance(database.stage(None, dead), NovelWrite)
     known = database.known_novels({"emma": "never seen"})["emma"]
     moved = [*file, *(found(f"New {n}", n, content=text_of(f"new {n}")) for n in range(4, 7))]
     book = Book("Emma", None, None, None, None, moved)
