@@ -220,11 +220,13 @@ class SqlClient:
     def find_renames(
         self, novels: Mapping[str, Fingerprint] | None, missing: Sequence[str] = (), *, taken_by: str | None = None
     ) -> Sequence[tuple[str, str]]:
-        given = novels and [
-            {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
-            for slug, novel in novels.items()
-        ]
-        parts = [given[n : n + ASKED_NOVELS] for n in range(0, len(given), ASKED_NOVELS)] if given else [None]
+        parts: list[list[dict[str, Any]] | None] = [None]  # all that were stored lately
+        if novels is not None:
+            given = [
+                {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
+                for slug, novel in novels.items()
+            ]
+            parts = [given[n : n + ASKED_NOVELS] for n in range(0, len(given), ASKED_NOVELS)]
         asked = {"missing": missing, "taken_by": taken_by}
         found = [self._call(FIND_RENAMES, {"novels": part, **asked}) for part in parts]
         return [(pair["slug"], pair["former"]) for pairs in found for pair in pairs]

@@ -89,7 +89,7 @@ class DryRunDatabase:
     ) -> Sequence[tuple[str, str]]:
         found = self._database.find_renames(novels, [*self._missing, *missing], taken_by=taken_by)
         with self._lock:
-            gone = self._renamed_from if novels else self._renamed_from | self._returned
+            gone = self._renamed_from if novels is not None else self._renamed_from | self._returned
             return [(slug, name) for slug, name in found if name not in gone]
 
     def open_problems(

@@ -192,6 +192,26 @@ def test_of_a_row_that_the_file_may_not_replace_it_is_said_what_the_command_does
     assert run("verify").code == 0
 
 
+def test_a_novel_that_is_renamed_while_its_difference_is_looked_at_breaks_no_run(
+    settled: Library, service: SyncService, transport: RecordingTransport, tables: Tables
+) -> None:
+    settled.write("emma", chapters(3))
+    synced(service)
+    edit(tables, "emma", "content = repeat(content || ' more', 30)")
+    hours_pass(tables, WEEK)
+    looks = []
+
+    def rename(function: str) -> None:
+        looks.extend([function] if function == "novelsync_known_novels" else [])
+        if len(looks) == 3:  # what is known before, what is planned on, and what is told
+            transport.before = lambda function: None
+            tables.connection.execute("update novelsync.files set slug = 'anna' where slug = 'emma'")
+
+    transport.before = rename
+    assert messages(synced(service)) == []
+    assert len(looks) == 3
+
+
 def test_a_hold_that_has_lost_its_reason_is_nobodys_edit(
     library: Library, service: SyncService, tables: Tables
 ) -> None:

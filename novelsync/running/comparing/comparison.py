@@ -98,7 +98,9 @@ class Comparison:
         if result.status is NovelStatus.REFUSED:
             hint = "write the file anew; until then readers keep what they have"
             return Problem(slug, ProblemKind.DIFFERS, f"{_DAMAGED} refused: {change.said}", hint)
-        (now,) = self._database.known_novels({slug: write.checksum}).values()
+        now = self._database.known_novels({slug: write.checksum}).get(slug)
+        if now is None:
+            return None  # it has another name since
         if now.same:
             said = f"rows are not what the file has, and making them so would be held: {change.said}"
             return Problem(
