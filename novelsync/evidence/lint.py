@@ -5,20 +5,28 @@ There is one line for each kind of doubt, with the first places. A doubt may be 
 it, and what would be said of every other novel is not said at all.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from novelsync.evidence.placeholders import SHORT_BYTES
 from novelsync.evidence.prose import REPLACEMENT
 from novelsync.evidence.seen import TELLING_LETTERS
 from novelsync.evidence.texts import Texts
+from novelsync.evidence.visible import visible
 from novelsync.models.source import Book, BookChapter
 from novelsync.text.formatting import counted, quoted
 
-EXAMPLES = 3
+EXAMPLES: Final = 3
 """So many places are named in a line."""
+
+_FEWEST_ALIKE: Final = 3
+"""So many short texts are alike by no chance."""
+
+_DIGITS: Final = re.compile(r"\d+")
 
 
 class Lint(NamedTuple):
@@ -58,6 +66,7 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
     blank: list[str] = []
     unreadable: list[str] = []
     by_text: defaultdict[bytes, list[int]] = defaultdict(list)
+    by_pattern: defaultdict[str, list[int]] = defaultdict(list)
     for f, chapter in enumerate(book.chapters):
         if not (chapter.fetched or chapter.title or chapter.url or chapter.number is not None):
             blank.append(_place(f, chapter))
@@ -65,6 +74,8 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
             continue
         if chapter.content_bytes >= TELLING_LETTERS:
             by_text[chapter.content_hash].append(f)
+        if chapter.content_bytes <= SHORT_BYTES and texts.is_at_hand(f):
+            by_pattern[_pattern(chapter)].append(f)
         if not chapter.is_prose and texts.is_at_hand(f) and REPLACEMENT in bytes(chapter.stored()):
             unreadable.append(_place(f, chapter))
     if blank:
@@ -77,10 +88,21 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
     if same := [" = ".join(_few(places)) for places in alike]:
         appear = "appears" if len(same) == 1 else "appear"
         yield f"{counted(len(same), 'text')} {appear} in several chapters: {_first(same, '; ')}"
+    short = max((group for group in by_pattern.values() if group not in by_text.values()), key=len, default=[])
+    if len(short) >= _FEWEST_ALIKE and 2 * len(short) >= sum(chapter.fetched for chapter in book.chapters):
+        places = [_place(f, book.chapters[f]) for f in short]
+        yield f"{_chapters_have(places)} the same short text, is it a notice? {_first(places)}"
     # Where the reader itself has put them in place of lone surrogates, it has said so.
     if unreadable and not any("U+FFFD" in warning for warning in book.warnings):
         what = "U+FFFD in place of letters, was the page in another encoding?"
         yield f"{_chapters_have(unreadable)} {what} {_first(unreadable)}"
+
+
+def _pattern(chapter: BookChapter) -> str:
+    """What a short text says but for the chapter's own title and for numbers: notices name these."""
+    seen = visible(bytes(chapter.stored()).decode()).casefold()
+    title = visible(chapter.title).casefold()
+    return _DIGITS.sub("", seen.replace(title, "") if title else seen)
 
 
 def _about_numbers(chapters: Sequence[BookChapter]) -> Iterator[str]:

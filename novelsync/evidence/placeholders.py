@@ -86,6 +86,46 @@ _PHRASES_BY_SOURCE: Final[Mapping[str, tuple[str, ...]]] = {
         "此内容受密码保护",
         "Это содержимое защищено паролем",
     ),
+    "reading sites, of chapters that one has to log in for": (
+        "log in to continue reading",
+        "log in to read this chapter",
+        "logged in to read this chapter",
+        "sign in to continue reading",
+        "sign in to read this chapter",
+        "您需要登录后才能阅读",
+        "请登录后阅读",
+        "Для чтения главы необходимо авторизоваться",
+        "Debes iniciar sesión para leer",
+        "Você precisa estar logado para ler",
+        "Vui lòng đăng nhập để đọc",
+        "Anda harus login untuk membaca",
+        "กรุณาเข้าสู่ระบบเพื่ออ่าน",
+        "Bu bölümü okumak için giriş yap",
+    ),
+    "reading sites, of chapters that cost something": (
+        "This chapter is locked",
+        "This is a premium chapter",
+        "Subscribe to read this chapter",
+        "本章为VIP章节",
+        "本章节为付费章节",
+        "该章节已被锁定",
+        "Эта глава платная",
+        "유료 회차입니다",
+        "この話は有料です",
+        "Este capítulo es de pago",
+        "Chương VIP, vui lòng mua",
+        "Ce chapitre est réservé aux abonnés",
+        "Dieses Kapitel ist gesperrt",
+    ),
+    "WordPress, wp-includes and its themes": (
+        "Briefly unavailable for scheduled maintenance. Check back in a minute",
+        "There has been a critical error on this website",
+        "Error establishing a database connection",
+        "Oops! That page can't be found",
+    ),
+    "React's public/index.html": ("You need to enable JavaScript to run this app",),
+    "Python's requests and urllib3": ("Max retries exceeded with url",),
+    "OneTrust": ("We and our partners store and/or access information on a device",),
     # Challenges and refusals
     "Cloudflare's challenge, from 2016 to today": (
         "Enable JavaScript and cookies to continue",
@@ -146,6 +186,70 @@ _TITLES_BY_SOURCE: Final[Mapping[str, tuple[str, ...]]] = {
         "526: Invalid SSL certificate",
     ),
     "older challenges, as FlareSolverr knows them": ("DDoS-Guard", "Checking your browser..."),
+    "programs, of a value that they lack": ("undefined", "null", "NaN", "[object Object]", "N/A"),
+    "pages that are still loading": (
+        "Loading...",
+        "Loading, please wait...",
+        "加载中",
+        "正在加载中",
+        "正在加载，请稍候",
+        "章节内容正在加载中",
+        "読み込み中",
+        "로딩 중",
+        "Загрузка...",
+        "Đang tải...",
+        "Cargando...",
+    ),
+    "sites, of pages and chapters that are not there": (
+        "Page not found",
+        "Chapter not found",
+        "Content not found",
+        "章节不存在",
+        "页面不存在",
+        "404 页面不存在",
+        "Страница не найдена",
+        "Глава не найдена",
+        "Глава недоступна",
+        "페이지를 찾을 수 없습니다",
+        "ページが見つかりません",
+        "お探しのページは見つかりませんでした",
+        "Página no encontrada",
+        "Capítulo no encontrado",
+        "Capítulo no disponible",
+        "Không tìm thấy trang",
+        "Không tìm thấy chương",
+    ),
+    "sites, of visitors whom they do not know": (
+        "Log in",
+        "Login",
+        "Sign in",
+        "登录",
+        "请先登录",
+        "Вход",
+        "로그인이 필요합니다",
+        "ログイン",
+        "会員登録が必要です",
+        "Capítulo bloqueado",
+        "Security check",
+        "请输入验证码",
+    ),
+    "sites in trouble": (
+        "Error",
+        "Internal Server Error",
+        "Too many requests",
+        "Too many requests. Please try again later",
+        "Rate limit exceeded",
+        "网站维护中，请稍后再试",
+        "访问过于频繁，请稍后再试",
+        "内容加载失败，请刷新重试",
+        "Доступ запрещен",
+        "Слишком много запросов",
+        "Сайт на техническом обслуживании",
+        "서비스 점검 중입니다",
+        "ただいまメンテナンス中です",
+        "アクセスが集中しています",
+        "Trang web đang bảo trì",
+    ),
     "Imperva": ("Pardon Our Interruption",),
     "Vercel": ("Vercel Security Checkpoint",),
     "CloudFront": ("ERROR: The request could not be satisfied",),
@@ -211,9 +315,14 @@ def below_heading(text: str) -> str:
 
 
 def title_is_placeholder(title: str) -> bool:
-    """Whether a novel's title is that of an error page, or of a page that asks who is there."""
-    plain = _plain(title)
-    return bool(_phrase_in(plain) or _known_title(plain))
+    """
+    Whether a novel's title is that of an error page, or of a page that asks who is there; or nothing is seen of it.
+
+    The site's name may stand before or behind it. What is but one word beside that may be the novel's own.
+    """
+    plain = _plain(visible(title))
+    parts = [part for part in re.split(r" [|–—-] ", plain) if " " in part]
+    return not plain or bool(_phrase_in(plain) or any(map(_known_title, (plain, *parts))))
 
 
 def _page_title(text: str) -> str | None:

@@ -9,6 +9,8 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 from zlib import crc32
 
+import msgspec
+
 from novelsync.evidence.placeholders import SHORT_BYTES, below_heading, placeholder_in
 from novelsync.evidence.prose import plainly_shows
 from novelsync.evidence.visible import has_letters, has_picture, letters_in, visible
@@ -38,6 +40,7 @@ _GARBLED: Final = re.compile(
     "\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]|锟斤拷|烫烫烫|(?<=[^\\W\\d_])\\?(?=[^\\W\\d_])"
 )
 _START: Final = 80
+_OBJECT: Final = re.compile(r"\s*\{.*\}\s*", re.DOTALL)
 _FORM: Final = re.compile(r"<(?:form|input)\b", re.IGNORECASE)
 _MOST_LETTERS_OF_A_FORM: Final = 600
 _LINK: Final = re.compile(r"<a\b[^<>]*>(.*?)</a\s*>", re.IGNORECASE | re.DOTALL)
@@ -202,6 +205,8 @@ def _sample(runs: Set[int]) -> frozenset[int]:
 def _notice(text: str, seen: str, letters: int, title: str) -> str:
     if phrase := placeholder_in(text):
         return f"a placeholder, {quoted(phrase)}"
+    if len(text) <= SHORT_BYTES and _OBJECT.fullmatch(text) and _is_json(text):
+        return "an answer in JSON"
     if not letters:
         return "nothing but punctuation" if seen else "nothing that is seen"
     if has_picture(text):
@@ -216,6 +221,14 @@ def _notice(text: str, seen: str, letters: int, title: str) -> str:
         if linked > _MOSTLY * letters:
             return "little but links"
     return ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _script(seen: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from novelsync.evidence.labels import labels
 from novelsync.evidence.texts import Texts
@@ -138,7 +139,7 @@ def _pair_cautiously(
 
     They are no edit where more would be overwritten or gone than the guard allows, or where it held rows of this novel
     before this file (``held``). A stranger without a text never is one: readers would see the row's text under its
-    labels.
+    labels. Nor is one whose number is beyond all stored ones: a crawler may write nothing but new chapters.
     """
     pairs = pair_chapters(rows, chapters, texts)
     strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}
@@ -149,8 +150,13 @@ def _pair_cautiously(
     published = sum(not row.removed for row in rows)
     many = len(gone) >= FEWEST_CHAPTERS and guard_chapters(published, gone, 0, limit)
     if not held and not many:
-        strange = {k: f for k, f in strange.items() if not chapters[f].fetched}
+        last = max((row.number for row in rows if row.number is not None and not row.removed), default=None)
+        strange = {k: f for k, f in strange.items() if not chapters[f].fetched or _comes_after(chapters[f], last)}
     return [None if k in strange else k for k in pairs]
+
+
+def _comes_after(chapter: BookChapter, last: Decimal | None) -> bool:
+    return last is not None and chapter.number is not None and chapter.number > last
 
 
 def _paired_in_order(

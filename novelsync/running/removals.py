@@ -5,6 +5,7 @@ Only what is absent from the listing is missing. A novel that cannot be read, or
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import structlog
 
@@ -16,6 +17,9 @@ from novelsync.models.run import RunState, SyncOptions
 from novelsync.planning.acceptance import in_place_of, why_no_removal
 from novelsync.planning.guards.limits import Limits, guard_removals
 from novelsync.planning.run_plan import RunPlan, missing_longest
+
+_WAIT_FOR_UNREAD: Final = 24 * 3600.0
+"""Seconds that a novel is missing at least before it is removed, while a new one could not be read."""
 
 log = structlog.get_logger()
 
@@ -61,8 +65,7 @@ class Removals:
         """
         missing = [file for file in plan.missing if file.slug not in execution.tally.renamed_from]
         asked = options.accept_removals is not None
-        new_ones_unread = execution.tally.unread - plan.revisions.keys()
-        if execution.tally.finished < len(plan.to_read) or new_ones_unread:
+        if execution.tally.finished < len(plan.to_read):
             # A novel that was not read may be a missing one under another slug.
             message = "some novels were not read, so no removal was accepted; run it again"
             remarks = [Problem.remark("", message)] if asked else []
@@ -75,10 +78,13 @@ class Removals:
         remarks = [Problem.remark("", why_not, held.hint if held else "")] if why_not else []
         confirmed = asked and not why_not
         held = None if confirmed or not held else in_place_of(state.held_removals, held, told=asked)
+        # So may a new one that could not be read; if it never can, the missing ones go all the same.
+        new_ones_unread = execution.tally.unread - plan.revisions.keys()
+        wait = max(self._limits.grace, _WAIT_FOR_UNREAD) if new_ones_unread else self._limits.grace
         due = {
             file.slug: file.revision
             for file in (() if held else missing)
-            if confirmed or (file.missing_for or 0) >= self._limits.grace
+            if confirmed or (file.missing_for or 0) >= wait
         }
         gone = {slug: revision for slug, revision in due.items() if self._storage.find(slug) is None}
         removed: frozenset[str] = frozenset()

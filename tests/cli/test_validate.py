@@ -39,7 +39,17 @@ DOUBTS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     "nothing in an ordinary novel": (chapters(30), []),
     "nothing in a novel without chapters": ([], []),
     "nothing about titles that repeat": ([chapter(n, title="Chapter") for n in range(1, 5)], []),
-    "nothing about short texts that repeat": ([chapter(n, content="To be continued.") for n in range(1, 5)], []),
+    "nothing about short texts that repeat beside others": (
+        [*chapters(5), *(chapter(n, content="To be continued.") for n in range(6, 10))],
+        [],
+    ),
+    "one short text in most chapters, but for its number": (
+        [*chapters(1), *(chapter(n, content=f"Unlock chapter {n} with {10 * n} coins.") for n in range(2, 6))],
+        [
+            '4 chapters have the same short text, is it a notice? chapters[1] "Chapter 2", chapters[2] "Chapter 3",'
+            ' chapters[3] "Chapter 4", 1 more'
+        ],
+    ),
     "nothing about texts that are not fetched yet": ([chapter(n, content="") for n in range(1, 5)], []),
     "nothing about a prologue, halves, and parts of one number": (numbered(0, 1, 1.5, 2, 2, 2, 3, 4.1, 4.2, 5), []),
     "nothing about negative numbers": (numbered(-2, -1, 1, 2), []),

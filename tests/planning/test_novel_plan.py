@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from novelsync.evidence.texts import rows_to_see
 from novelsync.models.source import UNSET, Book, BookChapter, NovelFields, SourceFile
@@ -209,6 +212,23 @@ def test_rows_without_a_text_are_nothing_to_be_held() -> None:
     after = [found(f"Chapter {n}", content=text_of(str(n))) for n, _ in enumerate(before)]
     write = plan_novel(NOVEL, "sum", book(*after), rows)
     assert (len(write.chapters.changed), write.chapters.held, write.chapters.created) == (10, [], [])
+
+
+@pytest.mark.parametrize(("before", "now"), [(1, 1), (2, 2), (4, 4), (4, 2)])
+def test_new_chapters_alone_replace_no_others_however_few_there_are(before: int, now: int) -> None:
+    def said(n: int) -> dict[str, Any]:
+        return {"title": f"Word {'abcdefghi'[n]}", "number": n, "url": f"/{n}", "content": text_of(f"{n}")}
+
+    rows = stored(*(known(f"{n}", position=n, **said(n)) for n in range(1, before + 1)))
+    write = plan_novel(NOVEL, "sum", book(*(found(**said(before + n)) for n in range(1, now + 1))), rows)
+    assert [row.id for row in write.chapters.held] == [f"{n}" for n in range(1, before + 1)]
+    assert (len(write.chapters.created), write.chapters.changed) == (now, [])
+
+
+def test_what_a_file_has_in_place_of_texts_is_told_where_others_are_stored() -> None:
+    overlooked = replace(book(found("One", 1), found("Two", 2)), overlooked="chapters have body")
+    write = plan_novel(NOVEL, "sum", overlooked, stored(known("1", "One", 1, content=ONE)))
+    assert [problem.message for problem in write.problems or ()] == ["chapters have body"]
 
 
 def test_a_novel_of_few_chapters_may_be_revised_in_all_it_has() -> None:

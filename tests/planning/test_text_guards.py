@@ -50,6 +50,20 @@ A, B, C, D = (story(name) for name in "abcd")
 PAGE = story("a page of the site")
 
 
+def test_a_text_that_is_garbled_gives_way_to_one_that_can_be_read() -> None:
+    russian = "Хранитель маяка медленно шёл под мостом и ничего не говорил о дожде. " * 20
+    garbled = [f"{n} {russian}".encode().decode("latin-1") for n in range(3)]
+    assert held(garbled, [f"{n} {russian}" for n in range(3)]) == {}
+
+
+def test_a_beginning_below_a_heading_or_an_advertisement_is_a_preview_too() -> None:
+    whole = [story(f"{n}", 380) for n in range(4)]
+    previews = [f"Chapter {n} of 4\n\n{text[: len(text) // 3]} Unlock the rest" for n, text in enumerate(whole, 1)]
+    reasons = held(whole, previews)
+    assert len(reasons) == 4
+    assert all(reason.startswith("the file has the beginning of it") for reason in reasons.values())
+
+
 @pytest.mark.parametrize(
     ("worse", "because"),
     [

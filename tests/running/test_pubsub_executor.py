@@ -31,7 +31,7 @@ from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.running.test_sync import assert_equal_to_files, needs_real_novels
-from tests.support.hours import AT_ONCE, accepting, fill, messages, published, synced
+from tests.support.hours import AT_ONCE, accepting, fill, hours_pass, messages, published, synced
 from tests.support.library import REAL_NOVELS, Library, chapter, chapters
 from tests.support.pubsub_emulator import ABSENT, PROJECT, PubSubEmulator, emulator_program
 from tests.support.serving import served
@@ -259,6 +259,8 @@ def test_one_novels_trouble_is_reported_as_a_run_by_itself_does_and_keeps_no_rem
         )
         synced(service, "partial")
         library.remove("novel-007")
+        synced(service, "partial")
+        hours_pass(tables, 25)
         report = synced(service, "partial")
     assert (report["novels_error"], report["novels"]["removed"], report["novels"]["deferred"]) == (1, 1, 0)
     assert messages(report) == ["unavailable the disk has a scratch"]

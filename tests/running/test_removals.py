@@ -16,7 +16,7 @@ from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.support.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
-from tests.support.library import Library, chapter, chapters
+from tests.support.library import Library, chapter, chapters, text_of
 
 # Removal -----------------------------------------------------------------------------
 
@@ -139,7 +139,9 @@ def test_a_renamed_novel_stays_with_readers_until_its_new_folder_can_be_read(
     ids = tables.ids("novel-007")
     (library.folder / "novel-007").rename(library.folder / "renamed")
     failing.add("renamed")
-    assert nonzero(synced(prompt, "partial")["novels"]) == {"unchanged": 19, "missing": 1, "unavailable": 1}
+    for hours in (1, 9):
+        assert nonzero(synced(prompt, "partial")["novels"]) == {"unchanged": 19, "missing": 1, "unavailable": 1}
+        hours_pass(tables, hours)
     assert tables.ids("novel-007") == ids
     failing.clear()
     assert nonzero(synced(prompt)["novels"]) == {"unchanged": 19, "renamed": 1}
@@ -174,6 +176,30 @@ def test_a_removed_novel_that_comes_back_has_its_old_ids(library: Library, promp
     assert nonzero(synced(prompt)["novels"]) == {"unchanged": 19, "restored": 1}
     assert tables.ids("novel-007") == ids
     assert tables.rows("select count(*) from novels") == [(20,)]
+
+
+@pytest.mark.parametrize("sign", ["url", "title"])
+def test_a_removed_novel_that_comes_back_edited_all_over_has_its_old_ids(
+    library: Library, prompt: SyncService, tables: Tables, sign: str
+) -> None:
+    fill(library, 20)
+    own = {"url": {"title": "", "number": None}, "title": {"url": "", "number": None}}[sign]
+    names = ["Storm", "Harbour", "Lantern", "Winter"]
+
+    def write(mark: str) -> None:
+        texts = [f"{text_of(name)} {mark}" for name in names]
+        chapters_ = [chapter(f"{name}", content=text) | own for name, text in zip(names, texts, strict=True)]
+        library.write("emma", chapters_)
+
+    write("")
+    synced(prompt)
+    ids = tables.rows("select id from chapters where novel_id = (select id from novels where slug = 'emma') order by 1")
+    library.remove("emma")
+    synced(prompt)
+    write("Read on at another site.")
+    assert synced(prompt)["novels"]["restored"] == 1
+    now = "select c.id from chapters c join novels n on n.id = novel_id where n.slug = 'emma' and n.removed_at is null"
+    assert tables.rows(f"{now} and c.removed_at is null order by 1") == ids
 
 
 def test_another_novel_under_a_removed_slug_is_a_new_one(library: Library, prompt: SyncService, tables: Tables) -> None:

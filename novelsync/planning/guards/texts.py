@@ -3,6 +3,7 @@ Texts that are worse than what they would replace, and files of another novel. P
 nothing.
 
 A stored text is worth keeping if it says something; a placeholder or a page of links defends itself against nothing.
+Nor does one that is garbled against one that can be read.
 """
 
 from collections import Counter, defaultdict
@@ -94,7 +95,7 @@ def _worse(change: _Change, new: Sequence[Seen]) -> str:
         return f"the file has {now.notice}"
     if now.garbled > max(_MOST_GARBLED, 4 * old.garbled):
         return f"{now.garbled:.0%} of the file's cannot be read, as U+FFFD or in a wrong encoding"
-    if most < _FEWEST_LETTERS:
+    if most < _FEWEST_LETTERS or old.garbled > max(_MOST_GARBLED, 4 * now.garbled):
         return ""
     if now.letters < _MOST_SHRINKING * most and not _is_split(change, new):
         lately = ", within a day" if most > old.letters else ""
@@ -113,10 +114,15 @@ def _of_other_novel(change: _Change) -> str:
 
 
 def _is_preview(change: _Change) -> bool:
-    """Whether it begins alike and soon ends, or goes on with something else: a sign that says who may read on."""
+    """
+    Whether it begins alike and soon ends, or goes on with something else: a sign that says who may read on.
+
+    Before the beginning may be a heading or an advertisement; then nearly all the rest is of the text.
+    """
     ours, theirs = comparable(change.old, change.new)
+    begins_alike = change.old.start == change.new.start or len(ours & theirs) > _SAME_PAGE * len(theirs)
     return (
-        change.old.start == change.new.start
+        begins_alike
         and change.new.letters < _PREVIEW * change.old.letters
         and len(ours) >= FEWEST_RUNS
         and len(ours & theirs) < _OF_PREVIEW * len(ours)

@@ -62,7 +62,7 @@ def is_novel(book: Book, known: KnownNovel, *, same_bytes: bool) -> bool:
     common = len(ours & theirs)
     if common >= FEW:
         return 2 * common > max(len(ours), len(theirs))
-    return common > 0 and ours == theirs and _same_title(book, known)
+    return common > 0 and ours == theirs and has_same_title(book, known)
 
 
 def says_something(book: Book) -> bool:
@@ -120,7 +120,7 @@ def _once(texts: Iterable[bytes]) -> set[bytes]:
     return {text for text, times in Counter(texts).items() if times == 1}
 
 
-def _same_title(book: Book, known: KnownNovel) -> bool:
+def has_same_title(book: Book, known: KnownNovel) -> bool:
     return known.fields is not None and _plain(known.fields.title) == _plain(book.title)
 
 
