@@ -12,7 +12,7 @@ from novelsync.web.page.render import View
 from novelsync.web.page.views.decisions import held_view, takedowns_view
 from novelsync.web.page.views.novels import novel_view, novels_view
 from novelsync.web.page.views.runs import run_view, runs_view
-from novelsync.web.page.views.status import Setting, status_view
+from novelsync.web.page.views.status.view import Setting, status_view
 from novelsync.web.request.parameters import (
     LISTING,
     Refused,

@@ -25,7 +25,7 @@ from novelsync.text.hints import as_command_line
 from novelsync.web.page.render import page
 from novelsync.web.page.views.chart import bars
 from novelsync.web.page.views.notice import notice
-from novelsync.web.page.views.status import StatusView, status_view
+from novelsync.web.page.views.status.view import StatusView, status_view
 from novelsync.web.page.views.words import Action, Actions, moment, text, took
 from tests.support.reports import NO_METRICS, NOON, a_report
 
