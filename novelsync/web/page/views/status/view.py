@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from novelsync.models.desk.schedule import SchedulerStatus
 from novelsync.models.report import MissingNovel
-from novelsync.models.status import RunInFlight, SchedulerStatus, Status
+from novelsync.models.status import RunInFlight, Status
 from novelsync.text.formatting import counted, size
 from novelsync.text.hints import Say
 from novelsync.web.page.views.runs import Chart, RunLine, chart, run_line
