@@ -6,6 +6,7 @@ from typing import Final
 from flask import Request
 
 from novelsync.models.status import Verdict
+from novelsync.settings.shown import shown_settings
 from novelsync.web.answers import Answer, Reader
 from novelsync.web.metrics import exposition
 from novelsync.web.page.render import View
@@ -48,7 +49,7 @@ def status(parts: Parts, request: Request) -> Answer:
     stored = parts.database.status()
     parts.alert_service.look(stored)
     shown = parts.status_service.status(look_at_storage=check is None, stored=stored)
-    settings = [Setting(*setting) for setting in parts.settings.shown]
+    settings = [Setting(*setting) for setting in shown_settings(parts.settings)]
 
     def view(reader: Reader) -> View:
         return status_view(shown, reader.actions, reader.say, datetime.now(UTC), reader.act, settings)
