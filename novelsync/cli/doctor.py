@@ -18,7 +18,8 @@ from novelsync.settings.model import Settings
 from novelsync.settings.shown import given_settings
 from novelsync.text.formatting import counted, size
 from novelsync.verdict import FULL
-from novelsync.wiring import open_database, open_scheduler, open_storage, postgres_url
+from novelsync.wiring.databases import open_database, postgres_url
+from novelsync.wiring.opening import open_scheduler, open_storage
 
 CLOCK_SECONDS: Final = 60
 """A clock that is off by more makes runs look old, or files look as if they were still being written."""

@@ -11,7 +11,7 @@ from novelsync.planning.guards.limits import Limits
 from novelsync.settings.kinds import Duration, LogFormat, Patience, Place, Positive, Share, Size, by_commas, web_address
 
 DEFAULT_STORAGE: Final = "storage/novels"
-"""The only folder that is ever made where there is none: see `novelsync.wiring.make_default_storage`."""
+"""The only folder that is ever made where there is none: see `novelsync.wiring.opening.make_default_storage`."""
 
 ENV_FILE: Final = ".env"
 

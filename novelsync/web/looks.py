@@ -24,7 +24,7 @@ from novelsync.web.request.parameters import (
     position_parameter,
     run_parameter,
 )
-from novelsync.wiring import Parts
+from novelsync.wiring.parts import Parts
 
 _ALARMING: Final = {
     "1": (Verdict.NEVER_RUN, Verdict.FAILING, Verdict.STALE),

@@ -53,7 +53,8 @@ from novelsync.models.run import SyncOptions
 from novelsync.models.status import Verdict
 from novelsync.settings.loading import load_settings
 from novelsync.status_service import LISTED_KINDS, MISSING
-from novelsync.wiring import connected, open_database
+from novelsync.wiring.databases import open_database
+from novelsync.wiring.parts import connected
 
 
 @click.command(cls=Command, section="Look", example="novelsync status --kind held")
