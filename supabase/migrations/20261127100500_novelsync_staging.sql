@@ -80,8 +80,8 @@ end
 $$;
 
 -- Stages one part of a large novel. The first part must come alone; a part that came already changes nothing.
--- In: what request_of reads. Its json: run_id, slug, request_id, revision, former, former_revision, afresh (see novelsync_write), part (from 1), created
--- (new chapters), texts (text for stored chapters).
+-- In: what request_of reads. Its json: run_id, slug, request_id, revision, former, former_revision, afresh (see
+-- novelsync_write), part (from 1), created (new chapters), texts (text for stored chapters).
 -- Out: outcome "staged", or "stale": somebody else has written the novel since, or is just staging it.
 create or replace function public.novelsync_stage(bytea) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
