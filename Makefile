@@ -50,7 +50,7 @@ serve: $(READY)
 	@$(PY) -m novelsync serve $(ARGS)
 
 stop: $(READY)
-	@$(PY) -c "from novelsync.wiring import stop_embedded; stop_embedded()"
+	@$(PY) -c "from novelsync.wiring.databases import stop_embedded; stop_embedded()"
 
 check: $(READY)
 	@$(PY) -m ruff check .

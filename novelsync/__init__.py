@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from novelsync.status_service import StatusService as StatusService
     from novelsync.sync_service import SyncConfig as SyncConfig
     from novelsync.sync_service import SyncService as SyncService
-    from novelsync.wiring import connected as connected
+    from novelsync.wiring.parts import connected as connected
 
 __version__ = "0.1.0"
 
@@ -98,7 +98,7 @@ _NAMES: Final = {
     "settings.model": ("Settings",),
     "status_service": ("StatusService",),
     "sync_service": ("SyncConfig", "SyncService"),
-    "wiring": ("connected",),
+    "wiring.parts": ("connected",),
 }
 """The public names by module. The imports above tell type checkers the same."""
 

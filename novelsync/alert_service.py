@@ -15,8 +15,9 @@ import structlog
 from novelsync.contracts.databases import Database
 from novelsync.contracts.notices import AlertReceiver
 from novelsync.errors import NovelSyncError
+from novelsync.models.desk.notices import Alert
 from novelsync.models.report import timestamp
-from novelsync.models.status import Alert, DatabaseStatus, Verdict
+from novelsync.models.status import DatabaseStatus, Verdict
 from novelsync.status_service import StatusService
 from novelsync.text.formatting import printable, shortened
 

@@ -3,8 +3,8 @@
 from novelsync.contracts.cloud import Scheduler
 from novelsync.contracts.desk import StatusSource
 from novelsync.errors import ConfigurationError, RunInProgress
+from novelsync.models.desk.schedule import SchedulerStatus
 from novelsync.models.report import timestamp, whole_seconds
-from novelsync.models.status import SchedulerStatus
 
 
 class SchedulerService:

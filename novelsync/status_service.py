@@ -11,18 +11,11 @@ import msgspec
 from novelsync.contracts.desk import StatusSource
 from novelsync.contracts.storages import Storage
 from novelsync.errors import ConfigurationError, NovelSyncError, SchedulerUnavailable, StorageUnavailable
+from novelsync.models.desk.problems import ListedProblem, ProblemPage
+from novelsync.models.desk.schedule import SchedulerStatus
 from novelsync.models.problems import SHOWN_PROBLEMS, ProblemKind
 from novelsync.models.report import NAMED_MISSING, MissingNovel, ReportedProblem, timestamp, whole_seconds
-from novelsync.models.status import (
-    DatabaseStatus,
-    ListedProblem,
-    Pending,
-    ProblemPage,
-    SchedulerStatus,
-    Status,
-    StatusProblem,
-    StorageLook,
-)
+from novelsync.models.status import DatabaseStatus, Pending, Status, StatusProblem, StorageLook
 from novelsync.planning.guards.limits import DEFAULT_LIMITS
 from novelsync.planning.listing import Listing
 from novelsync.planning.run_plan import make_plan, missing_longest

@@ -11,7 +11,8 @@ import pytest
 from novelsync.alert_service import AlertService, document
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
-from novelsync.models.status import Alert, Verdict
+from novelsync.models.desk.notices import Alert
+from novelsync.models.status import Verdict
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService

@@ -16,7 +16,7 @@ from novelsync.errors import ConfigurationError, ReceiverUnavailable
 from novelsync.settings.loading import load_settings
 from novelsync.text.redaction import redacted
 from novelsync.webhook import Webhook, is_public
-from novelsync.wiring import open_notice_receivers, open_receiver
+from novelsync.wiring.opening import open_notice_receivers, open_receiver
 from tests.support.receiver import Receiver, receiving
 
 

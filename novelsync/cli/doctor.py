@@ -15,9 +15,11 @@ from novelsync.models.report import timestamp
 from novelsync.models.status import ServerInfo
 from novelsync.settings.loading import load_file_settings, load_settings
 from novelsync.settings.model import Settings
+from novelsync.settings.shown import given_settings
 from novelsync.text.formatting import counted, size
 from novelsync.verdict import FULL
-from novelsync.wiring import open_database, open_scheduler, open_storage, postgres_url
+from novelsync.wiring.databases import open_database, postgres_url
+from novelsync.wiring.opening import open_scheduler, open_storage
 
 CLOCK_SECONDS: Final = 60
 """A clock that is off by more makes runs look old, or files look as if they were still being written."""
@@ -48,7 +50,7 @@ def examine() -> Iterator[Finding]:
         yield Finding.broken("settings", error)
         yield from _storage_alone()
         return
-    yield Finding("settings", f"{', '.join(settings.given) or 'none'} set; the others have their defaults")
+    yield Finding("settings", f"{', '.join(given_settings(settings)) or 'none'} set; the others have their defaults")
     yield _storage(settings.storage)
     if settings.supabase_key:
         yield judge_key(settings.supabase_key.get_secret_value())

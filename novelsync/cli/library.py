@@ -7,8 +7,8 @@ from rich.cells import cell_len
 
 from novelsync.cli.output import escape, out
 from novelsync.models.desk.novels import ChapterRow, NovelChange, NovelDetail, NovelRow
+from novelsync.models.desk.runs import RunSummary
 from novelsync.models.report import timestamp
-from novelsync.models.status import RunSummary
 from novelsync.text.formatting import counted, quoted, shortened
 from novelsync.text.hints import as_command_line
 

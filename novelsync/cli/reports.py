@@ -7,8 +7,9 @@ import msgspec
 
 from novelsync.cli.output import escape, out
 from novelsync.cli.verification import Verification
+from novelsync.models.desk.problems import ListedProblem
 from novelsync.models.report import MissingNovel, NovelCounts, Report, ReportedProblem, timestamp
-from novelsync.models.status import Comparing, ListedProblem, Status, StatusProblem, Verdict
+from novelsync.models.status import Comparing, Status, StatusProblem, Verdict
 from novelsync.text.formatting import counted, size
 from novelsync.text.grouping import Group, grouped
 from novelsync.text.hints import as_command_line

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from novelsync.models.desk.schedule import Schedule
 from novelsync.models.results import NovelResult
 from novelsync.models.run import MessageState, NovelMessage
-from novelsync.models.status import (
-    Schedule,
-)
 
 
 class Messages(Protocol):

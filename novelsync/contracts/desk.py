@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from novelsync.models.desk.novels import NovelDetail, NovelPage, NovelQuery
+from novelsync.models.desk.problems import ProblemPage
 from novelsync.models.desk.runs import RunDetail, RunPage
 from novelsync.models.desk.takedowns import (
     NamedNovel,
@@ -13,10 +14,7 @@ from novelsync.models.desk.takedowns import (
     Taken,
     TakenRow,
 )
-from novelsync.models.status import (
-    DatabaseStatus,
-    ProblemPage,
-)
+from novelsync.models.status import DatabaseStatus
 from novelsync.models.stored import KnownFile, Purged, PurgeSelection, Removed
 
 

@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from novelsync.models.status import (
-    Alert,
-    NoticeBatch,
-    Verdict,
-)
+from novelsync.models.desk.notices import Alert, NoticeBatch
+from novelsync.models.status import Verdict
 
 
 class VerdictRecord(Protocol):

@@ -10,21 +10,13 @@ import msgspec
 
 from novelsync.database.clients.desk import run_summary
 from novelsync.database.requests import KEPT
+from novelsync.models.desk.problems import ListedProblem, ProblemPage
 from novelsync.models.problems import HeldRemovals, OpenProblems, Problem, ProblemKind
 from novelsync.models.report import Report, whole_seconds
 from novelsync.models.results import Outcome
 from novelsync.models.run import ComparingState, RunState
 from novelsync.models.source import NovelFields
-from novelsync.models.status import (
-    Comparing,
-    DatabaseStatus,
-    FinishedRun,
-    ListedProblem,
-    Metrics,
-    ProblemPage,
-    RunInFlight,
-    ServerInfo,
-)
+from novelsync.models.status import Comparing, DatabaseStatus, FinishedRun, Metrics, RunInFlight, ServerInfo
 from novelsync.models.stored import KnownChapter, KnownNovel, MissingFile
 
 

@@ -53,16 +53,13 @@ from novelsync.errors import (
     PayloadTooLarge,
     RunInProgress,
 )
+from novelsync.models.desk.problems import ProblemPage
 from novelsync.models.desk.takedowns import Takedown, WithheldRecord
 from novelsync.models.problems import HeldRemovals, OpenProblems
 from novelsync.models.report import Report, timestamp
 from novelsync.models.run import ComparingState, Difference, RunState
 from novelsync.models.source import Fingerprint
-from novelsync.models.status import (
-    DatabaseStatus,
-    ProblemPage,
-    ServerInfo,
-)
+from novelsync.models.status import DatabaseStatus, ServerInfo
 from novelsync.models.stored import KnownChapter, KnownFile, KnownNovel
 from novelsync.models.writing import NovelWrite, WriteOutcome
 

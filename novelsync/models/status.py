@@ -1,4 +1,4 @@
-"""What the database and the scheduler say about themselves, and the published status that is made of it."""
+"""What the database says about itself, and the published status that is made of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from novelsync.errors import NovelSyncError
+from novelsync.models.desk.runs import RunSummary
+from novelsync.models.desk.schedule import SchedulerStatus
 from novelsync.models.problems import OpenProblems
 from novelsync.models.report import MissingNovel, Report, ReportedProblem
 from novelsync.models.results import Outcome
@@ -25,21 +27,6 @@ class FinishedRun:
     finished_at: datetime
     report: Report | None
     """None if the run was killed before it could report."""
-
-
-class RunSummary(msgspec.Struct, frozen=True):
-    """A finished run, in short. Numbers are None if the run was killed before it could report."""
-
-    run_id: str
-    outcome: Outcome
-    trigger: str
-    end_time: datetime
-    duration: float | None
-    """Seconds."""
-    novels_processed: int | None
-    created: int | None
-    updated: int | None
-    removed: int | None
 
 
 class Comparing(msgspec.Struct, frozen=True):
@@ -125,26 +112,6 @@ class ServerInfo:
     now: datetime
 
 
-# From a scheduler --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """What a scheduler says about itself."""
-
-    is_running: bool
-    next_run: datetime | None
-    """None if it is stopped, or does not say."""
-
-
-class SchedulerStatus(msgspec.Struct, frozen=True):
-    """A `Schedule` as it is published."""
-
-    is_running: bool
-    next_job: datetime | None
-    jobs_count: int
-
-
 # Published ---------------------------------------------------------------------------
 
 
@@ -177,29 +144,6 @@ class Cause(StrEnum):
     OTHER = "other"
 
 
-class Alert(msgspec.Struct, frozen=True):
-    """A change of the verdict that somebody is to be told of."""
-
-    id: int
-    """Later changes have higher ones. If a change is ever told twice, it has the same one."""
-    verdict: Verdict
-    former: Verdict
-    reasons: Sequence[str]
-    changed_at: datetime
-    """When it was noticed."""
-
-
-class NoticeBatch(msgspec.Struct, frozen=True):
-    """What is to be sent next to one receiver of notices."""
-
-    changes: Sequence[Mapping[str, Any]] | None
-    """As `novelsync.notices` of ``supabase/migrations`` makes them, in the order of the feed; None: nothing now."""
-    upto: int | None
-    """The id of the last entry of the feed that this covers."""
-    wait: float | None
-    """Seconds after which there may be something; None: there is no need to ask again."""
-
-
 class Pending(msgspec.Struct, frozen=True):
     """How many novels of the storage differ from what was synced last."""
 
@@ -221,29 +165,6 @@ class StatusProblem(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, problem: ReportedProblem, title: str | None) -> "StatusProblem":
         return cls(problem.slug, problem.kind, problem.message, problem.hint, title, problem.alike)
-
-
-class ListedProblem(msgspec.Struct, frozen=True):
-    """One of all the problems of a kind, or a missing novel."""
-
-    slug: str | None
-    kind: str
-    message: str
-    hint: str
-    title: str | None
-    since: datetime | None
-    """None if that is not known."""
-
-
-class ProblemPage(msgspec.Struct, frozen=True):
-    """Some of all the problems of a kind."""
-
-    kind: str
-    total: int
-    """Of the kind, on all pages."""
-    problems: Sequence[ListedProblem]
-    next: str | None
-    """The slug after which the next page begins; None: this is the last."""
 
 
 class StorageLook(NamedTuple):

@@ -12,7 +12,7 @@ from google.cloud.scheduler_v1 import CloudSchedulerClient, Job
 
 from novelsync.errors import ConfigurationError, SchedulerStopped, SchedulerUnavailable
 from novelsync.gcp.errors import AWAY, LOGIN_HINT, REFUSED_CREDENTIALS, credentials_needed
-from novelsync.models.status import Schedule
+from novelsync.models.desk.schedule import Schedule
 from novelsync.text.formatting import one_line
 
 _PERMISSIONS: Final = "cloudscheduler.jobs.get, .run, .pause and .enable"

@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from novelsync.models.desk.schedule import Schedule
 from novelsync.models.report import Report
-from novelsync.models.status import Schedule
 
 LOOK_SECONDS: Final = 30
 """Between looks at the clock. No timer is set for the full hour, because timers pause while a laptop sleeps."""

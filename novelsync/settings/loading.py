@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dotenv.parser import Binding, parse_stream
-from pydantic import AliasChoices, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 from novelsync.errors import ConfigurationError
-from novelsync.settings.model import ENV_FILE, NEVER_SHOWN, FileSettings, Settings
+from novelsync.settings.model import ENV_FILE, FileSettings, Settings
+from novelsync.settings.shown import NEVER_SHOWN, names_of
 from novelsync.text.spelling import SAME, meant
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
@@ -101,8 +102,7 @@ def _bindings() -> list[Binding]:
 
 def _names(settings: type[BaseSettings]) -> list[tuple[str, ...]]:
     """The variables of the environment, those of one setting together."""
-    aliases = (field.validation_alias for field in settings.model_fields.values())
-    return [tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (str(alias),) for alias in aliases]
+    return [names_of(field) for field in settings.model_fields.values()]
 
 
 def _wrong_names(settings: type[BaseSettings], bindings: list[Binding]) -> Iterator[str]:

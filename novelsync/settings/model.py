@@ -11,17 +11,9 @@ from novelsync.planning.guards.limits import Limits
 from novelsync.settings.kinds import Duration, LogFormat, Patience, Place, Positive, Share, Size, by_commas, web_address
 
 DEFAULT_STORAGE: Final = "storage/novels"
-"""The only folder that is ever made where there is none: see `novelsync.wiring.make_default_storage`."""
+"""The only folder that is ever made where there is none: see `novelsync.wiring.opening.make_default_storage`."""
 
 ENV_FILE: Final = ".env"
-
-NEVER_SHOWN = frozenset(
-    {
-        *("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "DATABASE_URL"),
-        *("NOVELSYNC_ALERT_URL", "NOVELSYNC_NOTIFY_URL", "NOVELSYNC_NOTIFY_SECRET"),
-    }
-)
-"""Settings whose values no message shows. A wrong SUPABASE_URL may turn out to be a key."""
 
 
 class FileSettings(BaseSettings):
@@ -228,27 +220,6 @@ class Settings(FileSettings):
         if others.data.get("notify_secret", "wrong") is None:
             raise ValueError("it is set and NOVELSYNC_NOTIFY_SECRET is not, which signs what is sent there")
         return SecretStr(",".join(dict.fromkeys(web_address(each) for each in by_commas(url))))
-
-    @property
-    def shown(self) -> list[tuple[str, str, bool]]:
-        """Each setting that people may set: its name, its value in words without secrets, and whether it was set."""
-        rows = []
-        for field, info in type(self).model_fields.items():
-            alias = info.validation_alias
-            name = str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
-            value, given = getattr(self, field), field in self.model_fields_set
-            if not (name.startswith("NOVELSYNC_") or name in NEVER_SHOWN):
-                continue
-            words = "" if value is None else "set, and not shown" if name in NEVER_SHOWN else str(value)
-            rows.append((name, words, given))
-        return rows
-
-    @property
-    def given(self) -> list[str]:
-        """The names of the settings that were not left to their defaults."""
-        aliases = {name: field.validation_alias for name, field in type(self).model_fields.items()}
-        given = [aliases[n] for n in aliases if n in self.model_fields_set and getattr(self, n) is not None]
-        return [str(alias.choices[0] if isinstance(alias, AliasChoices) else alias) for alias in given]
 
     @property
     def notify_urls(self) -> list[str]:

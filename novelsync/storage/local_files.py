@@ -3,6 +3,8 @@
 import os
 from typing import Final
 
+from novelsync.errors import StorageUnavailable
+
 # Not every platform has these; where they are missing, the checks around them still hold.
 OPEN_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -34,3 +36,7 @@ def version_of(status: os.stat_result) -> str:
     """Another one whenever the file is written: time, size and inode."""
     # % is a third faster than f"{…:x}", and a listing does this 100,000 times.
     return "%x-%x-%x" % (status.st_mtime_ns, status.st_size, status.st_ino)  # noqa: UP031
+
+
+def disk_failure(slug: str, what: str, error: OSError) -> StorageUnavailable:
+    return StorageUnavailable(f"{slug}/{what} could not be read: {error.strerror}", "is the disk mounted and healthy?")

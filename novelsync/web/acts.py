@@ -18,7 +18,7 @@ from novelsync.models.results import Outcome
 from novelsync.notice_service import RUN_SECONDS
 from novelsync.web.answers import Acknowledgement, Answer, status_of
 from novelsync.web.request.parameters import Refused, parameters, sync_parameters, takedown_number, takedown_parameters
-from novelsync.wiring import Parts
+from novelsync.wiring.parts import Parts
 
 _MESSAGES: Final = {
     Outcome.OK: "Sync job completed",

@@ -22,7 +22,8 @@ from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import NovelMessage
 from novelsync.notice_service import EVENT_SECONDS
 from novelsync.text.formatting import one_line
-from novelsync.wiring import Parts, parts_of_this_process
+from novelsync.wiring.parts import Parts
+from novelsync.wiring.this_process import parts_of_this_process
 
 FINALIZED: Final = "google.cloud.storage.object.v1.finalized"
 DELETED: Final = "google.cloud.storage.object.v1.deleted"

@@ -6,13 +6,14 @@ from typing import Final
 from flask import Request
 
 from novelsync.models.status import Verdict
+from novelsync.settings.shown import shown_settings
 from novelsync.web.answers import Answer, Reader
 from novelsync.web.metrics import exposition
 from novelsync.web.page.render import View
 from novelsync.web.page.views.decisions import held_view, takedowns_view
 from novelsync.web.page.views.novels import novel_view, novels_view
 from novelsync.web.page.views.runs import run_view, runs_view
-from novelsync.web.page.views.status import Setting, status_view
+from novelsync.web.page.views.status.view import Setting, status_view
 from novelsync.web.request.parameters import (
     LISTING,
     Refused,
@@ -23,7 +24,7 @@ from novelsync.web.request.parameters import (
     position_parameter,
     run_parameter,
 )
-from novelsync.wiring import Parts
+from novelsync.wiring.parts import Parts
 
 _ALARMING: Final = {
     "1": (Verdict.NEVER_RUN, Verdict.FAILING, Verdict.STALE),
@@ -48,7 +49,7 @@ def status(parts: Parts, request: Request) -> Answer:
     stored = parts.database.status()
     parts.alert_service.look(stored)
     shown = parts.status_service.status(look_at_storage=check is None, stored=stored)
-    settings = [Setting(*setting) for setting in parts.settings.shown]
+    settings = [Setting(*setting) for setting in shown_settings(parts.settings)]
 
     def view(reader: Reader) -> View:
         return status_view(shown, reader.actions, reader.say, datetime.now(UTC), reader.act, settings)

@@ -34,7 +34,8 @@ from novelsync.web.request.addresses import (
 )
 from novelsync.web.request.parameters import Refused, check_size
 from novelsync.web.request.same_origin import is_from_elsewhere, may_be_sent_a_token
-from novelsync.wiring import Parts, parts_of_this_process
+from novelsync.wiring.parts import Parts
+from novelsync.wiring.this_process import parts_of_this_process
 
 log = structlog.get_logger()
 

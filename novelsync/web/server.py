@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import structlog
 
-from novelsync import wiring
 from novelsync.errors import NovelSyncError, Unavailable
+from novelsync.wiring import this_process
+from novelsync.wiring.parts import Parts
 
 SOURCE: Final = Path(__file__).with_name("functions.py")
 
@@ -62,19 +63,19 @@ def _start_schedule_thread(say: Callable[[str], object]) -> None:
 
 
 def start_schedule(
-    say: Callable[[str], object], pause: float, find_parts: Callable[..., wiring.Parts] = wiring.parts_of_this_process
+    say: Callable[[str], object], pause: float, find_parts: Callable[..., Parts] = this_process.parts_of_this_process
 ) -> None:
     """
     Starts the schedule, and tries again every ``pause`` seconds while the database is unavailable.
 
     Gives up when the process ends, and on any other error, which ``say`` is told.
     """
-    while not wiring.stopping(0):
+    while not this_process.stopping(0):
         try:
             find_parts(acts=True).scheduler_service.start_scheduler()
         except Unavailable as error:
             log.warning("schedule_not_started_yet", reason=error.message)
-            wiring.stopping(pause)
+            this_process.stopping(pause)
         except NovelSyncError as error:
             say(f"the hourly sync was not started: {error.message}")
             return
@@ -88,8 +89,8 @@ def _start_watch_thread() -> None:
 
 def watch(
     every: float,
-    find_parts: Callable[..., wiring.Parts] = wiring.parts_of_this_process,
-    stopping: Callable[[float], bool] = wiring.stopping,
+    find_parts: Callable[..., Parts] = this_process.parts_of_this_process,
+    stopping: Callable[[float], bool] = this_process.stopping,
 ) -> None:
     """Looks at the verdict every so many seconds until the process ends: it also changes while nothing runs."""
     while not stopping(every):
@@ -110,7 +111,7 @@ def _take_signals(worker: Any) -> None:
     def end(number: int, frame: object) -> None:
         for other in ending:
             signal.signal(other, signal.SIG_IGN)
-        wiring.stop_runs()
+        this_process.stop_runs()
         worker.handle_exit(number, frame)
 
     # A terminal's Ctrl-C reaches gunicorn's first process too, which passes it on as SIGQUIT.
@@ -121,5 +122,5 @@ def _take_signals(worker: Any) -> None:
 
 def _shut_down() -> None:
     """Called while threads can still be started, because a run in progress may have to start some."""
-    wiring.stop_runs()
-    wiring.close_parts()
+    this_process.stop_runs()
+    this_process.close_parts()

@@ -29,12 +29,12 @@ $$;
 -- The open problems. In: slugs (only theirs; null: all, and those of the library as a whole: held removals, and notices
 -- that nobody takes), without (not theirs),
 -- present (theirs too, although they are marked as missing).
--- Out: problems (at most 100, by who has to act: what is held, refused, undelivered, what differs, the rest; each kind has a share,
--- and what one does not need of it goes to the others; of those that are alike up to what is quoted and but for digits,
--- one comes before all others of its kind; alike: how many of them there are), counts (by kind), held (how many novels
--- are held: those that keep something their file no longer has, and those whose removal would have been too much at
--- once), blank (how many came in without any text), taken_down (what takedowns keep back: novels, and chapters of
--- files, with those of such novels).
+-- Out: problems (at most 100, by who has to act: what is held, refused, undelivered, what differs, the rest; each kind
+-- has a share, and what one does not need of it goes to the others; of those that are alike up to what is quoted and
+-- but for digits, one comes before all others of its kind; alike: how many of them there are), counts (by kind), held
+-- (how many novels are held: those that keep something their file no longer has, and those whose removal would have
+-- been too much at once), blank (how many came in without any text), taken_down (what takedowns keep back: novels, and
+-- chapters of files, with those of such novels).
 create or replace function public.novelsync_open_problems(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare

@@ -60,8 +60,8 @@ $$;
 -- is given and it is not the known one, or texts are files of their own, or the novel is removed, or something of it is
 -- held. chapters: arrays by column, first the published ones (published: how many those are); removed_lately, the ids of
 -- those removed within 24 hours and since the last confirmation; fresh, the ids of those that came in since something of
--- the novel has been held; taken_down, those of rows that takedowns have hidden; and by id files, the file that a text is and its version, and peaks, the most letters that a
--- text showed within 24 hours, where it has fewer now.
+-- the novel has been held; taken_down, those of rows that takedowns have hidden; and by id files, the file that a text
+-- is and its version, and peaks, the most letters that a text showed within 24 hours, where it has fewer now.
 -- verify: the texts are hashed, and a hash that does not match its text is answered as empty.
 -- array_to_json, because json_agg puts a blank after each comma. Without sequential scans, because the planner takes
 -- the table for empty while its statistics are older than a first import.

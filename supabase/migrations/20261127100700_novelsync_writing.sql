@@ -281,8 +281,8 @@ $$;
 
 -- Writes some novels: all of them or, if anything is raised, none. Readers see a novel's changes whole or not at all.
 --
--- In: what request_of reads. Its json: run_id, and lists in which every other entry names its novel by its place in the first
--- (no list: nothing of that kind):
+-- In: what request_of reads. Its json: run_id, and lists in which every other entry names its novel by its place in the
+-- first (no list: nothing of that kind):
 --   novels    place (from 1, in order), slug, request_id, revision, version, checksum,
 --             visible (false: only the bookkeeping is written),
 --             staged (parts that novelsync_stage brought in; 0: none),

@@ -4,8 +4,8 @@
 -- author; ''), sort (updated, added, title, chapters), after (the slug of the last one on the page before; null: the
 -- first page), limit.
 -- Out: total (of those that match; null without a search: novelsync_novel_counts says it), novels: a list of {slug, known
--- (false: the site made its row itself), title, author, status, chapters, updated_at, last_chapter_at, missing_since, removed_at, problems (kinds)}; title is null if
--- nothing is stored of it.
+-- (false: the site made its row itself), title, author, status, chapters, updated_at, last_chapter_at, missing_since,
+-- removed_at, problems (kinds)}; title is null if nothing is stored of it.
 create or replace function public.novelsync_novels(json) returns json
 language plpgsql stable security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare

@@ -17,8 +17,9 @@ comment on column novelsync.alerts.claimed_until is 'until then nobody but the h
 create index if not exists alerts_untold on novelsync.alerts (id) where told_at is null;
 
 -- Notes the verdict if it is another than the last one (before the first, all counts as well; whoever cannot ask the
--- scheduler calls stale what is stopped), and claims the oldest change that nobody has been told. In: verdict, reasons, at (by this database's clock, when it was judged), claim (an
--- id for this attempt), seconds (how long nobody else may tell it).
+-- scheduler calls stale what is stopped), and claims the oldest change that nobody has been told. In: verdict, reasons,
+-- at (by this database's clock, when it was judged), claim (an id for this attempt), seconds (how long nobody else may
+-- tell it).
 -- Out: alert (null: there is nothing to tell, or another one is telling it), with id, verdict, former, reasons, changed_at.
 -- Claiming again with the same claim answers the same, because an answer may be lost.
 create or replace function public.novelsync_note_verdict(json) returns json

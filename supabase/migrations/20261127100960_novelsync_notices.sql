@@ -54,7 +54,8 @@ $$;
 -- nobody else may send), most (changes in a batch).
 -- Out: changes (null: nothing is to be sent now), upto (the last id of the batch), wait (seconds after which to ask again;
 -- null: there is no need to, because all is sent, or somebody else is at it, who also sends what has come meanwhile).
--- One call a second for each address, whoever makes it: the next one begins a second after the end of this one. All times are this database's.
+-- One call a second for each address, whoever makes it: the next one begins a second after the end of this one. All
+-- times are this database's.
 create or replace function public.novelsync_take_notices(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$
 declare

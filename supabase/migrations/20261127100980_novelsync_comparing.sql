@@ -33,8 +33,8 @@ begin
 end
 $$;
 
--- For a run: round (its number), after, compared, seconds (since the round began; negative: the clock was put back), again (novels that were
--- written since they were found to differ, at most 100). Null before the first run.
+-- For a run: round (its number), after, compared, seconds (since the round began; negative: the clock was put back),
+-- again (novels that were written since they were found to differ, at most 100). Null before the first run.
 create or replace function novelsync.comparing_state() returns json
 language plpgsql stable security invoker set search_path = '' as $$
 begin
@@ -59,9 +59,10 @@ begin
 end
 $$;
 
--- Records what a run has compared. In: run_id, round, after (how far that is now), compared (how many novels it has come to),
--- ended (it has come to its end, and the next one begins), trouble (something failed, so not all are compared), equal: slugs, differing: a list of
--- {slug, revision, message, hint}; a novel that has another revision by now is left alone.
+-- Records what a run has compared. In: run_id, round, after (how far that is now), compared (how many novels it has
+-- come to), ended (it has come to its end, and the next one begins), trouble (something failed, so not all are
+-- compared), equal: slugs, differing: a list of {slug, revision, message, hint}; a novel that has another revision by
+-- now is left alone.
 -- Out: told (the open problems may be others now).
 create or replace function public.novelsync_compared(json) returns json
 language plpgsql security invoker set search_path = '' set statement_timeout = '55s' set jit = off as $$

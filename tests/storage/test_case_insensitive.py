@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from novelsync.database.client import SqlClient
-from novelsync.storage.local import LocalStorage, other_spellings
+from novelsync.storage.local import LocalStorage
+from novelsync.storage.local_listing import other_spellings
 from tests.conftest import Tables, make_service
 from tests.support.hours import messages, nonzero, published, synced
 from tests.support.library import Library, chapter, chapters, text_of

@@ -14,7 +14,7 @@ from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from novelsync.web.metrics import exposition
 from novelsync.web.server import watch
-from novelsync.wiring import connected
+from novelsync.wiring.parts import connected
 from tests.conftest import RecordingTransport
 from tests.support.library import Library, chapters
 from tests.support.receiver import Receiver, receiving

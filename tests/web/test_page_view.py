@@ -8,24 +8,17 @@ from typing import Any
 
 import pytest
 
+from novelsync.models.desk.runs import RunSummary
+from novelsync.models.desk.schedule import SchedulerStatus
 from novelsync.models.report import MissingNovel, NovelCounts, ReportedProblem
 from novelsync.models.results import Outcome
-from novelsync.models.status import (
-    Cause,
-    Pending,
-    RunInFlight,
-    RunSummary,
-    SchedulerStatus,
-    Status,
-    StatusProblem,
-    Verdict,
-)
+from novelsync.models.status import Cause, Pending, RunInFlight, Status, StatusProblem, Verdict
 from novelsync.text.formatting import size
 from novelsync.text.hints import as_command_line
 from novelsync.web.page.render import page
 from novelsync.web.page.views.chart import bars
 from novelsync.web.page.views.notice import notice
-from novelsync.web.page.views.status import StatusView, status_view
+from novelsync.web.page.views.status.view import StatusView, status_view
 from novelsync.web.page.views.words import Action, Actions, moment, text, took
 from tests.support.reports import NO_METRICS, NOON, a_report
 

@@ -14,7 +14,6 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from novelsync import wiring
 from novelsync.alert_service import AlertService
 from novelsync.database.client import SqlClient
 from novelsync.held_service import HeldService
@@ -26,7 +25,8 @@ from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.takedown_service import TakedownService
 from novelsync.web import routes as http
-from novelsync.wiring import Parts
+from novelsync.wiring import this_process
+from novelsync.wiring.parts import Parts
 from tests.conftest import Tables, make_service
 from tests.support.cloud_jobs import JOB, CloudJobs, failure
 from tests.support.library import Library, chapters
@@ -449,7 +449,7 @@ def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(
     monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.setattr(wiring, "_of_this_process", None)
+    monkeypatch.setattr(this_process, "_of_this_process", None)
 
     def breaks(parts: object, request: object) -> http.Answer:
         raise ZeroDivisionError("canary")

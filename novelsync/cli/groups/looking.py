@@ -47,12 +47,14 @@ from novelsync.cli.reports import (
 from novelsync.cli.verification import verification_of
 from novelsync.contracts.desk import Desk
 from novelsync.models.desk.novels import NovelDetail, NovelQuery, NovelRow, Show, Sort
+from novelsync.models.desk.runs import RunSummary
 from novelsync.models.report import NAMED_MISSING
 from novelsync.models.run import SyncOptions
-from novelsync.models.status import RunSummary, Verdict
+from novelsync.models.status import Verdict
 from novelsync.settings.loading import load_settings
 from novelsync.status_service import LISTED_KINDS, MISSING
-from novelsync.wiring import connected, open_database
+from novelsync.wiring.databases import open_database
+from novelsync.wiring.parts import connected
 
 
 @click.command(cls=Command, section="Look", example="novelsync status --kind held")

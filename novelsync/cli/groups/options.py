@@ -28,7 +28,7 @@ from novelsync.settings.model import Settings
 from novelsync.text.hints import as_command_line
 from novelsync.text.logs import configure_logs
 from novelsync.text.spelling import meant
-from novelsync.wiring import make_default_storage
+from novelsync.wiring.opening import make_default_storage
 
 OK, PROBLEMS, USAGE, UNAVAILABLE, SKIPPED = range(5)
 """Exit codes; 2 is also what click uses for a wrong command line."""

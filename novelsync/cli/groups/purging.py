@@ -26,7 +26,7 @@ from novelsync.models.stored import Purged, PurgeSelection, Removed
 from novelsync.settings.loading import load_settings
 from novelsync.takedown_service import TakedownService
 from novelsync.text.formatting import counted
-from novelsync.wiring import open_database
+from novelsync.wiring.databases import open_database
 
 
 @click.command(cls=Command, section="Act", example="novelsync purge --slug emma --dry-run")

@@ -15,7 +15,8 @@ from novelsync.database.transports.sqlstates import NOT_READY_HINT
 from novelsync.errors import ConfigurationError
 from novelsync.settings.loading import load_settings
 from novelsync.web import server
-from novelsync.wiring import open_storage, postgres_url
+from novelsync.wiring.databases import postgres_url
+from novelsync.wiring.opening import open_storage
 
 
 @click.command(cls=Command, section="Set up", example="novelsync migrate --print > novelsync.sql")

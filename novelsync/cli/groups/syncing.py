@@ -33,7 +33,7 @@ from novelsync.models.report import Report
 from novelsync.models.results import Outcome
 from novelsync.models.run import Acceptance, SyncOptions, accepted_twice, confirmed_removals
 from novelsync.settings.loading import load_settings
-from novelsync.wiring import Parts, connected
+from novelsync.wiring.parts import Parts, connected
 
 
 @click.command(cls=Command, section="Act", example="novelsync sync --dry-run")

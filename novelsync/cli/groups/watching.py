@@ -12,7 +12,7 @@ from novelsync.cli.output import explain, notes, print_synced
 from novelsync.errors import ConfigurationError, NovelSyncError, Unavailable
 from novelsync.models.report import Report
 from novelsync.models.results import NovelStatus
-from novelsync.wiring import Parts
+from novelsync.wiring.parts import Parts
 
 WHOLE_RUN_SECONDS: Final = 3600.0
 """Between two whole runs, which alone notice what is gone."""

@@ -8,10 +8,9 @@ import msgspec
 
 from novelsync.database.functions import NOVEL, NOVEL_COUNTS, NOVELS, RUN, RUNS, SqlFunction
 from novelsync.models.desk.novels import NovelDetail, NovelPage, NovelQuery, NovelRow
-from novelsync.models.desk.runs import RunDetail, RunPage
+from novelsync.models.desk.runs import RunDetail, RunPage, RunSummary
 from novelsync.models.report import whole_seconds
 from novelsync.models.results import Outcome
-from novelsync.models.status import RunSummary
 
 CHAPTERS_PER_PAGE: Final = 200
 CHANGES: Final = 30

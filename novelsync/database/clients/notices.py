@@ -8,7 +8,8 @@ import msgspec
 
 from novelsync.contracts.notices import NoticeReceiver
 from novelsync.database.functions import ALERT_TOLD, NOTE_VERDICT, NOTICES_TAKEN, TAKE_NOTICES, SqlFunction
-from novelsync.models.status import Alert, NoticeBatch, Verdict
+from novelsync.models.desk.notices import Alert, NoticeBatch
+from novelsync.models.status import Verdict
 
 
 class VerdictClient:

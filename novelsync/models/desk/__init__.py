@@ -1,1 +1,1 @@
-"""What an operator looks up: novels, one novel, and runs. Published as it is, as JSON and on the pages."""
+"""What an operator looks up: novels, one novel, runs and problems; and what somebody is told without asking."""

@@ -1,4 +1,4 @@
-"""Runs, and one run with the novels that it changed."""
+"""Runs in short, and one run with the novels that it changed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,22 @@ from datetime import datetime
 import msgspec
 
 from novelsync.models.report import Report
-from novelsync.models.status import RunSummary
+from novelsync.models.results import Outcome
+
+
+class RunSummary(msgspec.Struct, frozen=True):
+    """A finished run, in short. Numbers are None if the run was killed before it could report."""
+
+    run_id: str
+    outcome: Outcome
+    trigger: str
+    end_time: datetime
+    duration: float | None
+    """Seconds."""
+    novels_processed: int | None
+    created: int | None
+    updated: int | None
+    removed: int | None
 
 
 class RunPage(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from novelsync.web.page.views.decisions import HeldView, TakedownsView
 from novelsync.web.page.views.notice import Notice
 from novelsync.web.page.views.novels import NovelsView, NovelView
 from novelsync.web.page.views.runs import RunsView, RunView
-from novelsync.web.page.views.status import StatusView
+from novelsync.web.page.views.status.view import StatusView
 from novelsync.web.request import addresses
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"

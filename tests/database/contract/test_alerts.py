@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from novelsync.database.client import SqlClient
-from novelsync.models.status import Alert, Verdict
+from novelsync.models.desk.notices import Alert
+from novelsync.models.status import Verdict
 from tests.conftest import Tables
 from tests.support.waiting import wait_until
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from novelsync.database.client import SqlClient
-from novelsync.models.status import NoticeBatch
+from novelsync.models.desk.notices import NoticeBatch
 from tests.conftest import Tables
 from tests.database.contract.conftest import ONE, THREE, TWO, put
 from tests.support.library import found

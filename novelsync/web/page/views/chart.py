@@ -6,7 +6,7 @@ from datetime import datetime
 from math import sqrt
 from typing import Final
 
-from novelsync.models.status import RunSummary
+from novelsync.models.desk.runs import RunSummary
 
 WIDTH: Final = 1440
 """One unit per minute of the day."""

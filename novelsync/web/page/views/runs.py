@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from novelsync.models.desk.runs import RunDetail, RunPage
+from novelsync.models.desk.runs import RunDetail, RunPage, RunSummary
 from novelsync.models.report import Report
-from novelsync.models.status import RunSummary
 from novelsync.text.formatting import counted
 from novelsync.text.hints import Say
 from novelsync.web.page.views.chart import Bar, bars

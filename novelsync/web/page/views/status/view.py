@@ -5,40 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from novelsync.models.desk.schedule import SchedulerStatus
 from novelsync.models.report import MissingNovel
-from novelsync.models.status import Cause, RunInFlight, SchedulerStatus, Status, Verdict
+from novelsync.models.status import RunInFlight, Status
 from novelsync.text.formatting import counted, size
 from novelsync.text.hints import Say
 from novelsync.web.page.views.runs import Chart, RunLine, chart, run_line
+from novelsync.web.page.views.status.headline import Headline, drift, drift_words, headline_of
 from novelsync.web.page.views.troubles import REMARK, More, Trouble, list_of, split, troubles
-from novelsync.web.page.views.words import (
-    Act,
-    Action,
-    Actions,
-    Moment,
-    Text,
-    moment,
-    moment_or_none,
-    plain,
-    sentence,
-    text,
-    took,
-)
+from novelsync.web.page.views.words import Act, Action, Actions, Moment, moment, moment_or_none, text, took
 from novelsync.web.request import addresses
 from novelsync.web.request.addresses import address
 
 SHOWN_RUNS: Final = 60
 """Rows in the table of the day's runs; the chart shows all runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """``tone`` is ``good``, ``fair`` or ``bad``."""
-
-    tone: str
-    headline: str
-    meaning: Text
-    reasons: Sequence[Text]
 
 
 class Missing(NamedTuple):
@@ -60,7 +40,7 @@ class Fullness:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class HourlySync:
     """What is known of the scheduler, and what can be done about it."""
 
     words: str
@@ -132,29 +112,8 @@ class StatusView:
     more_runs: int
     """Runs of the day that are not in ``runs``."""
     all_runs: str
-    schedule: Schedule | None
+    schedule: HourlySync | None
     settings: Sequence[Setting]
-
-
-_VERDICTS: Final = {
-    "ok": ("good", "All is well", "What the storage has is in the tables."),
-    "attention": ("fair", "Something waits for you", "Readers keep what they have; the rest is in the tables."),
-    "stale": ("bad", "No run for too long", "Readers see what the last run left."),
-    "stopped": (
-        "fair",
-        "The hourly sync is stopped",
-        "Readers see what the last run left. Start it again, if that was not meant.",
-    ),
-    "failing": ("bad", "Syncing fails", "Readers see what the last good run left."),
-    "never_run": ("fair", "Nothing is synced yet", "The first run brings in all that the storage has."),
-}
-
-_CAUSES: Final = {
-    Cause.STORAGE: ("The storage cannot be read", "Readers keep what they have. Nothing new comes in until it can."),
-    Cause.FAILED: ("The last run failed", "The next one tries again; readers see what was there before."),
-    Cause.INTERRUPTED: ("The last run was interrupted", "What came in is whole; the next run brings in the rest."),
-    Cause.EMPTY: ("The storage is empty", "Readers keep what they have, but nothing can come in from there."),
-}
 
 
 def status_view(
@@ -176,7 +135,7 @@ def status_view(
     missing = status.pending.missing if status.pending else 0
     named = [_missing(novel) for novel in status.missing or ()]
     return StatusView(
-        verdict=_verdict(status, say),
+        verdict=headline_of(status, say),
         running=_running(status.running, now) if status.running else None,
         sync=actions.sync,
         storage=status.storage_path,
@@ -190,8 +149,8 @@ def status_view(
         removed=status.removed_novels,
         size=size(status.database_bytes),
         fullness=_fullness(status.database_bytes, status.database_limit),
-        drift=_drift(status),
-        drift_words=_drift_words(status),
+        drift=drift(status),
+        drift_words=drift_words(status),
         missing=named,
         more_missing=max(0, missing - len(named)),
         all_missing=list_of("missing"),
@@ -238,39 +197,6 @@ def _running(run: RunInFlight, now: datetime) -> Running:
     return Running(run.holder, moment(run.since), waits_for, done, total, words)
 
 
-def _verdict(status: Status, say: Say) -> Headline:
-    tone, headline, meaning = _VERDICTS[status.verdict]
-    if status.verdict is Verdict.ATTENTION:
-        headline, meaning = _CAUSES.get(status.cause, (headline, meaning))
-    elif status.verdict is Verdict.OK and any(count for count, _ in _drift(status)):
-        headline, meaning = "All was well", f"The storage has changed since the last run; {_next_run(status)}."
-    return Headline(tone, headline, text(say(meaning)), [plain(sentence(reason)) for reason in status.reasons])
-
-
-def _next_run(status: Status) -> str:
-    """What brings in the changes."""
-    if status.scheduler and status.scheduler.is_running:
-        return "the next one brings it in"
-    if status.scheduler:
-        return "no run is scheduled, so start one to bring it in"
-    return "the next one brings it in, and this page does not know when that is"
-
-
-def _drift(status: Status) -> Sequence[tuple[int, str]]:
-    """How the storage differs from what the last run saw."""
-    pending = status.pending
-    return [(pending.new, "new"), (pending.changed, "changed"), (pending.missing, "missing")] if pending else []
-
-
-def _drift_words(status: Status) -> str:
-    """What the difference means for readers, or why there is none."""
-    if status.pending is None:
-        return "The storage could not be looked at, so nobody knows."
-    if any(count for count, _ in _drift(status)):
-        return "The next run brings in what is new or changed; what is missing stays for a while before it is removed."
-    return "Nothing: every file is as the last run saw it. What is refused or held is not read again until it changes."
-
-
 def _removals(status: Status, act: Act) -> Action | None:
     """The command is in the hint of the only problem that is held and about no novel."""
     hints = [text(problem.hint) for problem in status.problems if not problem.slug and problem.kind == "held"]
@@ -290,9 +216,9 @@ def _missing(novel: MissingNovel) -> Missing:
     return Missing(novel.slug, page, moment(novel.since), moment_or_none(novel.goes))
 
 
-def _schedule(state: SchedulerStatus | None, actions: Actions) -> Schedule | None:
+def _schedule(state: SchedulerStatus | None, actions: Actions) -> HourlySync | None:
     if state is None:
         return None
     if state.is_running:
-        return Schedule("Runs every hour", moment_or_none(state.next_job), actions.stop, "Stop")
-    return Schedule("Stopped: nothing runs by itself", None, actions.start, "Start")
+        return HourlySync("Runs every hour", moment_or_none(state.next_job), actions.stop, "Stop")
+    return HourlySync("Stopped: nothing runs by itself", None, actions.start, "Start")
