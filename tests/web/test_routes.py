@@ -26,6 +26,8 @@ from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.takedown_service import TakedownService
 from novelsync.web import routes as http
+from novelsync.web.answers import Reader
+from novelsync.web.page.render import View
 from novelsync.wiring import Parts
 from tests.conftest import Tables, make_service
 from tests.support.cloud_jobs import JOB, CloudJobs, failure
@@ -459,6 +461,23 @@ def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(
     assert answer.status_code == 500
     assert answer.get_json()["success"] is False
     assert "canary" not in answer.get_data(as_text=True)
+
+
+def test_a_page_that_breaks_is_answered_in_json_and_logged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setattr(wiring, "_of_this_process", None)
+
+    def breaks(reader: Reader) -> View:
+        raise ZeroDivisionError("canary")
+
+    function = http.Function("broken", (http.Route("GET", "/x", lambda parts, request: http.Answer(200, {}, breaks)),))
+    browser = Request(EnvironBuilder("/x", headers={"Accept": "application/xhtml+xml"}).get_environ())
+    answer = http.answer(browser, function)
+    assert (answer.status_code, answer.get_json()["success"]) == (500, False)
+    assert "canary" not in answer.get_data(as_text=True)
+    assert "request_broke" in "".join(capsys.readouterr())
 
 
 def test_all_problems_of_a_kind_can_be_read_page_by_page(serve: Serve, library: Library, tables: Tables) -> None:
