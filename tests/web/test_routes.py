@@ -543,6 +543,23 @@ def test_something_is_taken_down_listed_and_lifted(serve: Serve, library: Librar
     assert tables.rows("select slug from novels where removed_at is null") == [("emma",)]
 
 
+@pytest.mark.parametrize("form", ["json", "data"])
+def test_what_belongs_to_a_takedown_and_is_in_the_body_is_refused(
+    serve: Serve, library: Library, tables: Tables, form: str
+) -> None:
+    client, takedowns = serve(), "/api/v1/sync/takedowns"
+    library.write("emma", chapters(2))
+    client.post(NOVELS)
+    for address, body, name in (
+        (f"{takedowns}?slug=emma", {"reason": "a letter"}, "reason"),
+        (f"{takedowns}/lift", {"id": "1"}, "id"),
+    ):
+        answered = client.post(address, **{form: body})
+        assert (answered.status_code, answered.json()["message"]) == (400, f"in the body: {name}")
+    assert client.get(takedowns).json()["takedowns"] == []
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
+
+
 @pytest.mark.parametrize(
     ("address", "status", "message"),
     [
