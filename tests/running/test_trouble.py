@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from novelsync.database.client import SqlClient
 from novelsync.errors import DatabaseUnavailable, StorageUnavailable
@@ -259,6 +260,24 @@ def test_a_lease_that_could_not_be_renewed_is_renewed_once_the_database_is_back(
     query = "select expires_at > clock_timestamp() + interval '30 seconds' from novelsync.lease"
     with LeaseKeeper(database, run, renew_seconds=0.01):
         wait_until(lambda: tables.rows(query) == [(True,)])
+
+
+def test_a_lease_whose_renewal_broke_is_renewed_all_the_same(
+    database: SqlClient, transport: RecordingTransport, tables: Tables
+) -> None:
+    run = "00000000-0000-0000-0000-000000000001"
+    database.begin(run, "cli", "somebody", 1)
+    mistakes = iter([ZeroDivisionError("canary")] * 2)
+
+    def breaks(function: str) -> None:
+        if mistake := next(mistakes, None):
+            raise mistake
+
+    transport.before = breaks
+    query = "select expires_at > clock_timestamp() + interval '30 seconds' from novelsync.lease"
+    with capture_logs() as logs, LeaseKeeper(database, run, renew_seconds=0.01):
+        wait_until(lambda: tables.rows(query) == [(True,)])
+    assert [(line["event"], line["log_level"]) for line in logs] == [("lease_broke", "error")] * 2
 
 
 def test_a_missing_novel_is_counted_and_stays(library: Library, service: SyncService, tables: Tables) -> None:
