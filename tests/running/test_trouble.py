@@ -237,6 +237,23 @@ def test_wherever_the_database_goes_away_the_report_adds_up(
         assert (report["novels_success"], report["novels_error"]) == (4, 1)
 
 
+def test_a_report_has_an_id_only_if_there_is_a_record_under_it(
+    library: Library, service: SyncService, transport: RecordingTransport, tables: Tables
+) -> None:
+    library.write("a", chapters(1))
+    run_id = service.sync_all_novels().run_id
+    assert tables.rows("select run_id::text from novelsync.runs") == [(run_id,)]
+    assert service.sync_some_novels(["a"], "cli").run_id is None, "nothing is kept of single novels"
+
+    def cut(called: str) -> None:
+        if called == "novelsync_begin":
+            raise DatabaseUnavailable("it is away")
+
+    transport.before = cut
+    assert service.sync_all_novels().run_id is None, "it has not begun"
+    assert len(tables.rows("select from novelsync.runs")) == 1
+
+
 def test_the_lease_is_renewed_while_a_run_works(database: SqlClient, tables: Tables) -> None:
     run = "00000000-0000-0000-0000-000000000001"
     database.begin(run, "cli", "somebody", 1)
