@@ -276,6 +276,7 @@ class SyncService:
             except NovelSyncError as error:
                 return reported(run, Findings(error=error), stopped=self._stopped.is_set())
             started()
+            run = replace(run, recorded=not self._dry_run)
             report = self._whole_run.carry_out(run, state, options, progress)
             self._after_run()
             return report

@@ -61,7 +61,7 @@ class Webhook:
         if 300 <= post.status < 400:
             message = f"{self.name} answers with a redirect ({post.status}), which is not followed"
             raise ReceiverUnavailable(message, f"set {self._setting} to the address it leads to")
-        if post.status >= 400:
+        if not 200 <= post.status < 300:
             raise ReceiverUnavailable(f"{self.name} did not take it (status {post.status})", hint)
 
 
@@ -106,17 +106,23 @@ class _Post(threading.Thread):
             **headers,
         }
         self._socket: socket.socket | None = None
+        self._broken_off = False
         self.status = 0
         self.failure: Exception | None = None
 
     def run(self) -> None:
         try:
             self.status = self._status()
-        except (NovelSyncError, OSError, http.client.HTTPException, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 — the outermost boundary of its thread; `post` raises it
             self.failure = error
 
     def break_off(self) -> None:
-        """For another thread: whatever this one waits for ends at once, except for looking a name up."""
+        """
+        For another thread: from now on no request is sent, and no answer is waited for.
+
+        If this one is still looking a name up or connecting, that ends by itself.
+        """
+        self._broken_off = True
         if self._socket:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -131,6 +137,9 @@ class _Post(threading.Thread):
             if tls:
                 self._socket = connected = ssl.create_default_context().wrap_socket(connected, server_hostname=host)
             connection.sock = connected
+            # Only now, because what is broken off from here on has a socket that `break_off` can shut down.
+            if self._broken_off:
+                raise TimeoutError
             target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
             connection.request("POST", target, self._body, self._headers)
             return connection.getresponse().status

@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.support.library import Library
 from tests.support.postgres_server import PostgresServer, older_programs
+from tests.support.receiver import Receiver, receiving
 from tests.support.serving import Serve, served
 
 _numbers = itertools.count(1)
@@ -320,6 +322,15 @@ def settled(monkeypatch: pytest.MonkeyPatch, library: Library, database_url: str
     monkeypatch.setenv("NOVELSYNC_STORAGE", str(library.folder))
     monkeypatch.setenv("DATABASE_URL", database_url)
     return library
+
+
+@pytest.fixture
+def notified(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """Whom the commands tell, by their settings, of what changed for readers."""
+    with receiving() as receiver:
+        monkeypatch.setenv("NOVELSYNC_NOTIFY_URL", receiver.url)
+        monkeypatch.setenv("NOVELSYNC_NOTIFY_SECRET", f"whsec_{b64encode(bytes(32)).decode()}")
+        yield receiver
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from novelsync.text.redaction import redacted
 from novelsync.webhook import Webhook, is_public
 from novelsync.wiring.opening import open_notice_receivers, open_receiver
 from tests.support.receiver import Receiver, receiving
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -38,12 +40,36 @@ def test_a_name_for_this_machine_is_told(receiver: Receiver) -> None:
     assert receiver.told == [{}]
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize("status", [101, 199, 400, 403, 404, 429, 500, 503])
 def test_what_is_not_taken_is_unavailable_and_names_no_secret(receiver: Receiver, status: int) -> None:
     receiver.trouble = lambda: status
     with pytest.raises(ReceiverUnavailable, match=rf"did not take it \(status {status}\)") as refused:
         Webhook(receiver.url).send({})
     assert "canary" not in refused.value.message + refused.value.hint
+
+
+def test_a_request_that_breaks_is_not_taken_for_one_that_was_told(receiver: Receiver) -> None:
+    with pytest.raises(ReceiverUnavailable, match="cannot be told: "):
+        Webhook(receiver.url).post(b"{}", {"X-Broken": None})  # type: ignore[dict-item]
+    assert receiver.requests == []
+
+
+def test_what_is_given_up_on_while_its_name_is_looked_up_is_not_sent_later(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, look_up = threading.Event(), socket.getaddrinfo
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        found.wait(PATIENCE)
+        return look_up(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    with pytest.raises(ReceiverUnavailable, match="did not answer within"):
+        Webhook(receiver.url, seconds=0.1).send({})
+    (late,) = [thread for thread in threading.enumerate() if thread.name == "webhook"]
+    found.set()
+    late.join(PATIENCE)
+    assert receiver.requests == []
 
 
 @pytest.mark.parametrize("name", ["NOVELSYNC_ALERT_URL", "NOVELSYNC_NOTIFY_URL"])

@@ -23,6 +23,7 @@ SUCCEEDED: Final = "database_call_succeeded"
 
 _WORDS: Final = {
     "lease_not_renewed": "the lease could not be renewed, and is tried again",
+    "lease_broke": "something went wrong that should not; the lease is renewed again soon",
     "run_not_recorded": "what the run wrote is stored, but its report is not",
 }
 

@@ -176,7 +176,7 @@ class SqlClient:
         try:
             self._call(FINISH, request | {"digest": digest, "quiet": quiet, "resume_at": resume_at})
         finally:
-            self._patience.lease_released()
+            self._patience.lease_released(run_id)
 
     # What is known --------------------------------------------------------------
 

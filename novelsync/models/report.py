@@ -132,7 +132,7 @@ class Report:
     """What a run did."""
 
     run_id: str | None
-    """None if nothing was recorded: for a dry run or a skipped one."""
+    """None if nothing was recorded: of a dry run, of one that was skipped or could not begin, and of single novels."""
     trigger: str
     database: str
     dry_run: bool

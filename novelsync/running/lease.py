@@ -58,6 +58,9 @@ class LeaseKeeper:
             except NovelSyncError as error:
                 # Not lost yet: the lease lasts for several attempts.
                 log.warning("lease_not_renewed", reason=error.message)
+            except Exception as error:
+                # The outermost boundary of its thread: without it, the lease would lapse under a run that goes on.
+                log.exception("lease_broke", reason=f"{type(error).__name__}: {error}")
 
     def __enter__(self) -> "LeaseKeeper":
         self._thread.start()

@@ -25,6 +25,8 @@ class Run:
     dry_run: bool = False
     grace: float = DEFAULT_LIMITS.grace
     """Seconds that a novel has to be missing before it is removed."""
+    recorded: bool = False
+    """It has begun in the database, which keeps a record of it. Its log lines have its id anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def make_report(run: Run, found: Findings, end_time: datetime) -> Report:
     # Why it failed always comes first.
     problems = [*failure, *most_urgent([*own, *found.open_problems.problems], SHOWN_PROBLEMS - len(failure))]
     return Report(
-        run_id=None if run.dry_run or outcome is Outcome.SKIPPED else run.run_id,
+        run_id=run.run_id if run.recorded else None,
         trigger=run.trigger,
         database=run.database,
         dry_run=run.dry_run,

@@ -37,7 +37,9 @@ class Acknowledgement(NamedTuple):
         return document | {"data": self.report.as_dict()} if self.report else document
 
 
-Body = Status | Acknowledgement | Exposition | Mapping[str, Any] | msgspec.Struct
+Document = Status | Acknowledgement | Mapping[str, Any] | msgspec.Struct
+
+Body = Document | Exposition
 
 
 _NO_ACTIONS: Final = Actions(Action())
@@ -97,9 +99,14 @@ def respond(request: Request, answer: Answer, reader: Reader) -> Response:
             return _page(status, _notice(request, status, body, reader), answer.headers)
     if isinstance(body, Exposition):
         return Response(body.text, status, _ALWAYS, content_type=body.content_type)
+    return in_json(status, body, answer.headers, reader.say)
+
+
+def in_json(status: int, body: Document, more: Mapping[str, str] = {}, say: Say = str) -> Response:
+    """The answer for whoever is no browser. ``more``: further headers."""
     document = body if isinstance(body, (Mapping, msgspec.Struct)) else body.as_dict()
-    content = msgspec.json.encode(said(msgspec.to_builtins(document), reader.say))
-    return Response(content, status, _ALWAYS | dict(answer.headers), content_type="application/json; charset=utf-8")
+    content = msgspec.json.encode(said(msgspec.to_builtins(document), say))
+    return Response(content, status, _ALWAYS | dict(more), content_type="application/json; charset=utf-8")
 
 
 def _notice(request: Request, status: int, body: Acknowledgement, reader: Reader) -> View:

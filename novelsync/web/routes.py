@@ -12,7 +12,7 @@ from flask import Request, Response
 from novelsync.errors import NovelSyncError
 from novelsync.text.hints import Say, as_command_line, as_request, query_of
 from novelsync.web import acts, looks
-from novelsync.web.answers import Answer, Reader, failure, respond, status_of
+from novelsync.web.answers import Answer, Reader, failure, in_json, respond, status_of
 from novelsync.web.page.views.words import Act, Action, Actions, text
 from novelsync.web.request.addresses import (
     BACKGROUND,
@@ -86,6 +86,9 @@ STATUS_FUNCTION: Final = Function("status", _GETS)
 APP: Final = Function("app", _GETS + _POSTS)
 
 
+_BROKEN: Final = failure("something is wrong in NovelSync itself", "the log has the details")
+
+
 def answer(request: Request, function: Function, find_parts: Callable[..., Parts] = parts_of_this_process) -> Response:
     """Answers any request whatever, and never raises."""
     structlog.contextvars.clear_contextvars()  # what this thread bound for its last request
@@ -110,8 +113,13 @@ def answer(request: Request, function: Function, find_parts: Callable[..., Parts
     except Exception:
         # The outermost boundary: beyond it, functions-framework would answer with a page of its own.
         log.exception("request_broke")
-        answered = Answer(500, failure("something is wrong in NovelSync itself", "the log has the details"))
-    return respond(request, answered, reader)
+        answered = Answer(500, _BROKEN)
+    try:
+        return respond(request, answered, reader)
+    except Exception:
+        # As JSON, because a page that breaks may break the page about it too.
+        log.exception("request_broke")
+        return in_json(500, _BROKEN)
 
 
 def _reader(parts: Parts, request: Request, function: Function) -> Reader:

@@ -66,9 +66,9 @@ def start_schedule(
     say: Callable[[str], object], pause: float, find_parts: Callable[..., Parts] = this_process.parts_of_this_process
 ) -> None:
     """
-    Starts the schedule, and tries again every ``pause`` seconds while the database is unavailable.
+    Starts the schedule, and tries again every ``pause`` seconds while the database is unavailable, or something broke.
 
-    Gives up when the process ends, and on any other error, which ``say`` is told.
+    Gives up when the process ends, and on any other error of ours, which ``say`` is told.
     """
     while not this_process.stopping(0):
         try:
@@ -79,6 +79,10 @@ def start_schedule(
         except NovelSyncError as error:
             say(f"the hourly sync was not started: {error.message}")
             return
+        except Exception:
+            # The outermost boundary of its thread, which nobody starts again.
+            log.exception("schedule_broke")
+            this_process.stopping(pause)
         else:
             return
 
@@ -98,6 +102,9 @@ def watch(
             find_parts(acts=True).alert_service.look()
         except NovelSyncError as error:
             log.warning("alerts_not_looked_at", reason=error.message)
+        except Exception:
+            # The outermost boundary of its thread, which nobody starts again.
+            log.exception("alerts_broke")
 
 
 def _take_signals(worker: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import Run, Tables
 from tests.support.hours import published
 from tests.support.library import Library, chapters
+from tests.support.receiver import Receiver
 
 
 @pytest.fixture
@@ -34,6 +35,12 @@ def test_a_novel_is_taken_down_listed_counted_and_lifted(run: Run, known: Librar
     run("sync", "-q")
     assert published(tables) == ["emma"]
     assert "lifted" in run("takedown", "list").out
+
+
+def test_what_is_taken_down_is_told_at_once(run: Run, known: Library, notified: Receiver) -> None:
+    assert run("takedown", "emma").code == 0
+    (change,) = notified.changes
+    assert (change["kind"], change["novel"]["slug"], change["chapter"]) == ("removed", "emma", None)
 
 
 def test_a_chapter_its_text_and_its_page_are_named_by_id_and_url(run: Run, known: Library, tables: Tables) -> None:

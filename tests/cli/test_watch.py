@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import Run, Tables
 from tests.support.library import Library, chapter, chapters
+from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,15 @@ def test_a_novel_whose_texts_are_files_of_their_own_is_synced_when_one_of_them_c
         fresh.rename(text)
         asked = "select count(*) from chapters where content like '%%second%%'"
         wait_until(lambda: tables.rows(asked) == [(1,)])
+
+
+def test_what_a_sync_of_one_novel_changed_is_told_at_once(
+    settled: Library, tables: Tables, tmp_path: Path, notified: Receiver
+) -> None:
+    settled.write("emma", chapters(2))
+    with watching(tmp_path / "log"):
+        settled.write("persuasion", [chapter("one")])
+        wait_until(lambda: [each["novel"]["slug"] for each in notified.changes] == ["emma", "persuasion"])
 
 
 def test_what_is_gone_is_left_to_a_whole_run(settled: Library, tables: Tables, tmp_path: Path) -> None:

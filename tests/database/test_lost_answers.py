@@ -16,7 +16,7 @@ from novelsync.database import staging
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
 from novelsync.database.transports.supabase import SupabaseTransport
-from novelsync.errors import DatabaseUnavailable, PayloadTooLarge, RunInProgress
+from novelsync.errors import DatabaseUnavailable, NovelSyncError, PayloadTooLarge, RunInProgress
 from novelsync.models.stored import PurgeSelection
 from novelsync.planning.guards.limits import Limits
 from novelsync.running import local_executor
@@ -330,3 +330,29 @@ def test_a_statement_ends_in_the_server_after_its_time_whatever_its_function_say
     assert tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'") == []
     assert transport.call("novelsync_open_problems", {})["counts"] == {}, "over the same connection"
     transport.close()
+
+
+OPEN = "select from pg_stat_activity where application_name = 'novelsync' and datname = current_database()"
+"""The connections of this program."""
+
+
+def test_a_connection_whose_time_limit_cannot_be_set_is_closed(database_url: str, tables: Tables) -> None:
+    transport = PostgresTransport(database_url, statement_seconds=1e15)
+    with pytest.raises(NovelSyncError, match="statement_timeout") as refused:
+        transport.call("novelsync_open_problems", {})
+    wait_until(lambda: not tables.rows(OPEN), 10)
+    assert refused.value, "and not only because nobody refers to it any more"
+
+
+def test_a_connection_that_is_in_use_when_all_are_closed_is_closed_when_it_comes_back(
+    database_url: str, tables: Tables
+) -> None:
+    transport = PostgresTransport(database_url)
+    with ThreadPoolExecutor() as pool, psycopg.connect(database_url) as other:
+        other.execute("lock table novelsync.problems")
+        call = pool.submit(transport.call, "novelsync_open_problems", {})
+        wait_until(lambda: tables.rows("select from pg_stat_activity where wait_event_type = 'Lock'"))
+        transport.close()
+        other.rollback()
+        assert call.result(10)["counts"] == {}
+    wait_until(lambda: not tables.rows(OPEN), 10)

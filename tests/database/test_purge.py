@@ -12,6 +12,7 @@ from novelsync.models.stored import PurgeSelection
 from novelsync.sync_service import SyncService
 from tests.conftest import Run, Tables, make_service
 from tests.support.library import Library, chapter, chapters
+from tests.support.receiver import Receiver
 
 
 @pytest.fixture
@@ -226,6 +227,14 @@ def test_a_published_chapter_is_shown_as_such_and_deleted_only_with_yes(
     service.sync_all_novels()
     assert removed.titles("emma") == ["Chapter 1", "Chapter 2", "Chapter 3", "Chapter 6"], "as it was said"
     assert one(removed, "emma", "Chapter 2") != id_
+
+
+def test_a_published_chapter_that_is_emptied_is_told_of_at_once(run: Run, removed: Tables, notified: Receiver) -> None:
+    id_ = one(removed, "emma", "Chapter 2")
+    assert run("purge", "--chapter", id_, "--blank", "--yes").code == 0
+    moved, gone = notified.changes
+    assert (moved["kind"], moved["fields"], moved["chapter"]) == ("changed", ["order"], None)
+    assert (gone["kind"], str(gone["chapter"]["id"])) == ("removed", id_)
 
 
 def test_a_chapter_that_is_not_there_is_wrong_usage(run: Run, removed: Tables) -> None:

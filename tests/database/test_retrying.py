@@ -27,6 +27,7 @@ from tests.conftest import make_service
 from tests.support.library import Library, chapters
 from tests.support.postgres_proxy import Fate, PostgresProxy
 from tests.support.postgrest import ABSENT, Answer, Request, StandIn, postgrest_binary
+from tests.support.reports import a_report
 from tests.support.waiting import Time
 
 ROOT = Path(__file__).parents[2]
@@ -113,8 +114,20 @@ def test_what_no_run_waits_for_is_given_up_on_after_a_few_seconds() -> None:
     assert 1 <= spent(transport, time, "novelsync_write", run_id=None) <= PATIENCE
     assert 1 <= spent(transport, time, "novelsync_begin", run_id="another", seconds=60) <= PATIENCE
     assert spent(transport, time, "novelsync_finish", run_id="run") > PATIENCE
-    patience.lease_released()
+    patience.lease_released("run")
     assert 1 <= spent(transport, time, "novelsync_known_novels") <= PATIENCE, "the run is over"
+
+
+def test_a_run_that_lost_its_lease_and_ends_takes_no_patience_from_the_run_that_has_it() -> None:
+    time = Time()
+    failing = Failing(times=0)
+    patience = Patience(time_budget=100, clock=time)
+    transport = RetryingTransport(failing, patience, stopped=time)
+    patience.lease_taken("overtaken", time() + 60)
+    patience.lease_taken("run", time() + 60)
+    SqlClient(transport, patience).finish("overtaken", a_report())
+    failing.times = float("inf")
+    assert spent(transport, time, "novelsync_write", run_id="run") > PATIENCE
 
 
 def test_nothing_is_tried_again_beyond_the_time_budget() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from novelsync.database import client
 from novelsync.database.client import SqlClient
@@ -264,6 +265,23 @@ def test_wherever_the_database_goes_away_the_report_adds_up(
         assert (report["novels_success"], report["novels_error"]) == (4, 1)
 
 
+def test_a_report_has_an_id_only_if_there_is_a_record_under_it(
+    library: Library, service: SyncService, transport: RecordingTransport, tables: Tables
+) -> None:
+    library.write("a", chapters(1))
+    run_id = service.sync_all_novels().run_id
+    assert tables.rows("select run_id::text from novelsync.runs") == [(run_id,)]
+    assert service.sync_some_novels(["a"], "cli").run_id is None, "nothing is kept of single novels"
+
+    def cut(called: str) -> None:
+        if called == "novelsync_begin":
+            raise DatabaseUnavailable("it is away")
+
+    transport.before = cut
+    assert service.sync_all_novels().run_id is None, "it has not begun"
+    assert len(tables.rows("select from novelsync.runs")) == 1
+
+
 def test_the_lease_is_renewed_while_a_run_works(database: SqlClient, tables: Tables) -> None:
     run = "00000000-0000-0000-0000-000000000001"
     database.begin(run, "cli", "somebody", 1)
@@ -287,6 +305,24 @@ def test_a_lease_that_could_not_be_renewed_is_renewed_once_the_database_is_back(
     query = "select expires_at > clock_timestamp() + interval '30 seconds' from novelsync.lease"
     with LeaseKeeper(database, run, renew_seconds=0.01):
         wait_until(lambda: tables.rows(query) == [(True,)])
+
+
+def test_a_lease_whose_renewal_broke_is_renewed_all_the_same(
+    database: SqlClient, transport: RecordingTransport, tables: Tables
+) -> None:
+    run = "00000000-0000-0000-0000-000000000001"
+    database.begin(run, "cli", "somebody", 1)
+    mistakes = iter([ZeroDivisionError("canary")] * 2)
+
+    def breaks(function: str) -> None:
+        if mistake := next(mistakes, None):
+            raise mistake
+
+    transport.before = breaks
+    query = "select expires_at > clock_timestamp() + interval '30 seconds' from novelsync.lease"
+    with capture_logs() as logs, LeaseKeeper(database, run, renew_seconds=0.01):
+        wait_until(lambda: tables.rows(query) == [(True,)])
+    assert [(line["event"], line["log_level"]) for line in logs] == [("lease_broke", "error")] * 2
 
 
 def test_a_missing_novel_is_counted_and_stays(library: Library, service: SyncService, tables: Tables) -> None:

@@ -56,6 +56,11 @@ class Receiver:
     def verdicts(self) -> list[str]:
         return [document["verdict"] for document in self.told]
 
+    @property
+    def changes(self) -> list[Document]:
+        """Of the feed, in order."""
+        return [change for document in self.told for change in document["data"]["changes"]]
+
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:

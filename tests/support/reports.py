@@ -21,7 +21,7 @@ def a_report(outcome: str = "ok", message: str = "", **changes: Any) -> Report:
         error=NovelSyncError(message) if outcome == "failed" else None,
         open_problems=OpenProblems(held=int(outcome == "partial")),
     )
-    run = Run("00000000-0000-0000-0000-00000000000a", "cli", "a database", NOON)
+    run = Run("00000000-0000-0000-0000-00000000000a", "cli", "a database", NOON, recorded=True)
     report = replace(make_report(run, found, NOON), **changes)
     assert report.outcome is Outcome(outcome)
     return report

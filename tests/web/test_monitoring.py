@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from novelsync.database.client import SqlClient
 from novelsync.settings.loading import load_settings
@@ -14,7 +15,7 @@ from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncService
 from novelsync.web.metrics import exposition
 from novelsync.web.server import watch
-from novelsync.wiring.parts import connected
+from novelsync.wiring.parts import Parts, connected
 from tests.conftest import RecordingTransport
 from tests.support.library import Library, chapters
 from tests.support.receiver import Receiver, receiving
@@ -116,6 +117,25 @@ def test_a_check_answers_although_nobody_takes_its_alert(serve: Serve, receiver:
     answers = [client.get(STATUS, params={"check": "1"}) for _ in range(3)]
     assert [answer.json()["verdict"] for answer in answers] == ["never_run"] * 3
     assert len(receiver.requests) == 1, "and it is not asked again each time"
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_server_looks_again_at_the_verdict_after_a_look_that_broke(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    monkeypatch.setenv("NOVELSYNC_ALERT_URL", receiver.url)
+    with connected(load_settings()) as parts:
+        pauses, broken = iter([False, False, True]), [ZeroDivisionError("canary")]
+
+        def find(**_: object) -> Parts:
+            if broken:
+                raise broken.pop()
+            return parts
+
+        with capture_logs() as logs:
+            watch(300, find, lambda seconds: next(pauses))
+    assert receiver.verdicts == ["never_run"]
+    assert ("alerts_broke", "error") in [(line["event"], line["log_level"]) for line in logs]
 
 
 @pytest.mark.usefixtures("settled")

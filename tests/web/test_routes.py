@@ -25,6 +25,8 @@ from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.takedown_service import TakedownService
 from novelsync.web import routes as http
+from novelsync.web.answers import Reader
+from novelsync.web.page.render import View
 from novelsync.wiring import this_process
 from novelsync.wiring.parts import Parts
 from tests.conftest import Tables, make_service
@@ -461,6 +463,23 @@ def test_an_error_of_our_own_is_an_answer_and_never_a_page_of_the_framework(
     assert "canary" not in answer.get_data(as_text=True)
 
 
+def test_a_page_that_breaks_is_answered_in_json_and_logged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setattr(this_process, "_of_this_process", None)
+
+    def breaks(reader: Reader) -> View:
+        raise ZeroDivisionError("canary")
+
+    function = http.Function("broken", (http.Route("GET", "/x", lambda parts, request: http.Answer(200, {}, breaks)),))
+    browser = Request(EnvironBuilder("/x", headers={"Accept": "application/xhtml+xml"}).get_environ())
+    answer = http.answer(browser, function)
+    assert (answer.status_code, answer.get_json()["success"]) == (500, False)
+    assert "canary" not in answer.get_data(as_text=True)
+    assert "request_broke" in "".join(capsys.readouterr())
+
+
 def test_all_problems_of_a_kind_can_be_read_page_by_page(serve: Serve, library: Library, tables: Tables) -> None:
     client = serve("status")
     tables.connection.execute(
@@ -522,6 +541,23 @@ def test_something_is_taken_down_listed_and_lifted(serve: Serve, library: Librar
     assert lifted == {"success": True, "message": "Takedown lifted", "files": 1}
     client.post("/api/v1/sync/novels")
     assert tables.rows("select slug from novels where removed_at is null") == [("emma",)]
+
+
+@pytest.mark.parametrize("form", ["json", "data"])
+def test_what_belongs_to_a_takedown_and_is_in_the_body_is_refused(
+    serve: Serve, library: Library, tables: Tables, form: str
+) -> None:
+    client, takedowns = serve(), "/api/v1/sync/takedowns"
+    library.write("emma", chapters(2))
+    client.post(NOVELS)
+    for address, body, name in (
+        (f"{takedowns}?slug=emma", {"reason": "a letter"}, "reason"),
+        (f"{takedowns}/lift", {"id": "1"}, "id"),
+    ):
+        answered = client.post(address, **{form: body})
+        assert (answered.status_code, answered.json()["message"]) == (400, f"in the body: {name}")
+    assert client.get(takedowns).json()["takedowns"] == []
+    assert tables.titles("emma") == ["Chapter 1", "Chapter 2"]
 
 
 @pytest.mark.parametrize(

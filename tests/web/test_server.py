@@ -13,8 +13,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
-from novelsync.errors import ConfigurationError, DatabaseUnavailable, NovelSyncError
+from novelsync.errors import ConfigurationError, DatabaseUnavailable
 from novelsync.models.results import NovelStatus
 from novelsync.sync_service import SyncService
 from novelsync.web.server import start_schedule
@@ -130,9 +131,9 @@ def test_a_worker_that_is_killed_comes_back_with_its_schedule() -> None:
 
 
 class Started:
-    """Parts whose database is away for the first attempts."""
+    """Parts that are in trouble at the first attempts."""
 
-    def __init__(self, *errors: NovelSyncError) -> None:
+    def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.count = 0
         self.scheduler_service = self
@@ -150,6 +151,14 @@ def test_a_schedule_whose_database_is_away_is_started_as_soon_as_it_is_there() -
     parts, told = Started(DatabaseUnavailable("away"), DatabaseUnavailable("away")), list[str]()
     start_schedule(told.append, 0.01, parts.find)  # type: ignore[arg-type]
     assert (parts.count, told) == (1, [])
+
+
+def test_a_schedule_whose_start_broke_is_started_at_the_next_attempt() -> None:
+    parts, told = Started(ZeroDivisionError("canary")), list[str]()
+    with capture_logs() as logs:
+        start_schedule(told.append, 0.01, parts.find)  # type: ignore[arg-type]
+    assert (parts.count, told) == (1, [])
+    assert [(line["event"], line["log_level"]) for line in logs] == [("schedule_broke", "error")]
 
 
 def test_a_schedule_that_cannot_be_started_says_why_and_the_server_goes_on() -> None:

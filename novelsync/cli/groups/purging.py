@@ -23,10 +23,13 @@ from novelsync.errors import WriteRejected
 from novelsync.models.desk.takedowns import Takedown, TakedownKind
 from novelsync.models.report import timestamp
 from novelsync.models.stored import Purged, PurgeSelection, Removed
+from novelsync.notice_service import RUN_SECONDS, NoticeService
 from novelsync.settings.loading import load_settings
+from novelsync.settings.model import Settings
 from novelsync.takedown_service import TakedownService
 from novelsync.text.formatting import counted
 from novelsync.wiring.databases import open_database
+from novelsync.wiring.opening import open_notice_receivers
 
 
 @click.command(cls=Command, section="Act", example="novelsync purge --slug emma --dry-run")
@@ -72,6 +75,7 @@ def purge(
     start_logs(settings)
     with open_database(settings) as database:
         print_direction("purge", database.name)
+        notices = _notices(settings, database)
         removed = database.removed_rows.count(selection)
         if removed.unknown:
             raise click.UsageError(f"Nothing was done: there is no chapter {', '.join(removed.unknown)}.")
@@ -97,7 +101,14 @@ def purge(
             elif done:
                 word = "emptied, with the rows kept" if blank else "deleted"
                 out.print(f"{word}: {counted(done.novels, 'novel')}, {counted(done.chapters, 'chapter')}")
+        if done:
+            notices.send(RUN_SECONDS)
     return OK
+
+
+def _notices(settings: Settings, database: Database) -> NoticeService:
+    """Tells of what readers no longer see. Made before that changes, so that an address that is new hears of it too."""
+    return NoticeService(database.notices, open_notice_receivers(settings))
 
 
 def _check_slug(database: Database, slug: str) -> None:
@@ -165,6 +176,7 @@ def takedown(
     start_logs(settings)
     with open_database(settings) as database:
         print_direction("takedown", database.name)
+        notices = _notices(settings, database)
         service = TakedownService(database)
         if lists:
             _print_takedowns(service.listed(), as_json=as_json)
@@ -181,6 +193,7 @@ def takedown(
             else:
                 hidden = f"{counted(taken.novels, 'novel')}, {counted(taken.chapters, 'chapter')}"
                 out.print(f"takedown {taken.id}: hidden from readers: {hidden}; the next run looks at every file")
+            notices.send(RUN_SECONDS)
     return OK
 
 

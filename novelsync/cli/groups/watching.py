@@ -12,6 +12,7 @@ from novelsync.cli.output import explain, notes, print_synced
 from novelsync.errors import ConfigurationError, NovelSyncError, Unavailable
 from novelsync.models.report import Report
 from novelsync.models.results import NovelStatus
+from novelsync.notice_service import EVENT_SECONDS
 from novelsync.wiring.parts import Parts
 
 WHOLE_RUN_SECONDS: Final = 3600.0
@@ -112,6 +113,7 @@ def _sync(parts: Parts, slug: str) -> bool:
         return True
     result = parts.sync_service.sync_novel_to_db(slug)
     print_synced(result)
+    parts.notice_service.send(EVENT_SECONDS)
     return result.status not in (NovelStatus.IN_FLIGHT, NovelStatus.UNAVAILABLE)
 
 

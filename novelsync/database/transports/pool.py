@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Generic, Protocol, TypeVar
 
 
@@ -24,6 +24,7 @@ class ConnectionPool(Generic[Connection]):
         self._usable = usable
         # Appending to a deque and popping from it are atomic.
         self._idle: deque[Connection] = deque()
+        self._closed = False
 
     @contextmanager
     def one(self) -> Iterator[Connection]:
@@ -36,6 +37,9 @@ class ConnectionPool(Generic[Connection]):
                 self._idle.append(connection)
             else:
                 connection.close()
+            if self._closed:
+                # Asked last, because the pool may be closed while this one is put back.
+                self.close()
 
     def _idle_one(self) -> Connection | None:
         while self._idle:
@@ -49,5 +53,8 @@ class ConnectionPool(Generic[Connection]):
         return None
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        """Closes what is idle now, and what is in use as soon as it comes back."""
+        self._closed = True
+        with suppress(IndexError):  # several may be at it
+            while True:
+                self._idle.pop().close()

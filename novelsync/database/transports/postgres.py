@@ -66,7 +66,11 @@ class PostgresTransport:
         def connected() -> psycopg.Connection[Any]:
             connection = connect(conninfo, answer_seconds)
             if psycopg.conninfo.conninfo_to_dict(conninfo).get("port") != _TRANSACTION_POOLER:
-                connection.execute(_LIMIT, {"ms": int(statement_seconds * 1000)})
+                try:
+                    connection.execute(_LIMIT, {"ms": int(statement_seconds * 1000)})
+                except BaseException:
+                    connection.close()
+                    raise
             return connection
 
         # psycopg_pool would hide why a connection fails.

@@ -56,8 +56,9 @@ class Patience:
         if self._lease and self._lease.run_id == run_id:
             self._lease.lease_ends = until
 
-    def lease_released(self) -> None:
-        self._lease = None
+    def lease_released(self, run_id: str) -> None:
+        if self._lease and self._lease.run_id == run_id:
+            self._lease = None
 
     def last_attempt(self, asked: float, request: Mapping[str, Any], *, outlasts_budget: bool) -> float:
         """When the last attempt may begin. Asked anew each time, because the lease may have been renewed in between."""

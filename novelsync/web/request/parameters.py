@@ -81,7 +81,9 @@ def parameters(request: Request, *allowed: str) -> MultiDict[str, str]:
         body = request.get_json(force=True, silent=True)
     except RecursionError as error:
         raise Refused(400, "the body is nested too deeply", "none is needed") from error
-    misplaced = [name for name in SYNC_PARAMETERS if name in request.form or (isinstance(body, dict) and name in body)]
+    # A sync's own everywhere: whoever sends them to another route wants a sync.
+    known = dict.fromkeys((*SYNC_PARAMETERS, *allowed))
+    misplaced = [name for name in known if name in request.form or (isinstance(body, dict) and name in body)]
     if misplaced:
         raise Refused(400, f"in the body: {', '.join(misplaced)}", "parameters go into the address, after a ?")
     return request.args
