@@ -220,7 +220,12 @@ class SqlClient:
         parts: list[list[dict[str, Any]] | None] = [None]  # all that were stored lately
         if novels is not None:
             given = [
-                {"slug": slug, "checksum": novel.checksum, "texts": [text.hex() for text in novel.texts]}
+                {
+                    "slug": slug,
+                    "checksum": novel.checksum,
+                    "texts": [text.hex() for text in novel.texts],
+                    "title": novel.title,
+                }
                 for slug, novel in novels.items()
             ]
             parts = [given[n : n + ASKED_NOVELS] for n in range(0, len(given), ASKED_NOVELS)]

@@ -213,3 +213,4 @@ class Fingerprint(NamedTuple):
     checksum: str
     texts: tuple[bytes, ...]
     """Hashes of some of its telling texts: see `novelsync.planning.recognition.renames`."""
+    title: str = ""

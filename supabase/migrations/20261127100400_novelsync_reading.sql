@@ -189,14 +189,15 @@ begin
 end
 $$;
 
--- Which stored novels some files may be under another slug: those with the same bytes, or with some of the same texts.
+-- Which stored novels some files may be under another slug: those with the same bytes, or with some of the same texts; and
+-- missing ones with the same title.
 -- It only suggests: whoever asks compares the whole novels, and looks whether the other slug still has its own.
 -- A novel that was removed counts for 7 days, because both slugs may be missing for a while.
--- In: novels, a list of {slug, checksum, texts (hashes in hex, a few that tell)}; null: those stored novels that were
--- first seen in the last 7 days, later than one that is missing now and by a later run.
--- missing: slugs that count as missing besides those that are marked. taken_by: a run that hands its novels out; what it has
--- found before is not suggested (null: there is none).
--- Out: a list of {slug, former}, the likeliest first; of each novel that is asked for, up to three.
+-- In: novels, a list of {slug, checksum, texts (hashes in hex, a few that tell), title}; null: those stored novels that
+-- were first seen in the last 7 days, later than one that is missing now and by a later run.
+-- missing: slugs that count as missing besides those that are marked. taken_by: a run that hands its novels out; what it
+-- has found before is not suggested (null: there is none).
+-- Out: a list of {slug, former}, the likeliest first; of each novel that is asked for, up to three of either kind.
 -- However large the tables are, it looks at 20 rows per text, at 1,000 missing novels and 32 rows of each. What it has
 -- not come to within a second is left undecided, and so is all of it while the tables are locked. Without sequential
 -- scans for the reason given above.
@@ -230,6 +231,20 @@ begin
           and (v_taken_by is null or not exists (
             select from novelsync.message_renames r where r.run_id = v_taken_by and r.former = f.slug))
           and (a.same or 4 * a.texts >= cardinality(s.texts))) l);
+    v_pairs := v_pairs || (
+      with gone as materialized (
+        select f.slug, lower(t.title) as title
+        from novelsync.files f join public.novels t on t.id = f.novel_id
+        where (f.missing_since is not null or f.slug = any (v_missing))
+          and (f.removed_at is null or f.removed_at > v_since)
+          and (v_taken_by is null or not exists (
+            select from novelsync.message_renames r where r.run_id = v_taken_by and r.former = f.slug))
+        order by f.missing_since desc nulls first limit 1000)
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'slug', s.slug, 'former', g.slug, 'same', false, 'missing', true, 'texts', 0)), '[]')
+      from jsonb_to_recordset(v_some) as s(slug text, title text)
+      cross join lateral (
+        select g.slug from gone g where g.title = lower(s.title) and g.slug <> s.slug order by g.slug limit 3) g);
     exit when clock_timestamp() > v_until;
   end loop;
 

@@ -1,5 +1,6 @@
 """A novel whose folder gets another name keeps every id."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -108,6 +109,24 @@ def test_of_two_twins_that_came_together_one_may_go(library: Library, prompt: Sy
     library.remove("novel-001")
     assert synced(prompt)["novels"]["removed"] == 1
     assert tables.ids("twin") == ids
+
+
+@pytest.mark.parametrize("edit", ["Translated by Foo.", "\u200b", ""])
+def test_a_folder_that_is_renamed_while_every_text_is_edited_keeps_its_ids(
+    library: Library, prompt: SyncService, tables: Tables, edit: str
+) -> None:
+    slugs = fill(library, 20)
+    synced(prompt)
+    before = {slug: tables.ids(slug) for slug in slugs}
+    for slug in slugs:
+        book = json.loads(library.path(slug).read_bytes())
+        library.remove(slug)
+        for each in book["chapters"]:
+            each["content"] = f"{each['content']}\n{edit}" if edit else "This chapter is locked."
+        library.write(f"new-{slug}", book["chapters"], title=book["title"])
+    report = synced(prompt, "ok" if edit else "partial")
+    assert report["novels"]["renamed"] == 20
+    assert {slug: tables.ids(f"new-{slug}") for slug in slugs} == before
 
 
 def test_renames_do_not_count_towards_the_guard(library: Library, service: SyncService, tables: Tables) -> None:

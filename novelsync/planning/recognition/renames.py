@@ -1,5 +1,6 @@
 """
-Which novel a file is, whatever its folder is called: by its bytes, or by most of the texts that tell novels apart.
+Which novel a file is, whatever its folder is called: by its bytes, by most of the texts that tell novels apart, or, if
+it has the same title, by most of its chapters' urls or names.
 
 Pure.
 
@@ -8,15 +9,17 @@ What two novels may have in common says nothing: a notice, a preface, "Chapter 1
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from novelsync.evidence.labels import Names
 from novelsync.evidence.seen import TELLING_LETTERS
 from novelsync.evidence.texts import Texts
 from novelsync.models.source import Book, Fingerprint, SourceFile, url_hash
 from novelsync.models.stored import KnownNovel
+
+_Sign = TypeVar("_Sign", bound=Hashable)
 
 FEW: Final = 3
 """Fewer texts in common may be what many novels have: a preface, a notice of the site, an advertisement."""
@@ -27,7 +30,7 @@ ASKED_TEXTS: Final = 16
 
 def fingerprint(checksum: str, book: Book) -> Fingerprint:
     """What to ask the database for. ``checksum``: of the file's bytes."""
-    return Fingerprint(checksum, tuple(islice(telling_texts(book), ASKED_TEXTS)))
+    return Fingerprint(checksum, tuple(islice(telling_texts(book), ASKED_TEXTS)), book.title)
 
 
 def telling_texts(book: Book) -> Iterator[bytes]:
@@ -51,9 +54,12 @@ def is_novel(book: Book, known: KnownNovel, *, same_bytes: bool) -> bool:
     Whether a file is that stored novel: the same bytes of a file that says something, or most of the telling texts.
 
     That is more than half of those of both sides, so that an omnibus is none of its novels, and at least `FEW`. A novel
-    that has fewer is recognised if they are all the same, and its title is too.
+    that has fewer is recognised if they are all the same, and its title is too. So is one whose texts were all edited,
+    if most of its chapters have their urls or names still.
     """
     if same_bytes and says_something(book):
+        return True
+    if has_same_title(book, known) and _has_same_chapters(book, known):
         return True
     theirs = _known_texts(known)
     if not theirs & _long_texts(book):
@@ -111,13 +117,25 @@ def _long_texts(book: Book) -> set[bytes]:
     return _once(c.content_hash for c in book.chapters if c.content_bytes >= TELLING_LETTERS)
 
 
+def _has_same_chapters(book: Book, known: KnownNovel) -> bool:
+    """By most of the urls or names of both sides, and at least `FEW`; or by all urls."""
+    rows = [row for row in known.chapters if not row.removed]
+    urls = {url_hash(chapter.url) for chapter in book.chapters if chapter.url}
+    known_urls = {row.url_hash for row in rows if row.url_hash}
+    names = _once(Names(book.chapters).words) - {None}, _once(Names(rows).words) - {None}
+    return bool(urls and urls == known_urls) or any(
+        len(ours & theirs) >= FEW and 2 * len(ours & theirs) > max(len(ours), len(theirs))
+        for ours, theirs in ((urls, known_urls), names)
+    )
+
+
 def _known_texts(known: KnownNovel) -> set[bytes]:
     rows = (row for row in known.chapters if not row.removed and row.content_bytes >= TELLING_LETTERS)
     return _once(row.content_hash for row in rows)
 
 
-def _once(texts: Iterable[bytes]) -> set[bytes]:
-    return {text for text, times in Counter(texts).items() if times == 1}
+def _once(signs: Iterable[_Sign]) -> set[_Sign]:
+    return {sign for sign, times in Counter(signs).items() if times == 1}
 
 
 def has_same_title(book: Book, known: KnownNovel) -> bool:
