@@ -32,6 +32,19 @@ def test_a_text_that_repeats_equally_often_keeps_its_order() -> None:
     assert pair_chapters(rows, file) == [2, 0, 1]
 
 
+@pytest.mark.parametrize("edited", [[], [2], [1, 2, 3]])
+@pytest.mark.parametrize("latest_on_top", [True, False])
+def test_a_list_that_was_doubled_and_is_put_right_keeps_the_first_ids(latest_on_top: bool, edited: list[int]) -> None:
+    def labels(n: int) -> tuple[str, int, str]:
+        return f"Word {'abcd'[n]}", n, f"/{n}"
+
+    order = [3, 2, 1, 2, 3] if latest_on_top else [1, 1, 2, 2, 3, 3]
+    rows = [known(f"{k}", *labels(n), text_of(f"{n}"), position=k) for k, n in enumerate(order)]
+    file = [found(*labels(n), f"{text_of(f'{n}')}{' An edit.' * (n in edited)}") for n in (1, 2, 3)]
+    pairs = pair_chapters(rows, file, Texts(rows, file, seen(rows_to_see(rows, file))))
+    assert pairs == [order.index(n) for n in (1, 2, 3)]
+
+
 def test_copies_of_one_text_are_told_by_their_labels_when_they_change_their_order() -> None:
     rows = [known("1", "a", 1, "/1", ONE), known("2", "b", 2, "/2", ONE), known("3", "c", 3, "/3", TWO)]
     file = [found("c", 3, "/3", TWO), found("b", 2, "/2", ONE), found("a", 1, "/1", ONE)]

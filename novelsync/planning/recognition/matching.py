@@ -76,23 +76,25 @@ def pair_chapters(
 
     ours, theirs = Names(known), Names(found)
     words = Sign(ours.words, theirs.words)
-    pair_by_sign(published, pairs, together(urls, numbers, Sign(ours.names, theirs.names)))
+    # Their texts may all be edited in the hour in which a list that was doubled is put right.
+    twins = [(key, labels(row)) for key, row in zip(text.of_rows, known, strict=True)]
+    pair_by_sign(published, pairs, together(urls, numbers, Sign(ours.names, theirs.names)), twins=twins)
     pair_by_sign(published, pairs, text, also=tells)
     if _nothing_is_left(known, pairs):
         return pairs
     # Of a chapter that lost its text, a url is all that is left to tell it by.
     pair_by_sign(published, pairs, together(urls, titles), also=lambda _k, f: not found[f].fetched)
     for label in (urls, numbers_and_titles, titles):
-        pair_by_sign(published, pairs, label, also=texts.are_alike)
-    pair_alike(published, pairs, texts)
+        pair_by_sign(published, pairs, label, also=texts.are_alike, twins=twins)
+    pair_alike(published, pairs, texts, twins)
     told = {k: f for f, k in enumerate(pairs) if k is not None}
     # A removed chapter that is back with its text is that chapter, whatever else it has of others.
     pair_by_sign(removed, pairs, text, also=tells)
     for label in (urls, numbers_and_titles):
-        pair_by_sign(_trusted(published, told, label), pairs, label)
+        pair_by_sign(_trusted(published, told, label), pairs, label, twins=twins)
     pair_by_sign(published, pairs, text, copies=True, also=tells)
     for label in (words, titles, numbers):
-        pair_by_sign(_trusted(published, told, label), pairs, label)
+        pair_by_sign(_trusted(published, told, label), pairs, label, twins=twins)
     pair_twins(published, pairs, together(text, Sign(list(map(labels, known)), list(map(labels, found)))))
     pair_neighbours(known, len(published), found, pairs, _alike)
     pair_by_sign(removed, pairs, urls)

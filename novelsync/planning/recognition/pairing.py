@@ -65,15 +65,20 @@ def pair_by_sign(
     *,
     copies: bool = False,
     also: Callable[[int, int], bool] | None = None,
+    twins: Sequence[Hashable] = (),
 ) -> None:
     """
     Pairs what has the same sign, where it is unique among what is unpaired on either side.
 
+    ``twins``: by row, equal for those that are the same in everything, as in a list that was doubled; if the file has
+    one chapter for them, it is the first of them.
     ``copies``: also where a sign repeats equally often on both sides; those that have it are paired in order. ``also``:
     what else must be true of a row and a chapter.
     """
     paired = set(pairs)
     for ks, fs in _sharing([k for k in candidates if k not in paired], pairs, sign):
+        if twins and len(fs) == 1 < len(ks) and len({twins[k] for k in ks}) == 1:
+            del ks[1:]
         if len(ks) == len(fs) and (copies or len(ks) == 1) and (also is None or also(ks[0], fs[0])):
             for k, f in zip(ks, fs, strict=True):
                 pairs[f] = k
@@ -99,10 +104,15 @@ def _sharing(left: Sequence[int], pairs: Pairs, sign: Sign) -> Iterable[tuple[li
     return by_sign.values()
 
 
-def pair_alike(published: Sequence[int], pairs: Pairs, texts: Texts) -> None:
-    """Pairs each text with the one that it has clearly more in common with than with any other, on either side."""
+def pair_alike(published: Sequence[int], pairs: Pairs, texts: Texts, twins: Sequence[Hashable]) -> None:
+    """
+    Pairs each text with the one that it has clearly more in common with than with any other, on either side.
+
+    ``twins``: see `pair_by_sign`.
+    """
     paired = set(pairs)
-    ks = [k for k in published if k not in paired and texts.was_seen(k)]
+    firsts = {twins[k]: k for k in reversed(published)}
+    ks = [k for k in published if k not in paired and texts.was_seen(k) and firsts[twins[k]] == k]
     fs = [f for f, k in enumerate(pairs) if k is None and texts.is_new(f)] if ks else []
     common: dict[tuple[int, int], int] = {}
     holders = _holders({k: texts.of_row(k).runs for k in ks})
