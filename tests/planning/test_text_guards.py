@@ -64,6 +64,20 @@ def test_a_beginning_below_a_heading_or_an_advertisement_is_a_preview_too() -> N
     assert all(reason.startswith("the file has the beginning of it") for reason in reasons.values())
 
 
+def test_a_page_that_stood_in_most_chapters_gives_way_to_shorter_texts() -> None:
+    page = story("a page", 390)
+    assert held([page] * 5, [story(f"{n}", 80) for n in range(5)]) == {}
+    assert len(held([page, *(story(f"old {n}", 390) for n in range(4))], [story(f"{n}", 80) for n in range(5)])) == 5
+
+
+def test_beside_texts_that_are_mostly_worse_no_other_one_replaces_its_own() -> None:
+    before = [story(f"{n}") for n in range(5)]
+    login = "Please log in to continue reading."
+    after = [login, login, login, story("a page of another kind"), f"{before[4]} And an edit."]
+    assert held(before, after).keys() == {"1", "2", "3", "4"}
+    assert held(before, [login, *before[1:3], *after[3:]]).keys() == {"1"}, "where most are not"
+
+
 @pytest.mark.parametrize(
     ("worse", "because"),
     [

@@ -36,6 +36,9 @@ _SPLIT: Final = 0.5
 _SAME_PAGE: Final = 0.7
 """Share of what a text says that others say too: then it is a page of the site's, and no chapter."""
 
+_FEWEST_ALIKE: Final = 3
+"""Texts that have the same trouble by no chance."""
+
 _FEWEST_OF_A_NOVEL: Final = 3
 """Texts that a novel must have, to be told from another."""
 
@@ -80,22 +83,34 @@ def guard_texts(
     if not changes:
         return {}
     new = [texts.of_chapter(f) for f in range(len(chapters)) if texts.is_new(f)]
-    held = {change.k: reason for change in changes if (reason := _worse(change, new) or _of_other_novel(change))}
+    pages = {
+        key for key, times in texts.in_rows.items() if times >= _FEWEST_ALIKE and 2 * times > texts.in_rows.total()
+    }
+    held = {
+        change.k: reason
+        for change in changes
+        if (reason := _worse(change, new, was_page=change.own in pages) or _of_other_novel(change))
+    }
     unique = [change for change in changes if change.k not in held and texts.in_rows[change.own] < 2]
     held |= _same_text(unique, texts)
     held |= _same_page([change for change in unique if change.k not in held], new)
-    return held | _lost([change for change in unique if change.k not in held], changes, held, texts)
+    held |= _lost([change for change in unique if change.k not in held], changes, held, texts)
+    return held | _in_bad_company(changes, held)
 
 
-def _worse(change: _Change, new: Sequence[Seen]) -> str:
-    """Than the one that it would replace, whatever else is in the file."""
+def _worse(change: _Change, new: Sequence[Seen], *, was_page: bool) -> str:
+    """
+    Why the file's text is worse than the one that it would replace, whatever else is in the file; empty: it is not.
+
+    ``was_page``: most chapters have that one, which so is none of theirs.
+    """
     old, now = change.old, change.new
     most = max(old.letters, change.peak)
     if now.notice:
         return f"the file has {now.notice}"
     if now.garbled > max(_MOST_GARBLED, 4 * old.garbled):
         return f"{now.garbled:.0%} of the file's cannot be read, as U+FFFD or in a wrong encoding"
-    if most < _FEWEST_LETTERS or old.garbled > max(_MOST_GARBLED, 4 * now.garbled):
+    if was_page or most < _FEWEST_LETTERS or old.garbled > max(_MOST_GARBLED, 4 * now.garbled):
         return ""
     if now.letters < _MOST_SHRINKING * most and not _is_split(change, new):
         lately = ", within a day" if most > old.letters else ""
@@ -105,6 +120,14 @@ def _worse(change: _Change, new: Sequence[Seen]) -> str:
     if old.script and now.script and old.script != now.script and now.letters >= _FEWEST_LETTERS:
         return f"the file's is in another script, {now.script} in place of {old.script}"
     return ""
+
+
+def _in_bad_company(changes: Sequence[_Change], held: Collection[int]) -> dict[int, str]:
+    """Where most new texts of a file are held, one that has little in common with its own is hardly an edit."""
+    if len(held) < _FEWEST_ALIKE or 2 * len(held) <= len(changes):
+        return {}
+    others = (change for change in changes if change.k not in held and likeness(change.old, change.new) < ALIKE)
+    return {change.k: "most of the file's new texts are worse, and this one is not alike" for change in others}
 
 
 def _of_other_novel(change: _Change) -> str:
