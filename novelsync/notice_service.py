@@ -28,7 +28,7 @@ RUN_SECONDS: Final = 20.0
 """How long a run goes on with it at its end. What is left then is left to the next one."""
 
 EVENT_SECONDS: Final = 3.0
-"""The same of an event."""
+"""How long an event goes on with it, and the command that watches a folder."""
 
 REASON: Final = 300
 """Characters of why something was not taken."""

@@ -49,11 +49,11 @@ class TextFiles:
     found: Mapping[str, FileText] = field(default_factory=dict)
     """By filename, as the book has it."""
     to_read: Mapping[str, TextFile] = field(default_factory=dict)
-    """Likewise."""
+    """The files to read, by filename as the book has it."""
 
     @property
     def bytes(self) -> int:
-        """That will be in memory once all is read."""
+        """Bytes that are in memory once all texts are read."""
         return sum(file.size for file in self.to_read.values())
 
 

@@ -67,8 +67,8 @@ class Novels(Protocol):
         What is known of these slugs; unknown ones are left out.
 
         ``checksums``: slug to the checksum of the file as it was just read. None: only the revision is wanted.
-        A novel comes with its fields and chapters if that checksum is not the known one, if the novel is removed, or
-        if its slug is in ``whole``.
+        A novel comes with its fields and chapters if that checksum is not the known one, if the novel is removed, has
+        texts in files of their own or something that is held, or if its slug is in ``whole``.
         ``verify``: the stored texts are hashed again; a chapter whose hash is not that of its text gets an empty one.
         """
 

@@ -36,7 +36,7 @@ class Comparing(msgspec.Struct, frozen=True):
     """Every novel has been compared since then; None: not all of them yet."""
     round_began: datetime
     novels: int
-    """That the round has come to."""
+    """How many novels the round has come to."""
 
 
 class Metrics(msgspec.Struct, frozen=True):

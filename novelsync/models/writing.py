@@ -125,7 +125,7 @@ class NovelWrite:
     restored: bool = False
     """The novel had been removed, and readers see it again."""
     afresh: bool = False
-    """The novel that was removed under this slug is another one, and stays removed."""
+    """What is stored under this slug is another novel: it stays removed, or waits to be found under another slug."""
     held_in_a_row: int | None = None
     """See `KnownNovel`; None: unchanged."""
     held_id: str | None = None

@@ -91,7 +91,7 @@ def why_not_accepted(acceptance: Acceptance, known: KnownNovel | None, write: No
 
 
 def removals_id(missing: Sequence[str]) -> str:
-    """Of the removal of these novels."""
+    """The id of removing these novels."""
     return held_id(sorted(missing))
 
 

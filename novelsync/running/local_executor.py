@@ -87,7 +87,7 @@ class LocalExecutor:
         self._workers = workers
 
     def execute(self, plan: RunPlan, context: RunContext, time: TimeLimit, progress: Progress) -> Execution:
-        """The error that ends it is `StorageUnavailable` after `TROUBLE_IN_A_ROW`."""
+        """Stops early at an error of the database or the lease, and at `TROUBLE_IN_A_ROW`: see `Execution.error`."""
         results = _Results(len(plan.to_read), progress)
         try:
             resume_at = self._work_through(plan, context, time, results)
@@ -106,6 +106,24 @@ class LocalExecutor:
     def _work_through(self, plan: RunPlan, context: RunContext, time: TimeLimit, results: "_Results") -> str | None:
         """Returns the slug of the first novel that was not begun, None if all were. Raises what ended it."""
         working: dict[Future[Sequence[NovelResult]], _InMemory] = {}
+        try:
+            return self._submit_all(plan, context, time, results, working)
+        except NovelSyncError:
+            # The other batches have ended since, and what they wrote is written.
+            for future in working:
+                with suppress(NovelSyncError):
+                    results.add(future.result())
+            raise
+
+    def _submit_all(
+        self,
+        plan: RunPlan,
+        context: RunContext,
+        time: TimeLimit,
+        results: "_Results",
+        working: "dict[Future[Sequence[NovelResult]], _InMemory]",
+    ) -> str | None:
+        """``working``: holds the batches that are worked on, and in the end those that nobody has waited for."""
         first_left = None
 
         def pass_over(slug: str) -> None:
@@ -197,12 +215,15 @@ class _Results:
         for future in [future for future in working if future.done()]:
             del working[future]
             results = future.result()
-            self.tally += Tally.of(results)
-            self.broken_off += [result.slug for result in results if result.status is NovelStatus.DEFERRED]
-            self.not_begun |= {result.slug for result in results if result.status is NovelStatus.NOT_BEGUN}
-            self._progress(self.tally.finished, self._total)
+            self.add(results)
             for result in results:
                 self._count_trouble(result)
+
+    def add(self, results: Sequence[NovelResult]) -> None:
+        self.tally += Tally.of(results)
+        self.broken_off += [result.slug for result in results if result.status is NovelStatus.DEFERRED]
+        self.not_begun |= {result.slug for result in results if result.status is NovelStatus.NOT_BEGUN}
+        self._progress(self.tally.finished, self._total)
 
     def _count_trouble(self, result: NovelResult) -> None:
         self._trouble = self._trouble + 1 if result.status is NovelStatus.UNAVAILABLE else 0

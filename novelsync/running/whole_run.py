@@ -60,7 +60,7 @@ class RunLimits:
 
     @property
     def rules(self) -> str:
-        """That files are judged by: when a limit is raised, what it held has to be looked at again."""
+        """The id of the rules that files are judged by: when a limit is raised, what it held is looked at again."""
         return rules_of(self.guards, self.max_file_bytes)
 
 

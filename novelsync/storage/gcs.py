@@ -129,6 +129,8 @@ class GcsStorage:
             return None
         with self._translated_errors("looked at"):
             blob = self._bucket.get_blob(self._name(slug), retry=self._retry)
+            if blob is None:
+                self._has_objects(self._prefix)  # where there is no bucket, nothing is missing from it
         return self._novel(blob) if blob else None
 
     def slug_of(self, bucket: str, name: str) -> str | None:

@@ -34,7 +34,7 @@ def parts_of_this_process(*, acts: bool) -> Parts:
 
 
 def stop_runs() -> None:
-    """Ends this process's runs soon and in good order, later ones too. Takes no lock: a signal handler calls it."""
+    """Ends this process's runs soon and in good order, later ones too. A signal handler may call it."""
     _stopping.set()
     if _of_this_process:
         _of_this_process.sync_service.stop()

@@ -78,6 +78,13 @@ def test_beside_texts_that_are_mostly_worse_no_other_one_replaces_its_own() -> N
     assert held(before, [login, *before[1:3], *after[3:]]).keys() == {"1"}, "where most are not"
 
 
+def test_the_first_half_of_most_texts_is_a_page_of_them_and_of_one_a_revision() -> None:
+    whole = [story(f"{n}", 390) for n in range(5)]
+    halves = [text[: len(text) // 2] for text in whole]
+    assert len(held(whole, [*halves[:4], whole[4]])) == 4
+    assert held(whole, [*halves[:2], *whole[2:]]) == {}
+
+
 @pytest.mark.parametrize(
     ("worse", "because"),
     [

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from novelsync.errors import LeaseLost
 from novelsync.models.results import NovelResult, NovelStatus
 from novelsync.models.run import RunContext, Turn
 from novelsync.models.source import SourceFile
@@ -64,6 +65,25 @@ def test_a_file_that_was_sent_makes_room_for_the_next_while_it_is_published() ->
     executor = LocalExecutor(sync, None, workers=4)  # type: ignore[arg-type]  # nothing is remembered
     execution = executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)
     assert (execution.error, execution.tally.finished) == (None, 3)
+
+
+def test_what_was_being_written_when_another_batch_ended_the_run_is_counted() -> None:
+    begun, lost = threading.Event(), threading.Event()
+
+    def sync(novels: Sequence[SourceFile], *_: Any) -> list[NovelResult]:
+        if novels[0].slug == "novel-0":
+            assert begun.wait(60)
+            lost.set()
+            raise LeaseLost("another run has it", "wait")
+        begun.set()
+        assert lost.wait(60)
+        return [NovelResult(novel.slug, NovelStatus.CREATED) for novel in novels]
+
+    plan = make_plan(listing_of(SourceFile(f"novel-{n}", "1", BYTES_IN_FLIGHT // 2) for n in range(2)), [])
+    executor = LocalExecutor(sync, None, workers=2)  # type: ignore[arg-type]  # nothing is remembered
+    execution = executor.execute(plan, RunContext(), TimeLimit(), lambda done, total: None)
+    assert isinstance(execution.error, LeaseLost)
+    assert execution.tally.novels == {NovelStatus.CREATED: 1}
 
 
 def test_novels_that_a_listing_takes_for_small_are_spread_over_all_threads() -> None:

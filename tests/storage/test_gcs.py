@@ -126,6 +126,13 @@ def test_a_bucket_that_cannot_be_listed_says_why(
         list(storage.listing())
 
 
+def test_in_a_bucket_that_does_not_exist_no_novel_is_absent(bucket: Bucket, storage: GcsStorage) -> None:
+    assert storage.find("emma") is None
+    bucket.answer = lambda path, query: failure(404, "The specified bucket does not exist.")
+    with pytest.raises(ConfigurationError, match="there is no bucket novels"):
+        storage.find("emma")
+
+
 def test_a_listing_that_fails_on_its_last_page_lists_nothing(bucket: Bucket, storage: GcsStorage) -> None:
     put(bucket, *"abcdefg")
     bucket.answer = lambda path, query: failure(503, "Backend Error") if query.get("pageToken") == "6" else None

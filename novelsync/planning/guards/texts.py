@@ -94,6 +94,7 @@ def guard_texts(
     unique = [change for change in changes if change.k not in held and texts.in_rows[change.own] < 2]
     held |= _same_text(unique, texts)
     held |= _same_page([change for change in unique if change.k not in held], new)
+    held |= _cut_off([change for change in unique if change.k not in held], changes, new)
     held |= _lost([change for change in unique if change.k not in held], changes, held, texts)
     return held | _in_bad_company(changes, held)
 
@@ -187,6 +188,24 @@ def _same_page(changes: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str
         if shared(c.new, now) > _SAME_PAGE and shared(c.old, before) < _SAME_PAGE / 2 and likeness(c.old, c.new) < ALIKE
     ]
     return dict.fromkeys(alike, f"the file has nearly the same text in {counted(len(alike), 'chapter')} or more")
+
+
+def _cut_off(changes: Sequence[_Change], all_: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str]:
+    """Where most texts end about where a page of the site may end: the beginning of one alone may be a revision."""
+
+    def is_beginning(change: _Change) -> bool:
+        ours, theirs = comparable(change.old, change.new)
+        return (
+            change.old.start == change.new.start
+            and change.new.letters < _PREVIEW * change.old.letters
+            and len(ours & theirs) > _SAME_PAGE * len(theirs)
+            and not _is_split(change, new)
+        )
+
+    cut = [change.k for change in changes if is_beginning(change)]
+    if len(cut) < _FEWEST_ALIKE or 2 * len(cut) <= len(all_):
+        return {}
+    return dict.fromkeys(cut, f"the file has nothing but the beginning in {counted(len(cut), 'chapter')}")
 
 
 def _lost(changes: Sequence[_Change], all_: Sequence[_Change], held: Collection[int], texts: Texts) -> dict[int, str]:
