@@ -5,14 +5,12 @@ There is one line for each kind of doubt, with the first places. A doubt may be 
 it, and what would be said of every other novel is not said at all.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from novelsync.evidence.placeholders import SHORT_BYTES
 from novelsync.evidence.prose import REPLACEMENT
 from novelsync.evidence.seen import TELLING_LETTERS
 from novelsync.evidence.texts import Texts
@@ -25,8 +23,6 @@ EXAMPLES: Final = 3
 
 _FEWEST_ALIKE: Final = 3
 """So many short texts are alike by no chance."""
-
-_DIGITS: Final = re.compile(r"\d+")
 
 
 class Lint(NamedTuple):
@@ -66,7 +62,7 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
     blank: list[str] = []
     unreadable: list[str] = []
     by_text: defaultdict[bytes, list[int]] = defaultdict(list)
-    by_pattern: defaultdict[str, list[int]] = defaultdict(list)
+    short: defaultdict[str, list[int]] = defaultdict(list)
     for f, chapter in enumerate(book.chapters):
         if not (chapter.fetched or chapter.title or chapter.url or chapter.number is not None):
             blank.append(_place(f, chapter))
@@ -74,8 +70,8 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
             continue
         if chapter.content_bytes >= TELLING_LETTERS:
             by_text[chapter.content_hash].append(f)
-        if chapter.content_bytes <= SHORT_BYTES and texts.is_at_hand(f):
-            by_pattern[_pattern(chapter)].append(f)
+        elif texts.is_at_hand(f) and (seen := visible(bytes(chapter.stored()).decode())):
+            short[seen].append(f)
         if not chapter.is_prose and texts.is_at_hand(f) and REPLACEMENT in bytes(chapter.stored()):
             unreadable.append(_place(f, chapter))
     if blank:
@@ -88,21 +84,14 @@ def _about_texts(book: Book, texts: Texts, notices: dict[int, str]) -> Iterator[
     if same := [" = ".join(_few(places)) for places in alike]:
         appear = "appears" if len(same) == 1 else "appear"
         yield f"{counted(len(same), 'text')} {appear} in several chapters: {_first(same, '; ')}"
-    short = max((group for group in by_pattern.values() if group not in by_text.values()), key=len, default=[])
-    if len(short) >= _FEWEST_ALIKE and 2 * len(short) >= sum(chapter.fetched for chapter in book.chapters):
-        places = [_place(f, book.chapters[f]) for f in short]
+    most = max(short.values(), key=len, default=[])
+    if len(most) >= _FEWEST_ALIKE and 2 * len(most) >= sum(chapter.fetched for chapter in book.chapters):
+        places = [_place(f, book.chapters[f]) for f in most]
         yield f"{_chapters_have(places)} the same short text, is it a notice? {_first(places)}"
     # Where the reader itself has put them in place of lone surrogates, it has said so.
     if unreadable and not any("U+FFFD" in warning for warning in book.warnings):
         what = "U+FFFD in place of letters, was the page in another encoding?"
         yield f"{_chapters_have(unreadable)} {what} {_first(unreadable)}"
-
-
-def _pattern(chapter: BookChapter) -> str:
-    """What a short text says but for the chapter's own title and for numbers: notices name these."""
-    seen = visible(bytes(chapter.stored()).decode()).casefold()
-    title = visible(chapter.title).casefold()
-    return _DIGITS.sub("", seen.replace(title, "") if title else seen)
 
 
 def _about_numbers(chapters: Sequence[BookChapter]) -> Iterator[str]:

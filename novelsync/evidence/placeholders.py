@@ -11,7 +11,7 @@ from html import unescape
 from typing import Final
 from unicodedata import normalize
 
-from novelsync.evidence.visible import visible
+from novelsync.evidence.visible import has_letters, visible
 
 SHORT_BYTES: Final = 600
 """
@@ -320,9 +320,9 @@ def title_is_placeholder(title: str) -> bool:
 
     The site's name may stand before or behind it. What is but one word beside that may be the novel's own.
     """
-    plain = _plain(visible(title))
+    plain = _plain(title)
     parts = [part for part in re.split(r" [|–—-] ", plain) if " " in part]
-    return not plain or bool(_phrase_in(plain) or any(map(_known_title, (plain, *parts))))
+    return not has_letters(unescape(plain)) or bool(_phrase_in(plain) or any(map(_known_title, (plain, *parts))))
 
 
 def _page_title(text: str) -> str | None:

@@ -205,7 +205,7 @@ def _sample(runs: Set[int]) -> frozenset[int]:
 def _notice(text: str, seen: str, letters: int, title: str) -> str:
     if phrase := placeholder_in(text):
         return f"a placeholder, {quoted(phrase)}"
-    if len(text) <= SHORT_BYTES and _OBJECT.fullmatch(text) and _is_json(text):
+    if len(text.encode(errors="replace")) <= SHORT_BYTES and _OBJECT.fullmatch(text) and _is_json(text):
         return "an answer in JSON"
     if not letters:
         return "nothing but punctuation" if seen else "nothing that is seen"

@@ -127,7 +127,7 @@ class Tally:
                 problems.append(result.remark)
             if result.former:
                 renamed_from.add(result.former)
-            if result.status in (NovelStatus.UNAVAILABLE, NovelStatus.IN_FLIGHT):
+            if result.status is NovelStatus.UNAVAILABLE:
                 unread.add(result.slug)
         counts = novels, chapters, bytes_read
         return cls(*counts, settled, nothing_held, problems, frozenset(renamed_from), frozenset(unread))

@@ -56,7 +56,7 @@ def stays_held(known: KnownNovel | None, acceptance: Acceptance | None, rules: s
     What a guard held once is not let go by ``rules`` that are the same: the rest of the file was taken then, and so
     says less for what was not; and a day passes. What somebody decides to keep, or has decided to, stays by all rules.
     """
-    if known is None:
+    if known is None or not (known.same or known.has_texts):
         return ""
     decides = acceptance is not None and acceptance.keep and acceptance.shown in ("", known.held_id)
     return known.held_id if known.kept or decides or known.rules in ("", rules) else ""

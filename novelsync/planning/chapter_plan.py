@@ -56,7 +56,7 @@ def plan_chapters(
     if stays and not accepted:
         guarded = keep_all(rows, chapters, pairs)
     else:
-        guarded = guard_file(rows, book, pairs, texts, limits.chapter_removals, added, accepted=accepted)
+        guarded = guard_file(base, book, pairs, texts, limits.chapter_removals, added, accepted=accepted)
 
     created: list[PlacedChapter] = []
     changed: list[ChangedChapter] = []
@@ -139,7 +139,8 @@ def _pair_cautiously(
 
     They are no edit where more would be overwritten or gone than the guard allows, or where it held rows of this novel
     before this file (``held``). A stranger without a text never is one: readers would see the row's text under its
-    labels. Nor is one whose number is beyond all stored ones: a crawler may write nothing but new chapters.
+    labels. Nor is one whose number is beyond all stored ones, in a file of such alone: a crawler may write nothing but
+    new chapters.
     """
     pairs = pair_chapters(rows, chapters, texts)
     strange = {k: f for f, k in enumerate(pairs) if k is not None and are_strangers(rows[k], chapters[f])}
@@ -151,7 +152,8 @@ def _pair_cautiously(
     many = len(gone) >= FEWEST_CHAPTERS and guard_chapters(published, gone, 0, limit)
     if not held and not many:
         last = max((row.number for row in rows if row.number is not None and not row.removed), default=None)
-        strange = {k: f for k, f in strange.items() if not chapters[f].fetched or _comes_after(chapters[f], last)}
+        all_new = len(strange) == len(pairs) - pairs.count(None) and all(_comes_after(each, last) for each in chapters)
+        strange = {k: f for k, f in strange.items() if all_new or not chapters[f].fetched}
     return [None if k in strange else k for k in pairs]
 
 

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
-from novelsync.evidence.labels import Names
 from novelsync.evidence.lint import lint_book
 from novelsync.evidence.seen import Seen
 from novelsync.evidence.texts import Texts
 from novelsync.models.desk.takedowns import NOTHING_WITHHELD, Withheld
 from novelsync.models.problems import Problem, ProblemKind
-from novelsync.models.source import Book, SourceFile, url_hash
+from novelsync.models.source import Book, SourceFile
 from novelsync.models.stored import KnownNovel, version_by
 from novelsync.models.writing import (
     NovelWrite,
@@ -20,7 +19,7 @@ from novelsync.planning.acceptance import accept_hint, held_id
 from novelsync.planning.chapter_plan import plan_chapters
 from novelsync.planning.diff import turned_round
 from novelsync.planning.guards.limits import DEFAULT_LIMITS, Limits
-from novelsync.planning.recognition.renames import is_another
+from novelsync.planning.recognition.renames import has_same_urls, is_another
 from novelsync.planning.takedowns.rows import set_aside
 
 
@@ -185,22 +184,17 @@ def is_same_novel(known: KnownNovel, book: Book) -> bool:
     """
     Whether what comes back under the slug of a removed novel is that novel, and not plainly another.
 
-    It has a text, a url, a chapter's name, or a number with its title in common with it.
+    It has a text, or a number with its title, in common with it, or most of its urls.
 
     Where there is nothing to compare (a crawler that writes the chapters later), it is.
     """
     if known.same:
         return True
-    urls = {row.url_hash for row in known.chapters if row.url_hash}
     texts = {row.content_hash for row in known.chapters if row.content_bytes}
     names = {(row.number, row.title) for row in known.chapters if row.number is not None and row.title}
-    telling = [c for c in book.chapters if c.fetched or c.url or (c.number is not None and c.title)]
-    alike = any(
-        (c.number, c.title) in names or (c.fetched and c.content_hash in texts) or (c.url and url_hash(c.url) in urls)
-        for c in telling
-    )
-    ours, theirs = (set(Names(each).words) - {None} for each in (book.chapters, known.chapters))
-    alike = alike or bool(ours & theirs)
+    telling = [c for c in book.chapters if c.fetched or (c.number is not None and c.title)]
+    alike = any((c.number, c.title) in names or (c.fetched and c.content_hash in texts) for c in telling)
+    alike = alike or has_same_urls(book, known)
     return (not telling or not known.chapters or alike) and not is_another(book, known)
 
 

@@ -225,6 +225,26 @@ def test_new_chapters_alone_replace_no_others_however_few_there_are(before: int,
     assert (len(write.chapters.created), write.chapters.changed) == (now, [])
 
 
+def test_a_novel_that_is_called_like_an_error_page_may_be_called_so() -> None:
+    rows = replace(stored(known("1", "One", 1, content=ONE)), fields=NovelFields("Error"))
+    write = plan_novel(NOVEL, "sum", replace(book(found("One", 1, content=ONE)), title="Error"), rows)
+    assert not write.held_id
+    rows = replace(rows, fields=NovelFields("<Kingdom>"))
+    assert not plan_novel(NOVEL, "sum", replace(book(found("One", 1, content=ONE)), title="<Kingdom>"), rows).held_id
+    assert plan_novel(NOVEL, "sum", replace(book(found("One", 1, content=ONE)), title="Error"), rows).held_id
+    assert plan_novel(NOVEL, "sum", replace(book(found("One", 1, content=ONE)), title="\u200b"), rows).held_id
+
+
+def test_a_chapter_in_front_takes_no_id_from_the_last_one_that_was_rewritten() -> None:
+    rows = stored(*(known(f"{n}", f"Chapter {n}", n, content=text_of(f"{n}"), position=n) for n in range(1, 6)))
+    moved = [found(f"Chapter {n + 1}", n + 1, content=text_of(f"{n}")) for n in range(1, 5)]
+    write = plan_novel(
+        NOVEL, "sum", book(found("Chapter 1", 1, content=ONE), *moved, found("Chapter 6", 6, content=TWO)), rows
+    )
+    assert [change.row.id for change in write.chapters.changed][-1] == "5"
+    assert len(write.chapters.created) == 1
+
+
 def test_what_a_file_has_in_place_of_texts_is_told_where_others_are_stored() -> None:
     overlooked = replace(book(found("One", 1), found("Two", 2)), overlooked="chapters have body")
     write = plan_novel(NOVEL, "sum", overlooked, stored(known("1", "One", 1, content=ONE)))

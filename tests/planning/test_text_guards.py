@@ -56,12 +56,22 @@ def test_a_text_that_is_garbled_gives_way_to_one_that_can_be_read() -> None:
     assert held(garbled, [f"{n} {russian}" for n in range(3)]) == {}
 
 
-def test_a_beginning_below_a_heading_or_an_advertisement_is_a_preview_too() -> None:
+def test_where_but_the_quotation_marks_are_garbled_a_text_defends_itself() -> None:
+    def garbled(name: str) -> str:
+        words = story(name).split()
+        return " ".join(f"\u00e2\u20ac\u0153{word}" if n % 9 == 0 else word for n, word in enumerate(words))
+
+    notice = "Become a member to go on reading this chapter, and all others of it."
+    assert len(held([garbled(f"{n}") for n in range(3)], [f"{n} {notice}" for n in range(3)])) == 3
+
+
+def test_a_beginning_below_a_heading_is_a_preview_too_and_the_end_of_a_text_is_none() -> None:
     whole = [story(f"{n}", 380) for n in range(4)]
     previews = [f"Chapter {n} of 4\n\n{text[: len(text) // 3]} Unlock the rest" for n, text in enumerate(whole, 1)]
     reasons = held(whole, previews)
     assert len(reasons) == 4
     assert all(reason.startswith("the file has the beginning of it") for reason in reasons.values())
+    assert held(whole[:1], [whole[0][len(whole[0]) * 2 // 3 :]]) == {}
 
 
 def test_a_page_that_stood_in_most_chapters_gives_way_to_shorter_texts() -> None:
@@ -76,6 +86,8 @@ def test_beside_texts_that_are_mostly_worse_no_other_one_replaces_its_own() -> N
     after = [login, login, login, story("a page of another kind"), f"{before[4]} And an edit."]
     assert held(before, after).keys() == {"1", "2", "3", "4"}
     assert held(before, [login, *before[1:3], *after[3:]]).keys() == {"1"}, "where most are not"
+    poems = [f"{text[:40]}." for text in before]
+    assert held([*before[:4], poems[0]], [login] * 4 + [f"{poems[0]} My friend."]).keys() == {"1", "2", "3", "4"}
 
 
 def test_the_first_half_of_most_texts_is_a_page_of_them_and_of_one_a_revision() -> None:

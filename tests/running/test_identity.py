@@ -35,9 +35,9 @@ Undecidable is, and may have another id then:
   everything.
 
 **A novel** is told by its slug. Under a new slug it goes on if the old one went missing, and the bytes are the same, or
-more than half of the different texts of 200 bytes or more are there, or, under the same title, of the urls or names of
-chapters. If it was removed, its slug brings it back if it shares any text, url or name with it, or number and title. A
-copy has ids of its own, and the original's once that is gone.
+more than half of the different texts of 200 bytes or more are there, or, under the same title, most chapters with their
+urls. If it was removed, its slug brings it back if it shares any text with it, or number and title, or most urls.
+A copy has ids of its own, and the original's once that is gone.
 Undecidable is what fits two of these; one of them goes on.
 """
 

@@ -115,7 +115,9 @@ def test_of_two_twins_that_came_together_one_may_go(library: Library, prompt: Sy
 def test_a_folder_that_is_renamed_while_every_text_is_edited_keeps_its_ids(
     library: Library, prompt: SyncService, tables: Tables, edit: str
 ) -> None:
-    slugs = fill(library, 20)
+    slugs = [f"novel-{n}" for n in range(6)]
+    for slug in slugs:
+        library.write(slug, [chapter(f"{slug} {n}", url=f"https://example.com/{slug}/{n}") for n in range(4)])
     synced(prompt)
     before = {slug: tables.ids(slug) for slug in slugs}
     for slug in slugs:
@@ -125,8 +127,29 @@ def test_a_folder_that_is_renamed_while_every_text_is_edited_keeps_its_ids(
             each["content"] = f"{each['content']}\n{edit}" if edit else "This chapter is locked."
         library.write(f"new-{slug}", book["chapters"], title=book["title"])
     report = synced(prompt, "ok" if edit else "partial")
-    assert report["novels"]["renamed"] == 20
+    assert report["novels"]["renamed"] == 6
     assert {slug: tables.ids(f"new-{slug}") for slug in slugs} == before
+
+
+@pytest.mark.parametrize(
+    ("urls", "author"), [("/chapter-", "Somebody"), ("https://example.com/", "Another"), ("https://other/", "Somebody")]
+)
+def test_another_novel_of_the_same_title_takes_no_id_of_one_that_goes(
+    library: Library, prompt: SyncService, tables: Tables, urls: str, author: str
+) -> None:
+    fill(library, 20)
+    names = ["Prologue", "Interlude", "Epilogue", "Afterword"]
+    old = [chapter(f"old {n}", title=name, url=f"{urls[:1]}{n}") for n, name in enumerate(names)]
+    old = [each | {"url": f"{'https://example.com/' if 'http' in urls else urls}{n}"} for n, each in enumerate(old)]
+    library.write("old", old, title="Rebirth")
+    synced(prompt)
+    ids = set(tables.ids("old").values())
+    library.remove("old")
+    new = [chapter(f"new {n}", title=name, url=f"{urls}{n}") for n, name in enumerate(names)]
+    library.write("new", new, title="Rebirth", author=author)
+    report = synced(prompt)
+    assert (report["novels"]["renamed"], report["novels"]["created"]) == (0, 1)
+    assert ids.isdisjoint(tables.ids("new").values())
 
 
 def test_renames_do_not_count_towards_the_guard(library: Library, service: SyncService, tables: Tables) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from novelsync.database.client import SqlClient
 from novelsync.database.transports.postgres import PostgresTransport
-from novelsync.evidence.labels import Names
 from novelsync.models.run import SyncOptions
 from novelsync.planning.guards.limits import Limits
 from tests.conftest import Tables, make_service
@@ -34,20 +33,18 @@ class NovelRow:
         return _telling(row for row in self.chapters if not row.removed)
 
     def may_be(self, chapters: Sequence[Chapter]) -> bool:
-        """Nothing speaks against it: a text, url, name, or number and title, that both have, or nothing to compare."""
+        """Nothing speaks against it: a text, most urls, or number and title, that both have, or nothing to compare."""
         names = {(row.number, row.title) for row in self.chapters if row.number is not None and row.title}
-        told = [c for c in chapters if c.text.strip() or c.url or (c.number is not None and c.title)]
+        told = [c for c in chapters if c.text.strip() or (c.number is not None and c.title)]
         alike = _texts(self.chapters) & _texts(chapters) or any((c.number, c.title) in names for c in told)
-        alike = alike or _urls(self.chapters) & _urls(chapters) or set(_names(self.chapters)) & set(_names(chapters))
+        alike = alike or self.has_same_urls(chapters)
         return not told or not self.chapters or bool(alike)
 
-    def has_same_chapters(self, chapters: Sequence[Chapter]) -> bool:
-        """Under the same title: all urls, or most of the urls or names of both, and three."""
+    def has_same_urls(self, chapters: Sequence[Chapter]) -> bool:
+        """Most chapters of both, and three. All novels here have one title."""
         rows = [row for row in self.chapters if not row.removed]
-        once = [{name for name, n in Counter(_names(some)).items() if n == 1} for some in (rows, chapters)]
-        urls = _urls(rows), _urls(chapters)
-        most = (len(a & b) >= 3 and 2 * len(a & b) > max(len(a), len(b)) for a, b in (urls, once))
-        return bool(urls[0] and urls[0] == urls[1]) or any(most)
+        common = len({row.url for row in rows} & {chapter.url for chapter in chapters} - {""})
+        return common >= 3 and 2 * common > max(len(rows), len(chapters))
 
     def may_be_elsewhere(self, chapters: Sequence[Chapter]) -> bool:
         """The file is plainly not this novel: they have texts that tell, and none in common."""
@@ -196,13 +193,13 @@ class Hours:
         return expected
 
     def _formers(self, gone: Mapping[str, Folder], data: bytes, chapters: Sequence[Chapter]) -> list[str]:
-        """Which of these have the same bytes, or most of their texts, urls or names here."""
+        """Which of these have the same bytes, or most of their texts or urls here."""
         here = _telling(chapters)
 
         def is_here(slug: str) -> bool:
             row = self._stored[gone[slug].novel]
             texts = row.texts
-            if (gone[slug].data == data and chapters) or row.has_same_chapters(chapters):
+            if (gone[slug].data == data and chapters) or row.has_same_urls(chapters):
                 return True
             common = len(texts & here)
             return 2 * common > max(len(texts), len(here)) if common >= 3 else bool(here) and texts == here
@@ -232,15 +229,6 @@ class Hours:
 
 def _texts(chapters: Any) -> set[str]:
     return {chapter.text for chapter in chapters if chapter.text.strip()}
-
-
-def _urls(chapters: Sequence[Row] | Sequence[Chapter]) -> set[str]:
-    return {chapter.url for chapter in chapters if chapter.url}
-
-
-def _names(chapters: Sequence[Any]) -> list[Any]:
-    """What titles say beyond the numbers: what counts as that is tested elsewhere."""
-    return [words for words in Names(chapters).words if words is not None]
 
 
 def _telling(chapters: Any) -> set[str]:

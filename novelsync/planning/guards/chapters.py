@@ -7,7 +7,7 @@ from novelsync.evidence.labels import labels
 from novelsync.evidence.placeholders import title_is_placeholder
 from novelsync.evidence.texts import Texts
 from novelsync.models.source import Book, BookChapter
-from novelsync.models.stored import KnownChapter
+from novelsync.models.stored import KnownChapter, KnownNovel
 from novelsync.planning.guards.limits import guard_chapters
 from novelsync.planning.guards.texts import guard_labels, guard_texts
 from novelsync.text.formatting import counted, quoted
@@ -25,7 +25,7 @@ class Guarded(NamedTuple):
 
 
 def guard_file(
-    rows: Sequence[KnownChapter],
+    base: KnownNovel,
     book: Book,
     pairs: Sequence[int | None],
     texts: Texts,
@@ -39,6 +39,7 @@ def guard_file(
 
     ``added``: ids of the rows that this very file has brought in. They make no loss smaller.
     """
+    rows = base.chapters
     paired = {k for k in pairs if k is not None}
     gone = [k for k, row in enumerate(rows) if k not in paired and not row.removed]
     removed = [rows[k] for k in gone]
@@ -49,7 +50,9 @@ def guard_file(
     lately = losses.of(row for row in rows if row.removed_lately)
     too_many = guard_chapters(len(losses.of_all), losses.of(removed), len(lately), limit)
     texts_stay = {**guard_labels(rows, book.chapters, pairs), **guard_texts(rows, book.chapters, pairs, texts)}
-    no_title = bool(rows) and title_is_placeholder(book.title)
+    # A novel may really be called so.
+    stored = base.fields.title if base.fields else ""
+    no_title = bool(rows) and title_is_placeholder(book.title) and not title_is_placeholder(stored)
     because = [too_many] if too_many else []
     if texts_stay:
         first, reason = next(iter(texts_stay.items()))

@@ -24,11 +24,17 @@ _PREVIEW: Final = 0.6
 _OF_PREVIEW: Final = 0.35
 """Shares of a text: less than it says that a preview says, with and without what is written below it."""
 
+_FEWEST_TO_BEGIN: Final = 20
+"""Characters that are the same where two texts begin alike."""
+
 _FEWEST_LETTERS: Final = 100
 """A text of fewer letters may shrink to anything that is seen."""
 
 _MOST_GARBLED: Final = 0.01
 """Share of a text's letters."""
+
+_GARBLED_ALL_OVER: Final = 0.1
+"""Such a text cannot be read. One in which but the quotation marks are garbled can."""
 
 _SPLIT: Final = 0.5
 """Share of what a text lost that has to be in other new texts: then it was split, and not cut."""
@@ -91,12 +97,13 @@ def guard_texts(
         for change in changes
         if (reason := _worse(change, new, was_page=change.own in pages) or _of_other_novel(change))
     }
+    worse = [*held]
     unique = [change for change in changes if change.k not in held and texts.in_rows[change.own] < 2]
     held |= _same_text(unique, texts)
     held |= _same_page([change for change in unique if change.k not in held], new)
     held |= _cut_off([change for change in unique if change.k not in held], changes, new)
     held |= _lost([change for change in unique if change.k not in held], changes, held, texts)
-    return held | _in_bad_company(changes, held)
+    return {**_in_bad_company(changes, worse), **held}
 
 
 def _worse(change: _Change, new: Sequence[Seen], *, was_page: bool) -> str:
@@ -111,7 +118,7 @@ def _worse(change: _Change, new: Sequence[Seen], *, was_page: bool) -> str:
         return f"the file has {now.notice}"
     if now.garbled > max(_MOST_GARBLED, 4 * old.garbled):
         return f"{now.garbled:.0%} of the file's cannot be read, as U+FFFD or in a wrong encoding"
-    if was_page or most < _FEWEST_LETTERS or old.garbled > max(_MOST_GARBLED, 4 * now.garbled):
+    if was_page or most < _FEWEST_LETTERS or old.garbled > max(_GARBLED_ALL_OVER, 4 * now.garbled):
         return ""
     if now.letters < _MOST_SHRINKING * most and not _is_split(change, new):
         lately = ", within a day" if most > old.letters else ""
@@ -123,12 +130,17 @@ def _worse(change: _Change, new: Sequence[Seen], *, was_page: bool) -> str:
     return ""
 
 
-def _in_bad_company(changes: Sequence[_Change], held: Collection[int]) -> dict[int, str]:
-    """Where most new texts of a file are held, one that has little in common with its own is hardly an edit."""
-    if len(held) < _FEWEST_ALIKE or 2 * len(held) <= len(changes):
+def _in_bad_company(changes: Sequence[_Change], worse: Collection[int]) -> dict[int, str]:
+    """Where most new texts of a file are worse, one that has little in common with its own is hardly an edit."""
+    if len(worse) < _FEWEST_ALIKE or 2 * len(worse) <= len(changes):
         return {}
-    others = (change for change in changes if change.k not in held and likeness(change.old, change.new) < ALIKE)
-    return {change.k: "most of the file's new texts are worse, and this one is not alike" for change in others}
+
+    def is_another(change: _Change) -> bool:
+        can_be_told = min(map(len, comparable(change.old, change.new))) >= FEWEST_RUNS
+        return can_be_told and likeness(change.old, change.new) < ALIKE
+
+    others = (change.k for change in changes if change.k not in worse and is_another(change))
+    return dict.fromkeys(others, "most of the file's new texts are worse, and this one is not alike")
 
 
 def _of_other_novel(change: _Change) -> str:
@@ -141,16 +153,20 @@ def _is_preview(change: _Change) -> bool:
     """
     Whether it begins alike and soon ends, or goes on with something else: a sign that says who may read on.
 
-    Before the beginning may be a heading or an advertisement; then nearly all the rest is of the text.
+    Before the beginning may be a heading.
     """
     ours, theirs = comparable(change.old, change.new)
-    begins_alike = change.old.start == change.new.start or len(ours & theirs) > _SAME_PAGE * len(theirs)
     return (
-        begins_alike
+        _begins_alike(change.old.start, change.new.start)
         and change.new.letters < _PREVIEW * change.old.letters
         and len(ours) >= FEWEST_RUNS
         and len(ours & theirs) < _OF_PREVIEW * len(ours)
     )
+
+
+def _begins_alike(old: str, new: str) -> bool:
+    """``new`` may have a heading first, so short that some of the beginning still follows in what is compared."""
+    return old == new or any(old.startswith(new[at:]) for at in range(len(new) - _FEWEST_TO_BEGIN))
 
 
 def _is_split(change: _Change, new: Sequence[Seen]) -> bool:

@@ -1,6 +1,6 @@
 """
 Which novel a file is, whatever its folder is called: by its bytes, by most of the texts that tell novels apart, or, if
-it has the same title, by most of its chapters' urls or names.
+it has the same title, by most of its chapters' urls.
 
 Pure.
 
@@ -55,11 +55,11 @@ def is_novel(book: Book, known: KnownNovel, *, same_bytes: bool) -> bool:
 
     That is more than half of those of both sides, so that an omnibus is none of its novels, and at least `FEW`. A novel
     that has fewer is recognised if they are all the same, and its title is too. So is one whose texts were all edited,
-    if most of its chapters have their urls or names still.
+    if most of its chapters have their urls still.
     """
     if same_bytes and says_something(book):
         return True
-    if has_same_title(book, known) and _has_same_chapters(book, known):
+    if _has_same_title(book, known) and has_same_urls(book, known):
         return True
     theirs = _known_texts(known)
     if not theirs & _long_texts(book):
@@ -68,7 +68,7 @@ def is_novel(book: Book, known: KnownNovel, *, same_bytes: bool) -> bool:
     common = len(ours & theirs)
     if common >= FEW:
         return 2 * common > max(len(ours), len(theirs))
-    return common > 0 and ours == theirs and has_same_title(book, known)
+    return common > 0 and ours == theirs and _has_same_title(book, known)
 
 
 def says_something(book: Book) -> bool:
@@ -85,6 +85,22 @@ def shares_text(book: Book, known: KnownNovel) -> bool:
     """Whether they have a telling text in common, or one of them has none."""
     ours, theirs = _long_texts(book), _known_texts(known)
     return not ours or not theirs or bool(ours & theirs)
+
+
+def has_same_urls(book: Book, known: KnownNovel) -> bool:
+    """
+    Whether most chapters of both have the same url, and at least `FEW`; and no other author.
+
+    Only of whole urls: "/chapter-1" is one of many novels. Nor do names tell: many have a prologue, and another
+    translation has all names of the first.
+    """
+    author = known.fields.author if known.fields else None
+    if author and isinstance(book.author, str) and book.author and _plain(author) != _plain(book.author):
+        return False
+    urls = {url_hash(chapter.url) for chapter in book.chapters if "://" in chapter.url}
+    rows = [row for row in known.chapters if not row.removed]
+    common = len(urls & {row.url_hash for row in rows if row.url_hash})
+    return common >= FEW and 2 * common > max(len(book.chapters), len(rows))
 
 
 def is_another(book: Book, known: KnownNovel) -> bool:
@@ -117,18 +133,6 @@ def _long_texts(book: Book) -> set[bytes]:
     return _once(c.content_hash for c in book.chapters if c.content_bytes >= TELLING_LETTERS)
 
 
-def _has_same_chapters(book: Book, known: KnownNovel) -> bool:
-    """By most of the urls or names of both sides, and at least `FEW`; or by all urls."""
-    rows = [row for row in known.chapters if not row.removed]
-    urls = {url_hash(chapter.url) for chapter in book.chapters if chapter.url}
-    known_urls = {row.url_hash for row in rows if row.url_hash}
-    names = _once(Names(book.chapters).words) - {None}, _once(Names(rows).words) - {None}
-    return bool(urls and urls == known_urls) or any(
-        len(ours & theirs) >= FEW and 2 * len(ours & theirs) > max(len(ours), len(theirs))
-        for ours, theirs in ((urls, known_urls), names)
-    )
-
-
 def _known_texts(known: KnownNovel) -> set[bytes]:
     rows = (row for row in known.chapters if not row.removed and row.content_bytes >= TELLING_LETTERS)
     return _once(row.content_hash for row in rows)
@@ -138,7 +142,7 @@ def _once(signs: Iterable[_Sign]) -> set[_Sign]:
     return {sign for sign, times in Counter(signs).items() if times == 1}
 
 
-def has_same_title(book: Book, known: KnownNovel) -> bool:
+def _has_same_title(book: Book, known: KnownNovel) -> bool:
     return known.fields is not None and _plain(known.fields.title) == _plain(book.title)
 
 

@@ -1,6 +1,7 @@
 """Writes what is planned; a novel that the database does not accept is refused, and keeps no other from coming in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from novelsync.contracts.syncing import Novels
 from novelsync.errors import StorageUnavailable, TimeBudgetExceeded, WriteRejected
@@ -12,6 +13,9 @@ from novelsync.planning.novel_plan import plan_refusal
 from novelsync.running.novels.novel_planner import Planned, with_result
 from novelsync.running.novels.outcomes import problem_of, refused, unavailable
 from novelsync.running.novels.request_ids import request_id
+
+_TROUBLE: Final = 3
+"""After so many novels whose texts cannot be read again, it is the storage's trouble, and no more are tried."""
 
 
 class NovelWriter:
@@ -58,8 +62,7 @@ class NovelWriter:
         """
         Writes what the database accepts: a rejected call is halved until the novel at fault is alone.
 
-        So is a call for which a text has to be read again and cannot be. In ``writes``, one of a large novel is
-        replaced by what publishes it.
+        In ``writes``, one of a large novel is replaced by what publishes it.
         """
         if not writes:
             return
@@ -70,7 +73,12 @@ class NovelWriter:
             yield from zip(writes, self._database.write(context.run_id, writes, turn.out_of_time), strict=True)
         except TimeBudgetExceeded as error:
             yield from ((write, error) for write in writes)
-        except (WriteRejected, StorageUnavailable) as error:
+        except StorageUnavailable as error:
+            if len(writes) == 1:
+                yield writes[0], error
+            else:
+                yield from self._write_apart(writes, context, turn)
+        except WriteRejected as error:
             if len(writes) == 1:
                 yield writes[0], error
                 return
@@ -80,6 +88,20 @@ class NovelWriter:
                     yield from ((write, TimeBudgetExceeded(error.message)) for write in part)
                 else:
                     yield from self._write(part, context, turn)
+
+    def _write_apart(
+        self, writes: Sequence[NovelWrite], context: RunContext, turn: Turn
+    ) -> Iterator[tuple[NovelWrite, WriteOutcome | WriteRejected | TimeBudgetExceeded | StorageUnavailable]]:
+        """Writes where a text has to be read again and cannot be: each novel alone that has texts of its own."""
+        yield from self._write([write for write in writes if not write.has_texts], context, turn)
+        trouble: list[StorageUnavailable] = []
+        for write in (write for write in writes if write.has_texts):
+            if len(trouble) == _TROUBLE:
+                yield write, trouble[-1]
+                continue
+            for _, outcome in self._write([write], context, turn):
+                trouble += [outcome] if isinstance(outcome, StorageUnavailable) else []
+                yield write, outcome
 
     def _stage(self, writes: list[NovelWrite], context: RunContext, turn: Turn) -> WriteOutcome | None:
         """Sends the texts of the only novel ahead, if it is large; or returns why they are not wanted."""
