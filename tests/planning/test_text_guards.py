@@ -95,6 +95,8 @@ def test_the_first_half_of_most_texts_is_a_page_of_them_and_of_one_a_revision() 
     halves = [text[: len(text) // 2] for text in whole]
     assert len(held(whole, [*halves[:4], whole[4]])) == 4
     assert held(whole, [*halves[:2], *whole[2:]]) == {}
+    footer = story("the site's own words", 300)
+    assert held([f"{text} {footer}" for text in halves], halves) == {}
 
 
 @pytest.mark.parametrize(

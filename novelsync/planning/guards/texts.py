@@ -207,14 +207,25 @@ def _same_page(changes: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str
 
 
 def _cut_off(changes: Sequence[_Change], all_: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str]:
-    """Where most texts end about where a page of the site may end: the beginning of one alone may be a revision."""
+    """
+    Where most texts end about where a page of the site may end: the beginning of one alone may be a revision.
+
+    What several of them have lost is the site's, and no part of a chapter.
+    """
+    lost: dict[int, Set[int]] = {}
+    for change in changes:
+        ours, theirs = comparable(change.old, change.new)
+        lost[change.k] = ours - theirs
+    times = Counter(run for runs in lost.values() for run in runs)
 
     def is_beginning(change: _Change) -> bool:
         ours, theirs = comparable(change.old, change.new)
+        own = sum(times[run] == 1 for run in lost[change.k])
         return (
             change.old.start == change.new.start
             and change.new.letters < _PREVIEW * change.old.letters
             and len(ours & theirs) > _SAME_PAGE * len(theirs)
+            and 2 * own > len(lost[change.k])
             and not _is_split(change, new)
         )
 
