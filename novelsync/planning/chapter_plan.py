@@ -17,8 +17,8 @@ from novelsync.models.writing import (
     ShrunkText,
 )
 from novelsync.planning.guards.chapters import Guarded, guard_file, keep_all
+from novelsync.planning.guards.labels import guard_novel
 from novelsync.planning.guards.limits import FEWEST_CHAPTERS, Limits, guard_chapters
-from novelsync.planning.guards.texts import guard_novel
 from novelsync.planning.recognition.matching import are_strangers, pair_chapters
 
 

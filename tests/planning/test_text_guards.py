@@ -10,7 +10,8 @@ import pytest
 from novelsync.evidence.texts import Texts, rows_to_see
 from novelsync.models.source import UNSET, Book, BookChapter, NovelFields
 from novelsync.models.stored import KnownChapter, KnownNovel
-from novelsync.planning.guards.texts import guard_novel, guard_texts
+from novelsync.planning.guards.labels import guard_novel
+from novelsync.planning.guards.texts import guard_texts
 from novelsync.planning.recognition.matching import pair_chapters
 from tests.support.library import found, known, seen
 

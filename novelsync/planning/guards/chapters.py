@@ -8,8 +8,9 @@ from novelsync.evidence.placeholders import title_is_placeholder
 from novelsync.evidence.texts import Texts
 from novelsync.models.source import Book, BookChapter
 from novelsync.models.stored import KnownChapter, KnownNovel
+from novelsync.planning.guards.labels import guard_labels
 from novelsync.planning.guards.limits import guard_chapters
-from novelsync.planning.guards.texts import guard_labels, guard_texts
+from novelsync.planning.guards.texts import guard_texts
 from novelsync.text.formatting import counted, quoted
 
 

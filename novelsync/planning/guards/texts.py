@@ -1,6 +1,6 @@
 """
-Texts that are worse than what they would replace, and files of another novel. Pure: a guard returns the reason, or
-nothing.
+Which texts of a file must not replace what is stored: those that are `worse`, and those that the whole file speaks
+against. Pure.
 
 A stored text is worth keeping if it says something; a placeholder or a page of links defends itself against nothing.
 Nor does one that is garbled against one that can be read.
@@ -8,36 +8,14 @@ Nor does one that is garbled against one that can be read.
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence, Set
-from typing import Final, NamedTuple
+from typing import Final
 
 from novelsync.evidence.seen import ALIKE, FEWEST_RUNS, Seen, comparable, likeness
 from novelsync.evidence.texts import Texts
-from novelsync.models.source import Book, BookChapter
-from novelsync.models.stored import KnownChapter, KnownNovel
-from novelsync.planning.recognition.renames import is_another
-from novelsync.text.formatting import counted, quoted
-
-_MOST_SHRINKING: Final = 0.3
-"""A text is not replaced by one that says less than this share of it: previews show a tenth to a quarter."""
-
-_PREVIEW: Final = 0.6
-_OF_PREVIEW: Final = 0.35
-"""Shares of a text: less than it says that a preview says, with and without what is written below it."""
-
-_FEWEST_TO_BEGIN: Final = 20
-"""Characters that are the same where two texts begin alike."""
-
-_FEWEST_LETTERS: Final = 100
-"""A text of fewer letters may shrink to anything that is seen."""
-
-_MOST_GARBLED: Final = 0.01
-"""Share of a text's letters."""
-
-_GARBLED_ALL_OVER: Final = 0.1
-"""Such a text cannot be read. One in which but the quotation marks are garbled can."""
-
-_SPLIT: Final = 0.5
-"""Share of what a text lost that has to be in other new texts: then it was split, and not cut."""
+from novelsync.models.source import BookChapter
+from novelsync.models.stored import KnownChapter
+from novelsync.planning.guards.worse import PREVIEW, Change, is_split, why_foreign, why_worse
+from novelsync.text.formatting import counted
 
 _SAME_PAGE: Final = 0.7
 """Share of what a text says that others say too: then it is a page of the site's, and no chapter."""
@@ -45,32 +23,13 @@ _SAME_PAGE: Final = 0.7
 _FEWEST_ALIKE: Final = 3
 """Texts that have the same trouble by no chance."""
 
-_FEWEST_OF_A_NOVEL: Final = 3
-"""Texts that a novel must have, to be told from another."""
-
-
-class _Change(NamedTuple):
-    """A row whose text the file would replace."""
-
-    k: int
-    key: bytes | None
-    """See `Texts.key_of_chapter`."""
-    own: bytes | None
-    """That of the text that it has."""
-    old: Seen
-    new: Seen
-    peak: int
-    """The most letters that it had within a day."""
-    novels: Set[str]
-    """Slugs of other novels that have the text of the file, and not the one that it would replace."""
-
 
 def guard_texts(
     rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], pairs: Sequence[int | None], texts: Texts
 ) -> Mapping[int, str]:
     """By row, why its text must stay. ``pairs``: see `pair_chapters`."""
     changes = [
-        _Change(
+        Change(
             k,
             texts.key_of_chapter(f),
             texts.key_of_row(k),
@@ -95,7 +54,7 @@ def guard_texts(
     held = {
         change.k: reason
         for change in changes
-        if (reason := _worse(change, new, was_page=change.own in pages) or _of_other_novel(change))
+        if (reason := why_worse(change, new, was_page=change.own in pages) or why_foreign(change))
     }
     worse = [*held]
     unique = [change for change in changes if change.k not in held and texts.in_rows[change.own] < 2]
@@ -106,36 +65,12 @@ def guard_texts(
     return {**_in_bad_company(changes, worse), **held}
 
 
-def _worse(change: _Change, new: Sequence[Seen], *, was_page: bool) -> str:
-    """
-    Why the file's text is worse than the one that it would replace, whatever else is in the file; empty: it is not.
-
-    ``was_page``: most chapters have that one, which so is none of theirs.
-    """
-    old, now = change.old, change.new
-    most = max(old.letters, change.peak)
-    if now.notice:
-        return f"the file has {now.notice}"
-    if now.garbled > max(_MOST_GARBLED, 4 * old.garbled):
-        return f"{now.garbled:.0%} of the file's cannot be read, as U+FFFD or in a wrong encoding"
-    if was_page or most < _FEWEST_LETTERS or old.garbled > max(_GARBLED_ALL_OVER, 4 * now.garbled):
-        return ""
-    if now.letters < _MOST_SHRINKING * most and not _is_split(change, new):
-        lately = ", within a day" if most > old.letters else ""
-        return f"the file shows {now.letters:,} letters in place of {most:,}{lately}"
-    if _is_preview(change) and not _is_split(change, new):
-        return f"the file has the beginning of it, {now.letters:,} letters in place of {most:,}"
-    if old.script and now.script and old.script != now.script and now.letters >= _FEWEST_LETTERS:
-        return f"the file's is in another script, {now.script} in place of {old.script}"
-    return ""
-
-
-def _in_bad_company(changes: Sequence[_Change], worse: Collection[int]) -> dict[int, str]:
+def _in_bad_company(changes: Sequence[Change], worse: Collection[int]) -> dict[int, str]:
     """Where most new texts of a file are worse, one that has little in common with its own is hardly an edit."""
     if len(worse) < _FEWEST_ALIKE or 2 * len(worse) <= len(changes):
         return {}
 
-    def is_another(change: _Change) -> bool:
+    def is_another(change: Change) -> bool:
         can_be_told = min(map(len, comparable(change.old, change.new))) >= FEWEST_RUNS
         return can_be_told and likeness(change.old, change.new) < ALIKE
 
@@ -143,41 +78,7 @@ def _in_bad_company(changes: Sequence[_Change], worse: Collection[int]) -> dict[
     return dict.fromkeys(others, "most of the file's new texts are worse, and this one is not alike")
 
 
-def _of_other_novel(change: _Change) -> str:
-    if change.novels and change.new.tells and likeness(change.old, change.new) < ALIKE:
-        return f"the file has a text of another novel, {quoted(min(change.novels))}"
-    return ""
-
-
-def _is_preview(change: _Change) -> bool:
-    """
-    Whether it begins alike and soon ends, or goes on with something else: a sign that says who may read on.
-
-    Before the beginning may be a heading.
-    """
-    ours, theirs = comparable(change.old, change.new)
-    return (
-        _begins_alike(change.old.start, change.new.start)
-        and change.new.letters < _PREVIEW * change.old.letters
-        and len(ours) >= FEWEST_RUNS
-        and len(ours & theirs) < _OF_PREVIEW * len(ours)
-    )
-
-
-def _begins_alike(old: str, new: str) -> bool:
-    """``new`` may have a heading first, so short that some of the beginning still follows in what is compared."""
-    return old == new or any(old.startswith(new[at:]) for at in range(len(new) - _FEWEST_TO_BEGIN))
-
-
-def _is_split(change: _Change, new: Sequence[Seen]) -> bool:
-    """Whether other new texts have what this one no longer says."""
-    ours, kept = comparable(change.old, change.new)
-    lost = ours - kept
-    elsewhere = {run for seen in new if seen is not change.new for run in lost & comparable(change.old, seen)[1]}
-    return len(lost) >= FEWEST_RUNS / 2 and len(elsewhere) >= _SPLIT * len(lost)
-
-
-def _same_text(changes: Sequence[_Change], texts: Texts) -> dict[int, str]:
+def _same_text(changes: Sequence[Change], texts: Texts) -> dict[int, str]:
     """Where one text comes in place of different ones, or of one while another chapter has it too."""
     by_key: defaultdict[bytes | None, list[int]] = defaultdict(list)
     for change in changes:
@@ -190,7 +91,7 @@ def _same_text(changes: Sequence[_Change], texts: Texts) -> dict[int, str]:
     }
 
 
-def _same_page(changes: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str]:
+def _same_page(changes: Sequence[Change], new: Sequence[Seen]) -> dict[int, str]:
     """Where texts say nearly the same, with a title or a number of their own, in place of different ones."""
     now = Counter(run for seen in new for run in seen.runs)
     before = Counter(run for change in changes for run in change.old.runs)
@@ -206,7 +107,7 @@ def _same_page(changes: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str
     return dict.fromkeys(alike, f"the file has nearly the same text in {counted(len(alike), 'chapter')} or more")
 
 
-def _cut_off(changes: Sequence[_Change], all_: Sequence[_Change], new: Sequence[Seen]) -> dict[int, str]:
+def _cut_off(changes: Sequence[Change], all_: Sequence[Change], new: Sequence[Seen]) -> dict[int, str]:
     """
     Where most texts end about where a page of the site may end: the beginning of one alone may be a revision.
 
@@ -218,15 +119,15 @@ def _cut_off(changes: Sequence[_Change], all_: Sequence[_Change], new: Sequence[
         lost[change.k] = ours - theirs
     times = Counter(run for runs in lost.values() for run in runs)
 
-    def is_beginning(change: _Change) -> bool:
+    def is_beginning(change: Change) -> bool:
         ours, theirs = comparable(change.old, change.new)
         own = sum(times[run] == 1 for run in lost[change.k])
         return (
             change.old.start == change.new.start
-            and change.new.letters < _PREVIEW * change.old.letters
+            and change.new.letters < PREVIEW * change.old.letters
             and len(ours & theirs) > _SAME_PAGE * len(theirs)
             and 2 * own > len(lost[change.k])
-            and not _is_split(change, new)
+            and not is_split(change, new)
         )
 
     cut = [change.k for change in changes if is_beginning(change)]
@@ -235,7 +136,7 @@ def _cut_off(changes: Sequence[_Change], all_: Sequence[_Change], new: Sequence[
     return dict.fromkeys(cut, f"the file has nothing but the beginning in {counted(len(cut), 'chapter')}")
 
 
-def _lost(changes: Sequence[_Change], all_: Sequence[_Change], held: Collection[int], texts: Texts) -> dict[int, str]:
+def _lost(changes: Sequence[Change], all_: Sequence[Change], held: Collection[int], texts: Texts) -> dict[int, str]:
     """
     Where another chapter's text comes in place of one that would then be nowhere.
 
@@ -245,7 +146,7 @@ def _lost(changes: Sequence[_Change], all_: Sequence[_Change], held: Collection[
     places.subtract(change.key for change in all_ if change.k in held)
     moved = [change for change in changes if change.key in texts.in_rows]
     left = [change for change in changes if change.key in texts.in_rows or texts.in_file[change.own]]
-    by_own: defaultdict[bytes | None, list[_Change]] = defaultdict(list)
+    by_own: defaultdict[bytes | None, list[Change]] = defaultdict(list)
     for change in left:
         by_own[change.own].append(change)
     lost: dict[int, str] = {}
@@ -260,14 +161,14 @@ def _lost(changes: Sequence[_Change], all_: Sequence[_Change], held: Collection[
     return lost | _in_circles([change for change in moved if change.k not in lost])
 
 
-def _in_circles(changes: Sequence[_Change]) -> dict[int, str]:
+def _in_circles(changes: Sequence[Change]) -> dict[int, str]:
     """Those whose texts only changed places. Nobody can tell which order is the right one, so the stored one stays."""
     next_of = {change.own: change for change in changes}
     circles: dict[int, str] = {}
     visited: set[int] = set()
     for start in changes:
-        around: list[_Change] = []
-        at: _Change | None = start
+        around: list[Change] = []
+        at: Change | None = start
         while at is not None and at.k not in visited:
             visited.add(at.k)
             around.append(at)
@@ -276,35 +177,3 @@ def _in_circles(changes: Sequence[_Change]) -> dict[int, str]:
         why = f"{counted(len(circle), 'text')} changed places under the same labels"
         circles |= {change.k: why for change in circle}
     return circles
-
-
-def guard_labels(
-    rows: Sequence[KnownChapter], chapters: Sequence[BookChapter], pairs: Sequence[int | None]
-) -> Mapping[int, str]:
-    """By row, why its labels must stay: the file has no text for it, and calls it nothing, or as many others."""
-    before = Counter(row.title for row in rows if not row.removed)
-    now = Counter(chapter.title for chapter in chapters)
-    return {
-        k: "the file has neither text nor number for it, nor a title of its own"
-        for f, k in enumerate(pairs)
-        if k is not None
-        and not chapters[f].fetched
-        and chapters[f].number is None
-        and (rows[k].number is not None or (rows[k].title and before[rows[k].title] < 2))
-        and (not chapters[f].title or now[chapters[f].title] > max(1, before[chapters[f].title]))
-    }
-
-
-def guard_novel(base: KnownNovel, book: Book, pairs: Sequence[int | None], texts: Texts) -> str:
-    """Why the file looks like another novel's: nothing but numbers speaks for this one. Empty: it does not."""
-    stored = sum(bool(row.content_bytes) and not row.removed for row in base.chapters)
-    found = sum(chapter.fetched for chapter in book.chapters)
-    if base.fields is None or min(stored, found) < _FEWEST_OF_A_NOVEL or not is_another(book, base):
-        return ""
-    if any(k is not None and texts.are_alike(k, f) for f, k in enumerate(pairs)):
-        return ""
-    by = f" by {quoted(book.author)}" if isinstance(book.author, str) and book.author != base.fields.author else ""
-    return (
-        f"the file is another novel's, {quoted(book.title)}{by}: it has no text, url or chapter's name"
-        f" of {quoted(base.fields.title)}; nothing of it is taken"
-    )
