@@ -70,6 +70,7 @@ def why_worse(change: Change, new: Sequence[Seen], *, was_page: bool) -> str:
 
 
 def why_foreign(change: Change) -> str:
+    """Why the file's text is another novel's; empty: nothing says so."""
     if change.novels and change.new.tells and likeness(change.old, change.new) < ALIKE:
         return f"the file has a text of another novel, {quoted(min(change.novels))}"
     return ""
