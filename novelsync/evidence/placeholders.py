@@ -86,37 +86,6 @@ _PHRASES_BY_SOURCE: Final[Mapping[str, tuple[str, ...]]] = {
         "此内容受密码保护",
         "Это содержимое защищено паролем",
     ),
-    "reading sites, of chapters that one has to log in for": (
-        "log in to continue reading",
-        "log in to read this chapter",
-        "logged in to read this chapter",
-        "sign in to continue reading",
-        "sign in to read this chapter",
-        "您需要登录后才能阅读",
-        "请登录后阅读",
-        "Для чтения главы необходимо авторизоваться",
-        "Debes iniciar sesión para leer",
-        "Você precisa estar logado para ler",
-        "Vui lòng đăng nhập để đọc",
-        "Anda harus login untuk membaca",
-        "กรุณาเข้าสู่ระบบเพื่ออ่าน",
-        "Bu bölümü okumak için giriş yap",
-    ),
-    "reading sites, of chapters that cost something": (
-        "This chapter is locked",
-        "This is a premium chapter",
-        "Subscribe to read this chapter",
-        "本章为VIP章节",
-        "本章节为付费章节",
-        "该章节已被锁定",
-        "Эта глава платная",
-        "유료 회차입니다",
-        "この話は有料です",
-        "Este capítulo es de pago",
-        "Chương VIP, vui lòng mua",
-        "Ce chapitre est réservé aux abonnés",
-        "Dieses Kapitel ist gesperrt",
-    ),
     "WordPress, wp-includes and its themes": (
         "Briefly unavailable for scheduled maintenance. Check back in a minute",
         "There has been a critical error on this website",
@@ -163,6 +132,44 @@ _PHRASES_BY_SOURCE: Final[Mapping[str, tuple[str, ...]]] = {
     "Wordfence": ("Your access to this site has been limited by the site owner",),
 }
 """What no chapter consists of: these count anywhere in a short text."""
+
+_ASKING_BY_SOURCE: Final[Mapping[str, tuple[str, ...]]] = {
+    "reading sites, of chapters that one has to log in for": (
+        "log in to continue reading",
+        "log in to read this chapter",
+        "logged in to read this chapter",
+        "sign in to continue reading",
+        "sign in to read this chapter",
+        "您需要登录后才能阅读",
+        "请登录后阅读",
+        "Для чтения главы необходимо авторизоваться",
+        "Debes iniciar sesión para leer",
+        "Você precisa estar logado para ler",
+        "Vui lòng đăng nhập để đọc",
+        "Anda harus login untuk membaca",
+        "กรุณาเข้าสู่ระบบเพื่ออ่าน",
+        "Bu bölümü okumak için giriş yap",
+    ),
+    "reading sites, of chapters that cost something": (
+        "This chapter is locked",
+        "This is a premium chapter",
+        "Subscribe to read this chapter",
+        "本章为VIP章节",
+        "本章节为付费章节",
+        "该章节已被锁定",
+        "Эта глава платная",
+        "유료 회차입니다",
+        "この話は有料です",
+        "Este capítulo es de pago",
+        "Chương VIP, vui lòng mua",
+        "Ce chapitre est réservé aux abonnés",
+        "Dieses Kapitel ist gesperrt",
+    ),
+}
+"""What a short chapter may quote: these count only where little stands beside them."""
+
+_ASKING_BYTES: Final = 300
+"""Of a text that asks for a log-in or for money, as `SHORT_BYTES`."""
 
 _TITLES_BY_SOURCE: Final[Mapping[str, tuple[str, ...]]] = {
     "Cloudflare's challenge, in the visitor's language": (
@@ -289,6 +296,8 @@ def _bare(plain: str) -> str:
 
 
 _PHRASES: Final = {_plain(phrase): phrase for phrases in _PHRASES_BY_SOURCE.values() for phrase in phrases}
+_ASKING: Final = {_plain(phrase): phrase for phrases in _ASKING_BY_SOURCE.values() for phrase in phrases}
+_PHRASES_OF_LITTLE: Final = _PHRASES | _ASKING
 _TITLES: Final = {_bare(_plain(title)): title for titles in _TITLES_BY_SOURCE.values() for title in titles}
 
 
@@ -341,7 +350,8 @@ def _visible(text: str, limit: int) -> str | None:
 
 
 def _phrase_in(plain: str) -> str | None:
-    return next((phrase for known, phrase in _PHRASES.items() if known in plain), None)
+    known = _PHRASES if len(plain.encode(errors="replace")) > _ASKING_BYTES else _PHRASES_OF_LITTLE
+    return next((phrase for each, phrase in known.items() if each in plain), None)
 
 
 def _known_title(plain: str) -> str | None:
