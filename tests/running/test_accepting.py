@@ -391,6 +391,10 @@ def test_what_readers_have_stays_for_good_if_that_is_decided_until_the_file_chan
     assert synced(service, "partial")["novels"]["held"] == 1
 
 
+def readers_see(tables: Tables) -> list[Any]:
+    return tables.rows("select title, content from chapters where removed_at is null order by position")
+
+
 def lose_chapters(library: Library, service: SyncService) -> dict[str, Any]:
     """By and by, so that what is held is only too much together with what went within a day."""
     library.write("emma", chapters(10))
@@ -423,7 +427,7 @@ def test_what_is_decided_to_stay_does_although_its_reason_passed_before_the_deci
     library: Library, service: SyncService, tables: Tables, lose: Callable[[Library, SyncService], dict[str, Any]]
 ) -> None:
     words = shown(lose(library, service))
-    readers_see = tables.rows("select title, content from chapters where removed_at is null order by position")
+    before = readers_see(tables)
     hours_pass(tables, 25)
     report = synced(service, keep=frozenset([words]))
     (remark,) = messages(report)
@@ -431,9 +435,9 @@ def test_what_is_decided_to_stay_does_although_its_reason_passed_before_the_deci
     library.write_raw("emma", library.path("emma").read_bytes())
     for options in ({}, {"reread": True}):
         assert messages(synced(service, **options)) == [remark]
-    assert tables.rows("select title, content from chapters where removed_at is null order by position") == readers_see
+    assert readers_see(tables) == before
     accept(service, words)
-    assert tables.rows("select title, content from chapters where removed_at is null order by position") != readers_see
+    assert readers_see(tables) != before
 
 
 def test_what_was_decided_to_stay_does_when_its_reason_passes(
@@ -463,14 +467,14 @@ def test_what_is_held_stays_when_its_reason_passes_until_the_file_changes(
     library: Library, service: SyncService, tables: Tables, lose: Callable[[Library, SyncService], dict[str, Any]]
 ) -> None:
     words = shown(lose(library, service))
-    readers_see = tables.rows("select title, content from chapters where removed_at is null order by position")
+    before = readers_see(tables)
     hours_pass(tables, 25)
     for options in ({}, {"reread": True}):
         library.write_raw("emma", library.path("emma").read_bytes())
         assert shown(synced(service, "partial", **options)) == words
-    assert tables.rows("select title, content from chapters where removed_at is null order by position") == readers_see
+    assert readers_see(tables) == before
     accept(service, words)
-    assert tables.rows("select title, content from chapters where removed_at is null order by position") != readers_see
+    assert readers_see(tables) != before
 
 
 def test_other_rules_may_let_go_what_was_held(

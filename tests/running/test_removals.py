@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from novelsync.database.client import SqlClient
-from novelsync.errors import StorageUnavailable
-from novelsync.models.source import SourceFile
 from novelsync.planning.guards.limits import Limits
 from novelsync.status_service import StatusService
 from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
+from tests.support.bad_blocks import BadBlocks
 from tests.support.hours import AT_ONCE, fill, hours_pass, messages, nonzero, published, synced
 from tests.support.library import Library, chapter, chapters, text_of
 
@@ -125,25 +124,18 @@ def test_what_turns_up_at_the_last_look_stays(library: Library, database: SqlCli
 def test_a_renamed_novel_stays_with_readers_until_its_new_folder_can_be_read(
     library: Library, database: SqlClient, tables: Tables
 ) -> None:
-    class Failing(LocalStorage):
-        def read(self, novel: SourceFile) -> bytes | None:
-            if novel.slug in failing:
-                raise StorageUnavailable(f"{novel.slug} is on a bad block")
-            return super().read(novel)
-
-    failing: set[str] = set()
-    storage = Failing(str(library.folder))
+    storage = BadBlocks(str(library.folder))
     prompt = SyncService(storage, database, SyncConfig(workers=1, max_file_bytes=10**6, limits=AT_ONCE))
     fill(library, 20)
     synced(prompt)
     ids = tables.ids("novel-007")
     (library.folder / "novel-007").rename(library.folder / "renamed")
-    failing.add("renamed")
+    storage.slugs.add("renamed")
     for hours in (1, 9):
         assert nonzero(synced(prompt, "partial")["novels"]) == {"unchanged": 19, "missing": 1, "unavailable": 1}
         hours_pass(tables, hours)
     assert tables.ids("novel-007") == ids
-    failing.clear()
+    storage.slugs.clear()
     assert nonzero(synced(prompt)["novels"]) == {"unchanged": 19, "renamed": 1}
     assert tables.ids("renamed") == ids
 

@@ -18,6 +18,7 @@ from novelsync.storage.local import LocalStorage
 from novelsync.sync_service import SyncConfig, SyncService
 from tests.conftest import RecordingTransport, Tables, make_service
 from tests.running.test_sync import nonzero, opened_files, synced
+from tests.support.bad_blocks import BadBlocks
 from tests.support.library import Library, chapter, chapters, text_of
 from tests.support.waiting import wait_until
 
@@ -362,22 +363,17 @@ def test_a_listing_that_breaks_off_ends_the_run_and_touches_nothing(
 
 
 def test_five_novels_in_a_row_that_cannot_be_read_end_the_run(library: Library, database: SqlClient) -> None:
-    class Failing(LocalStorage):
-        def read(self, novel: SourceFile) -> bytes | None:
-            if novel.slug in failing:
-                raise StorageUnavailable(f"{novel.slug} is on a bad block")
-            return super().read(novel)
-
+    storage = BadBlocks(str(library.folder))
     for n in range(1, 10):
         library.write(f"novel-{n}", chapters(1))
-    service = SyncService(Failing(str(library.folder)), database, SyncConfig(workers=1, max_file_bytes=1_000_000))
-    failing = {"novel-2", "novel-3", "novel-4", "novel-5", "novel-7", "novel-8"}
+    service = SyncService(storage, database, SyncConfig(workers=1, max_file_bytes=1_000_000))
+    storage.slugs = {"novel-2", "novel-3", "novel-4", "novel-5", "novel-7", "novel-8"}
     report = synced(service, "partial").as_dict()
     assert (report["novels_success"], report["novels_error"], report["problems_total"]) == (3, 6, 6)
     # The others are in now, so that the five come one after the other.
     report = synced(service, "failed").as_dict()
     assert "5 novels in a row could not be synced, the last, novel-7" in report["problems"][0]["message"]
-    failing.clear()
+    storage.slugs.clear()
     synced(service)
 
 

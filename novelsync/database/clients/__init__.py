@@ -1,1 +1,1 @@
-"""Parts of the database that the sync itself has no use for, each with its SQL functions."""
+"""Parts of the database beside runs and novels, each with its SQL functions."""
